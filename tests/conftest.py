@@ -1,0 +1,40 @@
+"""What all tests share: the random generator, the Hypothesis profiles, and the reason why GPU tests are skipped."""
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+# The same examples on every run. To search further: pytest --hypothesis-profile deep
+settings.register_profile("ci", deadline=None, derandomize=True, max_examples=60)
+settings.register_profile("deep", deadline=None, max_examples=2000)
+settings.load_profile("ci")
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def why_no_cuda_device():
+    """The reason why nothing can run on a GPU here, or None if something can."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # CuPy warns about toolkits that it does not find
+        try:
+            import cupy
+        except ImportError as error:
+            return f"CuPy cannot be imported ({error})"
+        try:
+            count = cupy.cuda.runtime.getDeviceCount()
+        except cupy.cuda.runtime.CUDARuntimeError as error:
+            return str(error)
+    return None if count else "CuPy finds none"
+
+
+def pytest_collection_modifyitems(items):
+    marked = [item for item in items if item.get_closest_marker("gpu")]
+    why = why_no_cuda_device() if marked else None  # CuPy is not imported for a run without GPU tests
+    if why:
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason=f"no CUDA device: {why}"))
