@@ -44,7 +44,19 @@ FUNCTION_LINES = 50
 
 NOT_IMPORTED_WITH_THE_PACKAGE = ("cupy", "dask", "jax", "matplotlib", "numba", "sklearn", "tensornetwork", "torch")
 
-PUBLIC: list[str] = []
+PUBLIC: list[str] = [
+    "Expression",
+    "Operator",
+    "TnAlgebraError",
+    "contract",
+    "contract_expression",
+    "contract_path",
+    "distributes",
+    "leaf",
+    "operator",
+    "plan_cache",
+    "register_operator",
+]
 
 
 # --- what is imported, wherever it stands in a module ------------------------------------------------------------

@@ -1,0 +1,25 @@
+"""Tensor-network algebra on einsum graphs: CP, tensor-train and hierarchical Tucker tensors, for any ξ.
+
+A tensor format is a picture of an einsum graph; what the library does is to substitute something into the leaves of
+that graph and to contract it, in an order that the algebra permits.
+"""
+
+from .algebra import Operator, distributes, operator, register_operator
+from .errors import TnAlgebraError
+from .execute import Expression, contract, contract_expression, contract_path, leaf, plan_cache
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Expression",
+    "Operator",
+    "TnAlgebraError",
+    "contract",
+    "contract_expression",
+    "contract_path",
+    "distributes",
+    "leaf",
+    "operator",
+    "plan_cache",
+    "register_operator",
+]

@@ -1,0 +1,51 @@
+"""The operators of MATH §1 and the Boolean ones, one definition each."""
+
+from math import inf
+
+from .operator import Operator
+
+__all__ = ["BUILTIN"]
+
+ORDER = frozenset({"maximum", "minimum"})  # what is monotone in each argument distributes over these
+
+BUILTIN = (
+    Operator(
+        name="multiply", value="x * y", partial="y", unit=1.0, repeat="x ** n", reduction="prod", is_complex=True,
+        distributes_over=frozenset({"add"}), distributes_over_nonnegative=ORDER | {"hypot", "rectifier"},
+    ),
+    Operator(
+        name="add", value="x + y", partial="1", unit=0.0, repeat="x * n", reduction="sum", is_complex=True,
+        distributes_over=ORDER | {"logaddexp"},
+    ),
+    Operator(
+        name="rectifier", value="maximum(maximum(x, y), 0)", unit=0.0, unit_is_strict=False, repeat="maximum(x, 0)",
+        partial="where(t > 0, where(x > y, 1, where(x == y, 0.5, 0)), 0 * t)",
+        distributes_over=ORDER | {"rectifier"},
+    ),
+    Operator(
+        name="logaddexp", value="logaddexp(x, y)", unit=-inf, repeat="x + log(n)", reduction="logsumexp",
+        partial="where(isinf(t), where(t > 0, where(x == t, where(y == t, 0.5, 1), 0), 0 * exp(-abs(t))), exp(x - t))",
+        distributes_over=ORDER,
+    ),
+    Operator(
+        name="hypot", value="hypot(x, y)", unit=0.0, unit_is_strict=False, repeat="abs(x) * sqrt(n)",
+        partial="where(t == 0, 0, where(isinf(x), sign(x) * where(isinf(y), sqrt(0.5), 1), x / where(t == 0, 1, t)))",
+        distributes_over_nonnegative=ORDER,
+    ),
+    Operator(
+        name="maximum", value="maximum(x, y)", unit=-inf, repeat="x", reduction="max",
+        partial="where(x > y, 1, where(x == y, 0.5, 0 * t))", distributes_over=ORDER | {"rectifier"},
+    ),
+    Operator(
+        name="minimum", value="minimum(x, y)", unit=inf, repeat="x", reduction="min",
+        partial="where(x < y, 1, where(x == y, 0.5, 0 * t))", distributes_over=ORDER,
+    ),
+    Operator(
+        name="logical_or", value="logical_or(x, y)", unit=0.0, repeat="x != 0", reduction="any",
+        distributes_over=frozenset({"logical_and", "logical_or"}), samples=(0.0, 1.0),
+    ),
+    Operator(
+        name="logical_and", value="logical_and(x, y)", unit=1.0, repeat="x != 0", reduction="all",
+        distributes_over=frozenset({"logical_and", "logical_or"}), samples=(0.0, 1.0),
+    ),
+)  # fmt: skip

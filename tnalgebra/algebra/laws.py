@@ -1,0 +1,102 @@
+"""Every law that an operator declares, checked on its samples before a planner may rely on it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from ..errors import LawError
+from .operator import Operator
+
+__all__ = ["check_laws"]
+
+STEP = 1e-6
+Function = Callable[..., Any]
+
+
+def check_laws(op: Operator, known: Mapping[str, Operator]) -> None:
+    """Raise `LawError` with the law and the sample where `op` breaks what it declares.
+
+    >>> import tnalgebra as tna
+    >>> tna.register_operator(tna.Operator(name="minus", value="x - y", unit=0.0))
+    Traceback (most recent call last):
+    tnalgebra.errors.LawError: operator 'minus' is not commutative: ξ(-2.5, -1.0) = -1.5 but ξ(-1.0, -2.5) = 1.5
+    """
+    f = op.function(np)
+    x, y, z = (np.array(column) for column in zip(*product(op.samples, repeat=3), strict=True))
+    u = np.full_like(x, op.unit)
+    with np.errstate(all="ignore"):
+        _check(op, "is not commutative", "ξ({0}, {1})", f(x, y), "ξ({1}, {0})", f(y, x), (x, y))
+        _check(
+            op,
+            "is not associative",
+            "ξ(ξ({0}, {1}), {2})",
+            f(f(x, y), z),
+            "ξ({0}, ξ({1}, {2}))",
+            f(x, f(y, z)),
+            (x, y, z),
+        )
+        unit = f"unit {op.unit}"
+        _check(op, f"does not have the {unit}", "ξ({0}, {1}, u)", f(f(x, y), u), "ξ({0}, {1})", f(x, y), (x, y))
+        if op.unit_is_strict:
+            _check(op, f"does not have the strict {unit}", "ξ({0}, u)", f(x, u), "the value", x, (x,))
+        if op.repeat is not None:
+            triple = op.times(x, 3, np)
+            _check(
+                op,
+                "has another n-fold value than `repeat`",
+                "repeat({0}, 3)",
+                triple,
+                "ξ({0}, {0}, {0})",
+                f(f(x, x), x),
+                (x,),
+            )
+        _check_partial(op)
+        for name in sorted(op.distributes_over | op.distributes_over_nonnegative):
+            if name != op.name and name not in known:
+                raise LawError(f"operator {op.name!r} says it distributes over {name!r}, which is not registered")
+            keep = np.full(x.shape, True) if name in op.distributes_over else (x >= 0) & (y >= 0) & (z >= 0)
+            _check_distributes(op, op if name == op.name else known[name], x[keep], y[keep], z[keep])
+
+
+def _check(op: Operator, law: str, left: str, lhs: Any, right: str, rhs: Any, at: Iterable[Any]) -> None:
+    lhs, rhs = np.asarray(lhs, float), np.asarray(rhs, float)
+    close = np.isclose(lhs, rhs, rtol=1e-9, atol=1e-12) | (np.isnan(lhs) & np.isnan(rhs))
+    if not close.all():
+        i = int(np.argmin(close))
+        sample = [float(v[i]) for v in at]
+        raise LawError(
+            f"operator {op.name!r} {law}: {left.format(*sample)} = {lhs[i]:.6g} "
+            f"but {right.format(*sample)} = {rhs[i]:.6g}"
+        )
+
+
+def _check_distributes(op: Operator, over: Operator, x: Any, y: Any, z: Any) -> None:
+    f, g = op.function(np), over.function(np)
+    law = f"does not distribute over {over.name!r}"
+    _check(op, law, "ξ({0}, {1} ⊕ {2})", f(x, g(y, z)), "ξ({0}, {1}) ⊕ ξ({0}, {2})", g(f(x, y), f(x, z)), (x, y, z))
+    start = np.full_like(x, over.unit)  # a reduction starts from the unit, so this must pass through ξ too
+    _check(op, law, "ξ({0}, u ⊕ {1})", f(x, g(start, y)), "u ⊕ ξ({0}, {1})", g(start, f(x, y)), (x, y))
+
+
+def _check_partial(op: Operator) -> None:
+    """∂ξ/∂x against a central difference, where the one-sided differences agree (away from kinks)."""
+    if op.partial is None:
+        return
+    f = op.function(np)
+    x, y = (
+        np.array(column) + shift
+        for column, shift in zip(zip(*product(op.samples, repeat=2), strict=True), (0.0, 0.0131), strict=True)
+    )
+    forward, backward = (f(x + STEP, y) - f(x, y)) / STEP, (f(x, y) - f(x - STEP, y)) / STEP
+    smooth = np.abs(forward - backward) < 1e-3 * (1 + np.abs(forward))
+    partial = np.where(smooth, op.partials(x, y)[0], 0.0)
+    central = np.where(smooth, np.round((forward + backward) / 2, 5), 0.0)
+    close = np.isclose(partial, central, rtol=1e-4, atol=2e-5)
+    if not close.all():
+        i = int(np.argmin(close))
+        raise LawError(
+            f"operator {op.name!r} has another slope than `partial`: ∂ξ/∂x({x[i]:.6g}, {y[i]:.6g}) = {partial[i]:.6g} "
+            f"but a finite difference gives {central[i]:.6g}"
+        )

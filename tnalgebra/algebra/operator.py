@@ -1,0 +1,95 @@
+"""A binary operator as data: two scalar expressions, a unit and the laws that a planner may use."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ..errors import AlgebraError
+from .scalar import as_ufunc, compile_arrays, compile_into
+
+__all__ = ["Operator"]
+
+Array = Any
+SAMPLES = (-2.5, -1.0, -0.375, 0.0, 0.5, 1.0, 1.75, 3.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """A commutative monoid ξ on numbers, to stand for the product (or the sum) of a contraction.
+
+        ξ(x, y) = value,    ∂ξ/∂x = partial(x, y, t)  with t = ξ(x, y)
+
+    value, partial: scalar expressions in x, y (and t); ξ is commutative, so one partial is enough.
+    unit: u with ξ(x, y, u) = ξ(x, y); it is strict if ξ(x, u) = x as well (MATH §1).
+    distributes_over: names of ⊕ with ξ(a, b ⊕ c) = ξ(a, b) ⊕ ξ(a, c) for all numbers: only then may a
+    reduction by ⊕ move inside ξ. `distributes_over_nonnegative`: the same where no number is negative.
+    repeat: ξ(x, …, x) of n equal arguments, an expression in x and n; it makes Σ-like rewrites exact.
+    reduction: the array function that folds an axis ("sum", "max", …); a tree of pairs is used without it.
+    samples: numbers of the domain, on which `register_operator` checks every law declared here.
+
+    >>> import tnalgebra as tna
+    >>> tna.operator("hypot").apply(3.0, 4.0)
+    np.float64(5.0)
+    """
+
+    name: str
+    value: str
+    unit: float
+    partial: str | None = None
+    unit_is_strict: bool = True
+    distributes_over: frozenset[str] = frozenset()
+    distributes_over_nonnegative: frozenset[str] = frozenset()
+    repeat: str | None = None
+    reduction: str | None = None
+    is_complex: bool = False
+    samples: tuple[float, ...] = SAMPLES
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.value))
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def ufunc(self) -> str | None:
+        """Name of the array function that ξ is, where it is one: it can then write in place."""
+        return as_ufunc(self.value, ("x", "y"))
+
+    @property
+    def is_floating(self) -> bool:
+        """Whether ξ of integers is a fraction: integer operands are then taken as float64."""
+        return bool(self.apply(np.empty(0, np.int64), np.empty(0, np.int64)).dtype.kind == "f")
+
+    def function(self, xp: ModuleType) -> Callable[[Array, Array], Array]:
+        """Return ξ as a function of two broadcastable arrays of the namespace `xp`."""
+        return _compiled(self.value, ("x", "y"), xp)
+
+    def into(self, xp: ModuleType) -> Callable[..., Array]:
+        """Return ξ as ``f(x, y, out=buffer)`` for NumPy or CuPy."""
+        return compile_into(self.value, ("x", "y"), xp)
+
+    def apply(self, x: Array, y: Array) -> Array:
+        """ξ(x, y) elementwise, with broadcasting, on NumPy arrays or numbers."""
+        return self.function(np)(x, y)
+
+    def partials(self, x: Array, y: Array) -> tuple[Array, Array]:
+        """(∂ξ/∂x, ∂ξ/∂y) elementwise; a tie is split equally, a kink at 0 or −∞ has derivative 0."""
+        if self.partial is None:
+            raise AlgebraError(f"operator {self.name!r} declares no partial; give Operator(partial=…)")
+        partial = _compiled(self.partial, ("x", "y", "t"), np)
+        with np.errstate(all="ignore"):  # `where` evaluates the branch that it does not take
+            t = self.apply(x, y)
+            return np.broadcast_to(partial(x, y, t), t.shape), np.broadcast_to(partial(y, x, t), t.shape)
+
+    def times(self, x: Array, count: int, xp: ModuleType) -> Array:
+        """ξ(x, …, x) of `count` equal arguments; needs `repeat`."""
+        assert self.repeat is not None
+        n = xp.asarray(count, dtype=x.dtype, device=x.device)
+        return _compiled(self.repeat, ("x", "n"), xp)(x, n)
+
+
+_compiled = lru_cache(maxsize=512)(compile_arrays)

@@ -1,0 +1,159 @@
+"""Scalar expressions: one text, compiled for whichever array library evaluates it.
+
+The language is Python arithmetic and comparison on the variables, numbers, ``inf`` and the functions
+in `FUNCTIONS`. There is no way to reach anything else, so a text from a file is safe to compile.
+"""
+
+import ast
+import operator as op
+from collections.abc import Callable
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ..errors import LawError
+
+__all__ = ["FUNCTIONS", "as_ufunc", "compile_arrays", "compile_into"]
+
+Array = Any
+
+FUNCTIONS = {
+    "abs": 1, "cos": 1, "exp": 1, "expm1": 1, "hypot": 2, "isfinite": 1, "isinf": 1, "isnan": 1, "log": 1,
+    "log1p": 1, "logaddexp": 2, "logical_and": 2, "logical_or": 2, "maximum": 2, "minimum": 2, "sign": 1,
+    "sin": 1, "sqrt": 1, "tanh": 1, "where": 3,
+}  # fmt: skip
+BINARY = {ast.Add: ("add", op.add), ast.Sub: ("subtract", op.sub), ast.Mult: ("multiply", op.mul),
+          ast.Div: ("divide", op.truediv), ast.Pow: ("power", op.pow)}  # fmt: skip
+COMPARE = {ast.Lt: ("less", op.lt), ast.LtE: ("less_equal", op.le), ast.Gt: ("greater", op.gt),
+           ast.GtE: ("greater_equal", op.ge), ast.Eq: ("equal", op.eq), ast.NotEq: ("not_equal", op.ne)}  # fmt: skip
+
+TRUTH = ("logical_and", "logical_or")
+
+Tree = tuple[str, tuple[Any, ...]] | str | int | float
+
+
+@lru_cache(maxsize=512)
+def parse(text: str, variables: tuple[str, ...]) -> Tree:
+    """Nested ``(function, arguments)`` of a text; a variable is a string, a constant a number."""
+
+    def walk(node: ast.AST) -> Tree:
+        match node:
+            case ast.BinOp(left, kind, right) if type(kind) in BINARY:
+                return BINARY[type(kind)][0], (walk(left), walk(right))
+            case ast.UnaryOp(ast.USub(), ast.Constant(value)) if isinstance(value, int | float):
+                return -value
+            case ast.UnaryOp(ast.USub(), ast.Name("inf")):
+                return -np.inf
+            case ast.UnaryOp(ast.USub(), operand):
+                return "subtract", (0, walk(operand))
+            case ast.Compare(left, [kind], [right]) if type(kind) in COMPARE:
+                return COMPARE[type(kind)][0], (walk(left), walk(right))
+            case ast.Call(ast.Name(name), args, []) if FUNCTIONS.get(name) == len(args):
+                return name, tuple(map(walk, args))
+            case ast.Name("inf"):
+                return np.inf
+            case ast.Name(name) if name in variables:
+                return name
+            case ast.Constant(value) if isinstance(value, int | float) and not isinstance(value, bool):
+                return value
+        raise LawError(
+            f"`{ast.unparse(node)}` in `{text}` is not a scalar expression; use + - * / **, comparisons, "
+            f"{', '.join(variables)}, inf and {', '.join(sorted(FUNCTIONS))}"
+        )
+
+    try:
+        body = ast.parse(text.strip(), mode="eval").body
+    except SyntaxError as error:
+        raise LawError(f"`{text}` is not a scalar expression: {error.msg}") from error
+    return walk(body)
+
+
+@lru_cache(maxsize=512)
+def as_ufunc(text: str, variables: tuple[str, ...]) -> str | None:
+    """Name of the one array function that the text is, e.g. ``x * y`` → ``multiply``; else None."""
+    tree = parse(text, variables)
+    return tree[0] if isinstance(tree, tuple) and tree[1] == variables else None
+
+
+def _constant(xp: ModuleType, value: float, like: Array) -> Array:
+    """Turn a number into what functions of the array standard accept: an array of the operand's dtype."""
+    kind = like.dtype if float(value).is_integer() or not xp.isdtype(like.dtype, ("bool", "integral")) else None
+    return xp.asarray(value, dtype=kind, device=like.device)
+
+
+def _truth(name: str, variables: tuple[str, ...], xp: ModuleType) -> Callable[..., Array]:
+    """Return a logical operator that keeps the dtype of its operands: 0 and 1, so that a sum of them counts."""
+
+    def evaluate(x: Array, y: Array) -> Array:
+        dtype = xp.result_type(x, y)
+        return xp.asarray(_logical(xp, name, xp.asarray(x), xp.asarray(y)), dtype=dtype)
+
+    return evaluate
+
+
+def _logical(xp: ModuleType, name: str, x: Array, y: Array) -> Array:
+    return getattr(xp, name)(x != 0 if x.dtype != xp.bool else x, y != 0 if y.dtype != xp.bool else y)
+
+
+INFIX = {name: function for name, function in (*BINARY.values(), *COMPARE.values())}
+
+
+def compile_arrays(text: str, variables: tuple[str, ...], xp: ModuleType) -> Callable[..., Array]:
+    """Return ``f(*variables)`` on arrays of `xp`; constants take the dtype of the first variable."""
+    tree = parse(text, variables)
+    is_numpy_like = xp.__name__ in ("numpy", "cupy")
+    name = as_ufunc(text, variables)
+    if name in TRUTH:
+        return _truth(name, variables, xp)
+    if name is not None and is_numpy_like:
+        function: Callable[..., Array] = getattr(xp, name)
+        return function
+
+    def value(node: Tree, env: dict[str, Array], like: Array, in_call: bool = False) -> Array:
+        if isinstance(node, str):
+            return env[node]
+        if not isinstance(node, tuple):
+            return _constant(xp, node, like) if in_call and not is_numpy_like else node
+        head, children = node
+        if is_numpy_like:
+            return getattr(xp, head)(*(value(child, env, like) for child in children))
+        if head in INFIX:
+            return INFIX[head](*(value(child, env, like) for child in children))
+        args = [value(child, env, like, in_call=True) for child in children]
+        return _logical(xp, head, *args) if head.startswith("logical") else getattr(xp, head)(*args)
+
+    def evaluate(*arrays: Array) -> Array:
+        return value(tree, dict(zip(variables, arrays, strict=True)), arrays[0])
+
+    return evaluate
+
+
+@lru_cache(maxsize=512)
+def compile_into(text: str, variables: tuple[str, ...], xp: ModuleType) -> Callable[..., Array]:
+    """Return ``f(*variables, out=buffer)`` for NumPy or CuPy; `out` must not overlap a variable."""
+    tree = parse(text, variables)
+
+    def value(node: Tree, env: dict[str, Array], out: Array | None) -> Array:
+        if isinstance(node, str):
+            return env[node]
+        if not isinstance(node, tuple):
+            return node
+        head, children = node
+        args, free = [], out
+        for child in children:  # the first nested value may live in the buffer; later ones are temporaries
+            args.append(value(child, env, free if isinstance(child, tuple) and head != "where" else None))
+            free = None if isinstance(child, tuple) else free
+        if head == "where":
+            result = xp.where(*args)
+            if out is None:
+                return result
+            out[...] = result
+            return out
+        return getattr(xp, head)(*args) if out is None else getattr(xp, head)(*args, out=out)
+
+    def evaluate(*arrays: Array, out: Array) -> Array:
+        return value(tree, dict(zip(variables, arrays, strict=True)), out)
+
+    return evaluate

@@ -1,0 +1,7 @@
+"""Plan and arrays to arrays."""
+
+from .cache import plan_cache
+from .contract import contract, contract_expression, contract_path
+from .expression import Expression, leaf
+
+__all__ = ["Expression", "contract", "contract_expression", "contract_path", "leaf", "plan_cache"]

@@ -1,0 +1,264 @@
+"""`contract`, `contract_path` and `contract_expression`: opt_einsum's three names, plus ξ and ⊕."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..algebra import Operator, operator
+from ..errors import AlgebraError, AxisMismatchError, EquationError
+from ..graph import Contract, Leaf, Node
+from ..graph.parse import from_interleaved, parse
+from ..plan import Plan, build_plan
+from ..plan.paths import Optimizer
+from .cache import plan_cache
+from .expression import Expression, _hashable, evaluate, itemsize_of, merge
+from .memory import MemoryLimit, as_bytes
+from .namespace import as_array, device_of, namespace_of
+from .run import Program
+
+__all__ = ["contract", "contract_expression", "contract_path"]
+
+Array = Any
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def contract(
+    *operands: Any,
+    xi: str | Operator = "multiply",
+    reduce: str | Operator = "add",
+    optimize: Optimizer = "auto",
+    memory_limit: MemoryLimit = None,
+) -> Any:
+    """Generalized einsum: ξ in place of the product, ⊕ in place of the sum.
+
+        out[o…] = ⊕ over every label not in the output of ξ(A[…], B[…], …)
+
+    Sums move only where ξ distributes over ⊕; elsewhere the equation's own nesting is kept, whatever the optimizer.
+
+    operands: an equation and its operands, or opt_einsum's interleaved form ``A, [0, 1], B, [1, 2], [0, 2]``.
+        An operand is an array of any library, a format, or a symbolic `leaf`: the result is then an `Expression`.
+    xi, reduce: names of registered operators. ⊕ starts from its unit, so a hypot over one entry is its modulus.
+    optimize: an opt_einsum (or cotengra) optimizer by name or object, a path, or False for one step.
+    memory_limit: bytes that may be allocated beside the operands, as ``2**30``, ``"2GiB"`` or ``"50%"``.
+
+    The result has the dtype of ξ on the operands, and never shares memory with them.
+    Raises `EquationError`, `AxisMismatchError`, `UnknownNameError`, `MemoryLimitError`, `DTypeError`, `DeviceError`.
+    Source: MATH §1, generalized einsum; opt_einsum for the syntax and the paths.
+
+    >>> import numpy as np, tnalgebra as tna
+    >>> tna.contract("ij,jk->ik", np.array([[1.0, 5.0]]), np.array([[2.0], [3.0]]), xi="add", reduce="maximum")
+    array([[8.]])
+    """
+    equation, tensors = _split(operands)
+    if all(type(tensor) is np.ndarray for tensor in tensors):
+        return _contract_arrays(equation, tensors, xi, reduce, optimize, memory_limit)
+    if not any(hasattr(tensor, "expression") or isinstance(tensor, Expression) for tensor in tensors):
+        return _contract_arrays(equation, [as_array(tensor) for tensor in tensors], xi, reduce, optimize, memory_limit)
+    expressions = [_as_expression(tensor, position) for position, tensor in enumerate(tensors)]
+    nodes, bound = merge(expressions)
+    node = _node(equation, nodes, xi, reduce)
+    result = Expression(node, bound)
+    if result.free:
+        return result
+    return evaluate(
+        node, bound, optimize=optimize, memory_limit=memory_limit, nonnegative=_all_nonnegative(node, bound.values())
+    )
+
+
+def contract_path(
+    *operands: Any,
+    xi: str | Operator = "multiply",
+    reduce: str | Operator = "add",
+    optimize: Optimizer = "auto",
+    memory_limit: MemoryLimit = None,
+    nonnegative: bool = False,
+    dtype: Any = np.float64,
+) -> Plan:
+    """Plan of a contraction from shapes alone; nothing is computed.
+
+    operands: as in `contract`, a shape (or anything with `.shape`) in place of each array.
+    nonnegative: promise that no operand has a negative entry; multiply then distributes over maximum as well.
+
+    >>> import tnalgebra as tna
+    >>> tna.contract_path("ij,jk,kl->il", (3, 4), (4, 5), (5, 6), xi="logaddexp").is_reorderable
+    False
+    """
+    equation, tensors = _split(operands)
+    shapes = [_shape(tensor, position) for position, tensor in enumerate(tensors)]
+    leaves = _leaves([len(shape) for shape in shapes])
+    return build_plan(
+        _node(equation, leaves, xi, reduce),
+        {leaf.name: shape for leaf, shape in zip(leaves, shapes, strict=True)},
+        optimize=_hashable(optimize),
+        memory_limit=as_bytes(memory_limit),
+        itemsize=np.dtype(dtype).itemsize,
+        nonnegative=nonnegative,
+    )
+
+
+def contract_expression(
+    equation: str,
+    *shapes: Any,
+    xi: str | Operator = "multiply",
+    reduce: str | Operator = "add",
+    constants: Sequence[int] = (),
+    optimize: Optimizer = "auto",
+    memory_limit: MemoryLimit = None,
+    nonnegative: bool = False,
+) -> Callable[..., Array]:
+    """Plan once, call many times with arrays of these shapes.
+
+    constants: positions whose `shapes` entry is the array itself, given here once.
+
+    Raises `AxisMismatchError` when called with another shape, and what `contract` raises.
+
+    >>> import numpy as np, tnalgebra as tna
+    >>> f = tna.contract_expression("bi,bj,ijk->bk", (32, 8), (32, 8), (8, 8, 4))
+    >>> f(np.ones((32, 8)), np.ones((32, 8)), np.ones((8, 8, 4))).shape
+    (32, 4)
+    """
+    plan = contract_path(
+        equation, *shapes, xi=xi, reduce=reduce, optimize=optimize, memory_limit=memory_limit, nonnegative=nonnegative
+    )
+    return PlannedContraction(plan, {position: as_array(shapes[position]) for position in constants})
+
+
+class PlannedContraction:
+    """A contraction that was planned once; call it with arrays of the planned shapes."""
+
+    __slots__ = ("_constants", "_plan", "_programs", "_shapes")
+
+    def __init__(self, plan: Plan, constants: Mapping[int, Array]) -> None:
+        self._plan, self._constants = plan, constants
+        self._shapes = [shape for position, shape in enumerate(plan.shapes) if position not in constants]
+        self._programs: dict[str, Program] = {"numpy": Program(plan, np)}
+
+    @property
+    def plan(self) -> Plan:
+        """What every call does."""
+        return self._plan
+
+    def __repr__(self) -> str:
+        return f"<planned contraction of {', '.join(map(str, self._shapes))}>"
+
+    def __call__(self, *arrays: Array) -> Array:
+        """Contract arrays of the planned shapes, of any library."""
+        for position, (array, shape) in enumerate(zip(arrays, self._shapes, strict=False)):
+            if getattr(array, "shape", None) != shape:
+                return self._slow(arrays, position)
+        if len(arrays) != len(self._shapes):
+            raise EquationError(f"planned for {len(self._shapes)} arrays; got {len(arrays)}")
+        if self._constants or self._plan.nonnegative or not all(type(array) is np.ndarray for array in arrays):
+            return self._any(arrays)
+        return self._programs["numpy"](arrays)
+
+    def _slow(self, arrays: Sequence[Array], position: int) -> Array:
+        """Accept lists and other libraries' shape types; name the operand that does not fit."""
+        arrays = [as_array(array) for array in arrays]
+        shape = tuple(arrays[position].shape)
+        if shape != self._shapes[position]:
+            raise AxisMismatchError(
+                f"operand {position} was planned with shape {self._shapes[position]}, but has {shape}"
+            )
+        return self._any(arrays)
+
+    def _any(self, arrays: Sequence[Array]) -> Array:
+        rest = iter(arrays)
+        full = [self._constants[i] if i in self._constants else next(rest) for i in range(len(self._plan.shapes))]
+        if self._plan.nonnegative and not _are_nonnegative(full):
+            raise AlgebraError(
+                "planned with nonnegative=True, but an operand has a negative entry: the result would be wrong"
+            )
+        xp = namespace_of(full)
+        if xp.__name__ not in self._programs:
+            self._programs[xp.__name__] = Program(self._plan, xp)
+        return self._programs[xp.__name__](full)
+
+
+def _split(operands: Sequence[Any]) -> tuple[str, Sequence[Any]]:
+    if not operands:
+        raise EquationError("nothing to contract: give an equation and its operands")
+    if isinstance(operands[0], str):
+        return operands[0], operands[1:]
+    return from_interleaved(operands)
+
+
+def _shape(tensor: Any, position: int) -> tuple[int, ...]:
+    shape = getattr(tensor, "shape", tensor)
+    if not isinstance(shape, tuple | list) or not all(
+        isinstance(size, int | np.integer) and size >= 0 for size in shape
+    ):
+        raise EquationError(f"operand {position} must be a shape or have one; got {type(tensor).__name__}")
+    return tuple(map(int, shape))
+
+
+def _leaves(ndims: Sequence[int]) -> list[Leaf]:
+    """One leaf an operand, named A, B, …; its own labels do not matter, the equation names its axes."""
+    names = (ALPHABET[i] if len(ndims) <= len(ALPHABET) else f"A{i}" for i in range(len(ndims)))
+    return [Leaf(name, tuple(f"{axis}" for axis in range(ndim))) for name, ndim in zip(names, ndims, strict=True)]
+
+
+def _node(equation: str, children: Sequence[Node], xi: str | Operator, reduce: str | Operator) -> Contract:
+    inputs, output = parse(equation, tuple(child.ndim for child in children))
+    return Contract(operator(xi), operator(reduce), inputs, tuple(children), output)
+
+
+def _as_expression(tensor: Any, position: int) -> Expression:
+    if isinstance(tensor, Expression):
+        return tensor
+    if hasattr(tensor, "expression"):
+        found: Expression = tensor.expression()
+        return found
+    array = as_array(tensor)
+    (leaf,) = _leaves([len(array.shape)])
+    name = ALPHABET[position] if position < len(ALPHABET) else f"A{position}"
+    return Expression(Leaf(name, leaf.output), {name: array})
+
+
+def _contract_arrays(
+    equation: str, arrays: Sequence[Array], xi: Any, reduce: Any, optimize: Any, memory_limit: MemoryLimit
+) -> Array:
+    """Recall the program by equation and shapes, so that a repeated small call does not build its graph again."""
+    xp = namespace_of(arrays)
+    nonnegative = False
+    if xi != "multiply" or reduce != "add":
+        xi, reduce = operator(xi), operator(reduce)
+        nonnegative = _is_conditional(xi, reduce) and _are_nonnegative(arrays)
+    if isinstance(optimize, list):
+        optimize = _hashable(optimize)
+    shapes = (
+        [(array.shape, array.dtype) for array in arrays]
+        if xp is np
+        else [(array.shape, str(array.dtype)) for array in arrays]
+    )
+    key = (equation, xi, reduce, optimize, memory_limit, nonnegative, xp, *shapes)
+
+    def build() -> Program:
+        for array in arrays:
+            as_array(array)
+        leaves = _leaves([len(array.shape) for array in arrays])
+        plan = build_plan(
+            _node(equation, leaves, xi, reduce),
+            {leaf.name: tuple(array.shape) for leaf, array in zip(leaves, arrays, strict=True)},
+            optimize=optimize,
+            memory_limit=as_bytes(memory_limit, device_of(arrays[0])),
+            itemsize=itemsize_of(arrays, xp),
+            nonnegative=nonnegative,
+        )
+        return Program(plan, xp)
+
+    return plan_cache.get(key, build)(arrays)
+
+
+def _is_conditional(xi: Operator, reduce: Operator) -> bool:
+    return reduce.name in xi.distributes_over_nonnegative and reduce.name not in xi.distributes_over
+
+
+def _all_nonnegative(node: Contract, arrays: Any) -> bool:
+    return _is_conditional(node.xi, node.reduce) and _are_nonnegative(list(arrays))
+
+
+def _are_nonnegative(arrays: Sequence[Array]) -> bool:
+    """Whether no entry is negative (nor NaN): one pass over operands, far less than the contraction."""
+    return all(bool((array >= 0).all()) for array in arrays)

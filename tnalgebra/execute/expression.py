@@ -1,0 +1,195 @@
+"""A graph that a user holds: symbolic leaves to be given, and bound ones that a format brought along."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ..errors import EquationError
+from ..graph import Contract, Leaf, Map, Node, Sum
+from ..graph.node import postorder, show_labels
+from ..plan import Plan, build_plan
+from ..plan.paths import Optimizer
+from .cache import plan_cache
+from .memory import MemoryLimit, as_bytes
+from .namespace import as_array, device_of, namespace_of
+from .run import Program
+
+__all__ = ["Expression", "evaluate", "leaf", "merge"]
+
+Array = Any
+RESERVED = ("optimize", "memory_limit", "nonnegative")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Expression:
+    """What is to be computed: a node of the graph, and the arrays of those leaves that have one already.
+
+    >>> import numpy as np, tnalgebra as tna
+    >>> a, b = tna.leaf("A", "ir"), tna.leaf("B", "jr")
+    >>> e = tna.contract("ir,jr->ij", a, b, xi="hypot")
+    >>> print(e)
+    out[ij] = Σ_r hypot(A[ir], B[jr])
+    >>> e.evaluate(A=np.array([[3.0]]), B=np.array([[4.0]]))
+    array([[5.]])
+    """
+
+    node: Node
+    bound: Mapping[str, Array] = field(default_factory=dict)
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes of the value."""
+        return self.node.ndim
+
+    @property
+    def free(self) -> tuple[str, ...]:
+        """Names of the leaves that must be given, in order of first use."""
+        names = [node.name for node in postorder(self.node) if isinstance(node, Leaf)]
+        return tuple(name for name in dict.fromkeys(names) if name not in self.bound)
+
+    def __str__(self) -> str:
+        return str(self.node)
+
+    def __repr__(self) -> str:
+        return f"<Expression {show_labels(self.node.output) or 'scalar'} of {', '.join(self.free) or 'bound leaves'}>"
+
+    def evaluate(self, *, optimize: Optimizer = "auto", memory_limit: MemoryLimit = None, **arrays: Array) -> Array:
+        """Value of the expression for these leaves.
+
+        Raises `EquationError` for a leaf that is missing or unknown, `AxisMismatchError` for sizes that do not fit.
+        """
+        self._check_names(arrays)
+        given = {**self.bound, **{name: as_array(array) for name, array in arrays.items()}}
+        return evaluate(self.node, given, optimize=optimize, memory_limit=memory_limit)
+
+    def plan(
+        self,
+        *,
+        optimize: Optimizer = "auto",
+        memory_limit: MemoryLimit = None,
+        nonnegative: bool = False,
+        **shapes: Any,
+    ) -> Plan:
+        """Plan for leaves of these shapes; an array stands for its shape."""
+        self._check_names(shapes)
+        sizes = {name: tuple(getattr(value, "shape", value)) for name, value in {**self.bound, **shapes}.items()}
+        limit = as_bytes(memory_limit)
+        return build_plan(self.node, sizes, optimize=_hashable(optimize), memory_limit=limit, nonnegative=nonnegative)
+
+    def _check_names(self, given: Mapping[str, Any]) -> None:
+        missing = [name for name in self.free if name not in given]
+        unknown = [name for name in given if name not in self.free]
+        if missing or unknown:
+            parts = [
+                f"{word} {', '.join(names)}" for word, names in (("missing", missing), ("unknown", unknown)) if names
+            ]
+            raise EquationError(
+                f"leaves do not fit: {'; '.join(parts)}; the expression has {', '.join(self.free) or 'no free leaf'}"
+            )
+
+
+def leaf(name: str, labels: str | Sequence[str]) -> Expression:
+    """Return a tensor to be given later by name, with one label an axis.
+
+    >>> import tnalgebra as tna
+    >>> print(tna.leaf("A", "ij"))
+    A[ij]
+    """
+    if not name.isidentifier() or name in RESERVED:
+        raise EquationError(f"leaf name {name!r} must be an identifier, and none of {', '.join(RESERVED)}")
+    return Expression(Leaf(name, tuple(labels)))
+
+
+def merge(expressions: Sequence[Expression]) -> tuple[list[Node], dict[str, Array]]:
+    """Nodes of several expressions in one namespace: bound leaves get names of their own, one for each array."""
+    taken = {name for expression in expressions for name in expression.free}
+    names: dict[int, str] = {}
+    bound: dict[str, Array] = {}
+    nodes = []
+    for expression in expressions:
+        rename = {}
+        for name, array in expression.bound.items():
+            if id(array) not in names:
+                unique = names[id(array)] = _unique(name, taken)
+                taken.add(unique)
+                bound[unique] = array
+            rename[name] = names[id(array)]
+        nodes.append(_renamed(expression.node, rename))
+    return nodes, bound
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    """The name, with as many primes as it takes."""
+    while name in taken:
+        name += "'"
+    return name
+
+
+def _renamed(root: Node, names: Mapping[str, str]) -> Node:
+    if all(old == new for old, new in names.items()):
+        return root
+    done: dict[Node, Node] = {}
+    for node in postorder(root):
+        match node:
+            case Leaf(name, labels):
+                done[node] = Leaf(names.get(name, name), labels)
+            case Contract():
+                children = tuple(done[child] for child in node.operands)
+                done[node] = Contract(node.xi, node.reduce, node.inputs, children, node.output)
+            case Map(function, child):
+                done[node] = Map(function, done[child])
+            case Sum(children):
+                done[node] = Sum(tuple(done[child] for child in children))
+    return done[root]
+
+
+def _hashable(optimize: Optimizer) -> Any:
+    return tuple(map(tuple, optimize)) if isinstance(optimize, list | tuple) else optimize
+
+
+def evaluate(
+    node: Node,
+    arrays: Mapping[str, Array],
+    *,
+    optimize: Optimizer = "auto",
+    memory_limit: MemoryLimit = None,
+    nonnegative: bool = False,
+) -> Array:
+    """Plan (or recall the plan of) a graph for these leaves, and run it."""
+    values = list(arrays.values())
+    xp = namespace_of(values)
+    optimize = _hashable(optimize)
+    shapes = tuple((name, tuple(array.shape), str(array.dtype)) for name, array in arrays.items())
+    key = (node, shapes, xp.__name__, optimize, memory_limit, nonnegative)
+
+    def build() -> Program:
+        limit = as_bytes(memory_limit, device_of(values[0]) if values else "cpu")
+        sizes = {name: shape for name, shape, _ in shapes}
+        plan = build_plan(
+            node,
+            sizes,
+            optimize=optimize,
+            memory_limit=limit,
+            itemsize=itemsize_of(values, xp),
+            nonnegative=nonnegative,
+        )
+        return Program(plan, xp)
+
+    return plan_cache.get(key, build)(values)
+
+
+def itemsize_of(arrays: Sequence[Array], xp: ModuleType) -> int:
+    """Bytes of one entry of the widest operand, which is what results take."""
+    if xp is np:
+        return int(np.result_type(*arrays).itemsize) if arrays else 8
+    return max(_bits(array.dtype, xp) // 8 for array in arrays)
+
+
+def _bits(dtype: Any, xp: ModuleType) -> int:
+    kind = "complex floating" if xp.isdtype(dtype, "complex floating") else ""
+    if kind or xp.isdtype(dtype, "real floating"):
+        return int(xp.finfo(dtype).bits) * (2 if kind else 1)
+    return 8 if xp.isdtype(dtype, "bool") else int(xp.iinfo(dtype).bits)

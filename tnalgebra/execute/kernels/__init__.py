@@ -1,0 +1,32 @@
+"""Kernels by kind of step: each `lower_*` turns a step into a function of arrays."""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from ...plan import Step
+from ..namespace import is_numpy_like
+from .blas import lower_product
+from .blocked import lower_blocked
+from .generic import lower_generic
+from .unary import lower_map, lower_reduce, lower_sum, lower_view
+from .weighted import lower_weighted
+
+__all__ = ["Kernel", "lower"]
+
+Kernel = Callable[..., Any]
+
+LOWER: dict[str, Callable[[Step, ModuleType], Kernel]] = {
+    "view": lower_view,
+    "reduce": lower_reduce,
+    "product": lower_product,
+    "blocked": lower_blocked,
+    "weighted": lower_weighted,
+    "map": lower_map,
+    "sum": lower_sum,
+}
+
+
+def lower(step: Step, xp: ModuleType) -> Kernel:
+    """Return the function that does one step on arrays of the namespace `xp`."""
+    return LOWER[step.kind](step, xp) if is_numpy_like(xp) else lower_generic(step, xp)

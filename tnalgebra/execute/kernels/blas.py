@@ -1,0 +1,115 @@
+"""Σ of products of two operands as one matrix product, with no transposition that BLAS does not need."""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from ...graph import Labels
+from ...plan import Step
+from ...plan.cost import layout
+from ...plan.step import volume
+
+__all__ = ["lower_product", "product"]
+
+Array = Any
+Kernel = Callable[..., Array]
+
+
+def lower_product(step: Step, xp: ModuleType) -> Kernel:
+    """(left, right) → Σ left · right."""
+    return product(step.terms[0], step.terms[1], step.result, step.sizes, xp)
+
+
+def product(left: Labels, right: Labels, result: Labels, sizes: dict[str, int], xp: ModuleType) -> Kernel:
+    """Return the function of two arrays for these labels; every label of one operand alone is in the result."""
+    shared = {label for label in left if label in right}
+    if shared <= set(result):
+        return _entrywise(left, right, result, xp)
+    groups = layout(left, right, result, sizes)
+    if groups.batch and not groups.rows and not groups.columns:
+        return _vectors(left, right, result, xp)
+    a, b = (
+        _grouped(left, groups.rows, groups.inner, groups.batch),
+        _grouped(right, groups.inner, groups.columns, groups.batch),
+    )
+    (perm_a, shape_a), (perm_b, shape_b) = (
+        _move(order, term, sizes, groups.batch) for order, term in ((a, left), (b, right))
+    )
+    shape = tuple(sizes[label] for label in groups.result)
+    back = None if groups.result == result else tuple(map(groups.result.index, result))
+    if groups.batch:
+        return _batched(perm_a, shape_a, perm_b, shape_b, shape, back, xp)
+    dot = xp.dot
+
+    def matrix_product(x: Array, y: Array) -> Array:
+        if perm_a is not None:
+            x = x.transpose(perm_a)
+        if perm_b is not None:
+            y = y.transpose(perm_b)
+        out = dot(x.reshape(shape_a), y.reshape(shape_b)).reshape(shape)
+        return out if back is None else out.transpose(back)
+
+    return matrix_product
+
+
+def _grouped(term: Labels, first: Labels, second: Labels, batch: Labels) -> tuple[Labels, Labels, Labels]:
+    assert set(term) == {*batch, *first, *second}
+    return batch, first, second
+
+
+def _move(
+    groups: tuple[Labels, ...], term: Labels, sizes: dict[str, int], batch: Labels
+) -> tuple[tuple[int, ...] | None, tuple[int, ...]]:
+    """The transposition (None if there is none) and the shape with each group merged, batch axes kept."""
+    order = tuple(label for group in groups for label in group)
+    perm = None if order == term else tuple(map(term.index, order))
+    return perm, (*(sizes[label] for label in batch), *(volume(group, sizes) for group in groups[1:]))
+
+
+def _entrywise(left: Labels, right: Labels, result: Labels, xp: ModuleType) -> Kernel:
+    """No label is summed: one multiplication with broadcasting, in the order of the result."""
+    align_left, align_right = aligner(left, result), aligner(right, result)
+    multiply = xp.multiply
+
+    def entrywise(x: Array, y: Array) -> Array:
+        return multiply(align_left(x), align_right(y))
+
+    return entrywise
+
+
+def aligner(term: Labels, order: Labels) -> Kernel:
+    """Return the view with one axis a label of `order`, of size 1 where the operand lacks the label."""
+    perm = tuple(term.index(label) for label in order if label in term)
+    index = tuple(slice(None) if label in term else None for label in order)
+    if perm == tuple(range(len(order))):
+        return lambda x: x
+    if perm == tuple(range(len(term))):
+        return lambda x: x[index]
+    return lambda x: x.transpose(perm)[index]
+
+
+def _vectors(left: Labels, right: Labels, result: Labels, xp: ModuleType) -> Kernel:
+    """Inner products of many vectors: einsum's loop has no overhead a vector."""
+    letters = {label: chr(97 + i) for i, label in enumerate(dict.fromkeys(left + right))}
+    equation = ",".join("".join(map(letters.__getitem__, term)) for term in (left, right))
+    equation += "->" + "".join(map(letters.__getitem__, result))
+    einsum = xp.einsum
+    return lambda x, y: einsum(equation, x, y)
+
+
+def _batched(perm_a: Any, shape_a: Any, perm_b: Any, shape_b: Any, shape: Any, back: Any, xp: ModuleType) -> Kernel:
+    matmul, contiguous = xp.matmul, xp.ascontiguousarray
+
+    def ready(x: Array) -> Array:
+        """Matmul leaves BLAS for a slow loop unless one of the last two axes has unit stride."""
+        return x if x.itemsize in x.strides[-2:] else contiguous(x)
+
+    def batched_product(x: Array, y: Array) -> Array:
+        if perm_a is not None:
+            x = x.transpose(perm_a)
+        if perm_b is not None:
+            y = y.transpose(perm_b)
+        out = matmul(ready(x.reshape(shape_a)), ready(y.reshape(shape_b))).reshape(shape)
+        return out if back is None else out.transpose(back)
+
+    return batched_product

@@ -1,0 +1,165 @@
+"""⊕ over ξ of any operands, in blocks that stay in cache: the full broadcast array never exists."""
+
+from collections.abc import Callable, Sequence
+from itertools import product
+from math import prod
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ...graph import Labels
+from ...plan import Step
+from ...plan.cost import BLOCK, tree_labels
+from ...plan.step import Tree
+from .blas import aligner
+from .unary import check_domain, empty_reduction, fold
+
+__all__ = ["Evaluator", "blocks", "chunk_sizes", "lower_blocked"]
+
+Array = Any
+Kernel = Callable[..., Array]
+
+
+def lower_blocked(step: Step, xp: ModuleType) -> Kernel:
+    """(operands) → ⊕ ξ(operands), block by block."""
+    assert step.tree is not None
+    summed = step.summed
+    order = _loop_order(step)
+    chunks = chunk_sizes(order, step.sizes, BLOCK if xp is np else 64 * BLOCK)
+    ranges = blocks([label for label in order if label not in summed], step.sizes, chunks)
+    inner = blocks(summed, step.sizes, chunks)
+    axes = tuple(axis for axis, label in enumerate(order) if label in summed)
+    kept = tuple(label for label in order if label not in summed)
+    evaluator = Evaluator(step.tree, step.terms, order, [chunks[label] for label in order], xp)
+    shape = tuple(step.sizes[label] for label in step.result)
+    is_empty = prod(step.sizes.values()) == 0
+    accumulate = None if step.reduce is None or not summed else _Accumulator(step.reduce, axes, xp)
+
+    def blocked(*arrays: Array) -> Array:
+        dtype, run = evaluator.bind(arrays)
+        dtype = dtype if accumulate is None else accumulate.dtype(dtype)
+        if is_empty:
+            return empty_reduction(step.reduce, shape, dtype, xp) if step.reduce else xp.empty(shape, dtype)
+        out = xp.empty(shape, dtype)
+        target = out.transpose(tuple(map(step.result.index, kept)))
+        for outside in ranges:
+            spot = target[(*(outside[label] for label in kept), ...)]
+            if accumulate is None:
+                run(outside, spot)
+                continue
+            for position, inside in enumerate(inner):
+                accumulate(spot, run({**outside, **inside}, None), is_first=position == 0)
+        return out
+
+    return blocked
+
+
+def _loop_order(step: Step) -> Labels:
+    """Result labels outside, summed labels inside, and innermost the label along which most operands are contiguous."""
+    labels = (*step.result, *step.summed)
+    if not labels:
+        return labels
+    last = [term[-1] for term in step.terms if term]
+    innermost = max(
+        labels,
+        key=lambda label: (last.count(label) > 0 and step.sizes[label] > 1, last.count(label), step.sizes[label]),
+    )
+    return (*(label for label in labels if label != innermost), innermost)
+
+
+def chunk_sizes(order: Sequence[str], sizes: dict[str, int], entries: int) -> dict[str, int]:
+    """How much of each label one block spans: innermost labels whole, until the block is full."""
+    chunks = {}
+    for label in reversed(order):
+        chunks[label] = max(1, min(sizes[label], entries))
+        entries //= chunks[label]
+    return chunks
+
+
+def blocks(labels: Sequence[str], sizes: dict[str, int], chunks: dict[str, int]) -> list[dict[str, slice]]:
+    """Slices of every block over these labels, in C order."""
+    ranges = [
+        [slice(i, min(i + chunks[label], sizes[label])) for i in range(0, sizes[label], chunks[label])]
+        for label in labels
+    ]
+    return [dict(zip(labels, point, strict=True)) for point in product(*ranges)]
+
+
+class Evaluator:
+    """The tree of ξ on blocks: every node writes into a buffer of its own, reused for all blocks."""
+
+    def __init__(
+        self, tree: Tree, terms: Sequence[Labels], order: Labels, chunk: Sequence[int], xp: ModuleType
+    ) -> None:
+        self.tree, self.terms, self.order, self.xp = tree, terms, order, xp
+        self.chunk = dict(zip(order, chunk, strict=True))
+        self.aligners = [aligner(term, order) for term in terms]
+        self.present = [tuple(label in term for label in order) for term in terms]
+
+    def bind(self, arrays: Sequence[Array]) -> tuple[Any, Callable[[dict[str, slice], Array | None], Array]]:
+        """Return the dtype of the value, and the function from a block (and a place to write it) to its value."""
+        views = [align(array) for align, array in zip(self.aligners, arrays, strict=True)]
+        run, dtype, _ = self._node(self.tree, views)
+        order, whole = self.order, slice(None)
+
+        def evaluate(block: dict[str, slice], out: Array | None) -> Array:
+            parts = [
+                view[(*(block[label] if is_there else whole for label, is_there in zip(order, here, strict=True)), ...)]
+                for view, here in zip(views, self.present, strict=True)
+            ]
+            return run(parts, out)
+
+        return dtype, evaluate
+
+    def _node(self, tree: Tree, views: Sequence[Array]) -> tuple[Callable[..., Array], Any, int]:
+        """A function of the block's operands, its dtype and the number of entries of its buffer."""
+        if isinstance(tree, int):
+            return _leaf(tree), views[tree].dtype, 0
+        op, children = tree
+        function, depth = op.into(self.xp), len(children)
+        if depth > 2:
+            return self._node((op, ((op, children[:-1]), children[-1])), views)
+        (left, dtype_left, _), (right, dtype_right, _) = (self._node(child, views) for child in children)
+        check_domain(op, dtype_left)
+        check_domain(op, dtype_right)
+        dtype = op.apply(np.empty(0, dtype_left), np.empty(0, dtype_right)).dtype
+        size = prod(self.chunk[label] for label in tree_labels(tree, self.terms))
+        buffer = self.xp.empty(size, dtype)
+
+        def combine(parts: Sequence[Array], out: Array | None) -> Array:
+            x, y = left(parts, None), right(parts, None)
+            if out is None:
+                shape = tuple(max(a, b) for a, b in zip(x.shape, y.shape, strict=True))
+                out = buffer[: prod(shape)].reshape(shape)
+            return function(x, y, out=out)
+
+        return combine, dtype, size
+
+
+def _leaf(position: int) -> Callable[..., Array]:
+    def take(parts: Sequence[Array], out: Array | None) -> Array:
+        if out is None:
+            return parts[position]
+        out[...] = parts[position]
+        return out
+
+    return take
+
+
+class _Accumulator:
+    """spot ← ⊕ of a block, or spot ⊕ (⊕ of a block)."""
+
+    def __init__(self, op: Any, axes: tuple[int, ...], xp: ModuleType) -> None:
+        self.op, self.axes, self.xp = op, axes, xp
+        self.function = op.function(xp)
+
+    def dtype(self, value: Any) -> Any:
+        check_domain(self.op, value)
+        return self.op.apply(np.empty(0, value), np.empty(0, value)).dtype
+
+    def __call__(self, spot: Array, value: Array, *, is_first: bool) -> None:
+        part = fold(self.op, value, self.axes, self.xp)
+        if not self.op.unit_is_strict:  # a reduction starts from the unit: |x| for one entry under hypot
+            part = self.function(part, self.xp.asarray(self.op.unit, dtype=part.dtype))
+        spot[...] = part if is_first else self.function(spot, part)

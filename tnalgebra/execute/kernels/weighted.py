@@ -1,0 +1,63 @@
+"""Σ of W · ξ(…): ξ in tiles, BLAS on the tile. It is the step of every score network and of CP and HT with weights."""
+
+from collections.abc import Callable
+from math import prod
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ...plan import Step
+from ...plan.cost import TILE, tree_labels
+from ...plan.step import union
+from .blas import product
+from .blocked import Evaluator, blocks, chunk_sizes
+
+__all__ = ["lower_weighted"]
+
+Array = Any
+Kernel = Callable[..., Array]
+
+
+def lower_weighted(step: Step, xp: ModuleType) -> Kernel:
+    """(operands of ξ…, W) → Σ W · ξ(operands); the labels that BLAS sums stay whole in a tile as long as they fit."""
+    assert step.tree is not None
+    *terms, weight = step.terms
+    labels = tree_labels(step.tree, terms)
+    alone = tuple(label for label in labels if label not in weight and label not in step.result)
+    order = (
+        *(label for label in labels if label in step.result),
+        *alone,
+        *(label for label in labels if label in step.summed and label in weight),
+    )
+    chunks = chunk_sizes(order, step.sizes, TILE if xp is np else 256 * TILE)
+    evaluator = Evaluator(step.tree, terms, order, [chunks[label] for label in order], xp)
+    drop = tuple(map(order.index, alone))
+    kept = tuple(label for label in order if label not in alone)
+    outer = blocks([label for label in order if label in step.result], step.sizes, chunks)
+    inner = blocks([label for label in order if label not in step.result], step.sizes, chunks)
+    shape = tuple(step.sizes[label] for label in step.result)
+    is_empty = prod(step.sizes[label] for label in union(*step.terms)) == 0
+    kernels: dict[tuple[int, ...], Kernel] = {}
+
+    def contract_tile(tile: Array, part: Array) -> Array:
+        if tile.shape not in kernels:
+            sizes = {**step.sizes, **dict(zip(kept, tile.shape, strict=True))}
+            kernels[tile.shape] = product(kept, weight, step.result, sizes, xp)
+        return kernels[tile.shape](tile, part)
+
+    def weighted(*arrays: Array) -> Array:
+        *operands, w = arrays
+        dtype, run = evaluator.bind(operands)
+        out = (xp.zeros if is_empty else xp.empty)(shape, np.result_type(dtype, w.dtype))
+        for outside in outer if not is_empty else ():
+            spot = out[(*(outside.get(label, slice(None)) for label in step.result), ...)]
+            for position, inside in enumerate(inner):
+                block = {**outside, **inside}
+                tile = run(block, None)
+                tile = xp.add.reduce(tile, axis=drop) if drop else tile
+                part = contract_tile(tile, w[(*(block.get(label, slice(None)) for label in weight), ...)])
+                spot[...] = part if position == 0 else spot + part
+        return out
+
+    return weighted

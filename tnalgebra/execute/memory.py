@@ -1,0 +1,46 @@
+"""A memory limit in bytes, from what a user writes."""
+
+import re
+
+import psutil
+
+from ..errors import MemoryLimitError
+
+__all__ = ["MemoryLimit", "as_bytes"]
+
+MemoryLimit = int | str | None
+UNITS = {"": 1, "b": 1} | {
+    f"{prefix}{suffix}": base**power
+    for power, prefix in enumerate("kmgt", 1)
+    for suffix, base in (("", 1024), ("b", 1000), ("ib", 1024))
+}
+
+
+def as_bytes(limit: MemoryLimit, device: str = "cpu") -> int | None:
+    """Bytes of ``2_000_000``, ``"2GiB"``, ``"500MB"`` or ``"50%"`` (of the device's memory); None is no limit.
+
+    Raises `MemoryLimitError` for anything else.
+
+    >>> as_bytes("2GiB")
+    2147483648
+    """
+    if limit is None:
+        return None
+    if isinstance(limit, int) and not isinstance(limit, bool) and limit > 0:
+        return limit
+    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([a-z%]*)\s*", str(limit).lower())
+    if isinstance(limit, str) and match and float(match[1]) > 0:
+        number, unit = float(match[1]), match[2]
+        if unit == "%" and number <= 100:
+            return int(_total(device) * number / 100)
+        if unit in UNITS:
+            return int(number * UNITS[unit])
+    raise MemoryLimitError(f"memory_limit must be bytes, or text such as '2GiB', '500MB' or '50%'; got {limit!r}")
+
+
+def _total(device: str) -> int:
+    if device.startswith("cuda"):
+        import cupy
+
+        return int(cupy.cuda.Device(int(device.partition(":")[2] or 0)).mem_info[1])
+    return int(psutil.virtual_memory().total)

@@ -1,0 +1,113 @@
+"""A plan lowered to kernels, and the one loop over its steps."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+from ..plan import Plan, Step
+from .kernels import lower
+from .kernels.blocked import blocks
+from .namespace import is_numpy_like
+
+__all__ = ["Program"]
+
+Array = Any
+Call = tuple[Callable[..., Array], tuple[int, ...], int, tuple[int, ...]]
+
+
+class Program:
+    """A plan for arrays of one namespace; calling it runs the steps. It keeps no array between calls."""
+
+    __slots__ = ("_calls", "_is_floating", "_output", "_size", "_xp", "plan")
+
+    def __init__(self, plan: Plan, xp: ModuleType) -> None:
+        self.plan, self._xp = plan, xp
+        self._is_floating = any(op.is_floating for op in plan.operators)
+        self._calls, self._size, self._output = _lowered(plan.steps, range(len(plan.inputs)), plan.output, xp)
+
+    def __call__(self, arrays: Sequence[Array]) -> Array:
+        """Run on the leaves, in the order of `plan.inputs`."""
+        if self._is_floating:  # NumPy would take ln(eˣ + eʸ) of int8 in float16
+            arrays = [_floating(array, self._xp) for array in arrays]
+        return run(self._calls, self._size, self._output, arrays)
+
+
+def _floating(array: Array, xp: ModuleType) -> Array:
+    return xp.astype(array, xp.float64) if xp.isdtype(array.dtype, ("bool", "integral")) else array
+
+
+def run(calls: Sequence[Call], size: int, output: int, arrays: Sequence[Array]) -> Array:
+    """The loop over steps: each fills one slot and empties those that nothing reads later."""
+    values: list[Array] = [*arrays, *([None] * size)]
+    for kernel, inputs, slot, done in calls:
+        values[slot] = kernel(*[values[i] for i in inputs])
+        for i in done:
+            values[i] = None
+    return values[output]
+
+
+def _lowered(steps: Sequence[Step], inputs: Sequence[int], output: int, xp: ModuleType) -> tuple[list[Call], int, int]:
+    """Kernels with slots renumbered to 0, 1, …, and for each the slots that end with it."""
+    number = {slot: i for i, slot in enumerate([*inputs, *(step.output for step in steps)])}
+    last = {slot: i for i, step in enumerate(steps) for slot in step.inputs}
+    calls = []
+    for i, step in enumerate(steps):
+        kernel = _loop(step, xp) if step.kind == "loop" else lower(step, xp)
+        done = tuple(number[slot] for slot in dict.fromkeys(step.inputs) if last[slot] == i and slot != output)
+        calls.append((kernel, tuple(number[slot] for slot in step.inputs), number[step.output], done))
+    return calls, len(steps), number[output]
+
+
+def _loop(step: Step, xp: ModuleType) -> Callable[..., Array]:
+    """The body for every slice of the chunked labels; slices of a summed label are combined by ⊕."""
+    assert step.reduce is not None
+    inside = [label for label in step.chunks if label in step.summed]
+    outside = [label for label in step.chunks if label in step.result]
+    outer, inner = blocks(outside, step.sizes, step.chunks), blocks(inside, step.sizes, step.chunks)
+    bodies: dict[tuple[int, ...], tuple[list[Call], int, int]] = {}
+    combine = step.reduce.function(xp)
+    shape = tuple(step.sizes[label] for label in step.result)
+
+    def body(block: dict[str, slice], arrays: Sequence[Array]) -> Array:
+        """Run the steps on one slice; the last slice of a label may be shorter and has its own lowering."""
+        sizes = {label: piece.stop - piece.start for label, piece in block.items()}
+        key = tuple(sizes.values())
+        if key not in bodies:
+            steps = [_resized(inner_step, sizes) for inner_step in step.body]
+            bodies[key] = _lowered(steps, step.aliases, steps[-1].output, xp)
+        cut = [
+            x[tuple(block.get(label, slice(None)) for label in term)]
+            for x, term in zip(arrays, step.terms, strict=True)
+        ]
+        return run(*bodies[key], cut)
+
+    def loop(*arrays: Array) -> Array:
+        out = None
+        parts = []
+        for place in outer:
+            part = body({**place, **inner[0]}, arrays)
+            for piece in inner[1:]:
+                part = combine(part, body({**place, **piece}, arrays))
+            if not is_numpy_like(xp):
+                parts.append(part)
+                continue
+            out = xp.empty(shape, part.dtype) if out is None else out
+            out[(*(place.get(label, slice(None)) for label in step.result), ...)] = part
+        return _assembled(parts, outside, step, xp) if parts else out
+
+    return loop
+
+
+def _resized(step: Step, sizes: dict[str, int]) -> Step:
+    return replace(step, sizes={label: sizes.get(label, size) for label, size in step.sizes.items()})
+
+
+def _assembled(parts: list[Array], labels: Sequence[str], step: Step, xp: ModuleType) -> Array:
+    """Concatenate parts along the sliced result labels, the last label first."""
+    for label in reversed(labels):
+        count = -(-step.sizes[label] // step.chunks[label])
+        axis = step.result.index(label)
+        parts = [xp.concat(parts[i : i + count], axis=axis) for i in range(0, len(parts), count)]
+    assert len(parts) == 1
+    return parts[0]

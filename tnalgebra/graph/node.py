@@ -1,0 +1,204 @@
+"""Nodes of an einsum graph: frozen, hashable, printed as equations.
+
+Labels are local to a `Contract`: `inputs[i]` names the axes of `operands[i]`, whatever that operand calls them.
+So nodes nest without capture, and nesting is meaning: a sum stays in the node that writes it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from ..algebra import Operator
+from ..errors import EquationError
+
+__all__ = ["Contract", "Labels", "Leaf", "Map", "Node", "Sum", "postorder", "show_labels"]
+
+Labels = tuple[str, ...]
+
+
+def show_labels(labels: Labels) -> str:
+    """Write ``ijk``, or ``batch,rank`` where a label is longer than one character."""
+    return ("," if any(len(label) > 1 for label in labels) else "").join(labels)
+
+
+class Node:
+    """A tensor-valued node; `output` labels its axes."""
+
+    output: Labels
+
+    @property
+    def operands(self) -> tuple["Node", ...]:
+        """The nodes that this one is computed from."""
+        return ()
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.output)
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(tuple(getattr(self, field) for field in self.__dataclass_fields__))  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __str__(self) -> str:
+        return "\n".join(_equations(self))
+
+
+@dataclass(frozen=True, eq=True)
+class Leaf(Node):
+    """A tensor that will be given by name."""
+
+    name: str
+    output: Labels
+
+    __hash__ = Node.__hash__
+
+
+@dataclass(frozen=True, eq=True)
+class Contract(Node):
+    """out[output] = ⊕ over the other labels of ξ(operands[0][inputs[0]], operands[1][inputs[1]], …)."""
+
+    xi: Operator
+    reduce: Operator
+    inputs: tuple[Labels, ...]
+    children: tuple[Node, ...]
+    output: Labels
+
+    __hash__ = Node.__hash__
+
+    def __post_init__(self) -> None:
+        """Refuse labels that do not fit the operands."""
+        if len(self.inputs) != len(self.children):
+            raise EquationError(
+                f"`{self.equation}` has {len(self.inputs)} terms, but {len(self.children)} operands are given"
+            )
+        for position, (labels, child) in enumerate(zip(self.inputs, self.children, strict=True)):
+            if len(labels) != child.ndim:
+                raise EquationError(
+                    f"term {show_labels(labels)!r} of `{self.equation}` names {len(labels)} axes, "
+                    f"but operand {position} has {child.ndim}"
+                )
+        known = {label for labels in self.inputs for label in labels}
+        for label in self.output:
+            if label not in known:
+                raise EquationError(f"output label {label!r} of `{self.equation}` is in no operand")
+        if len(set(self.output)) < len(self.output):
+            twice = next(label for label in self.output if self.output.count(label) > 1)
+            raise EquationError(f"label {twice!r} stands twice in the output of `{self.equation}`")
+
+    @property
+    def operands(self) -> tuple[Node, ...]:
+        """The nodes that are combined."""
+        return self.children
+
+    @property
+    def summed(self) -> Labels:
+        """The labels that ⊕ runs over, in order of first appearance."""
+        held = dict.fromkeys(label for labels in self.inputs for label in labels)
+        return tuple(label for label in held if label not in self.output)
+
+    @property
+    def equation(self) -> str:
+        """The einsum string."""
+        separator = "; " if any(len(label) > 1 for labels in self.inputs for label in labels) else ","
+        return f"{separator.join(map(show_labels, self.inputs))}->{show_labels(self.output)}"
+
+
+@dataclass(frozen=True, eq=True)
+class Map(Node):
+    """A scalar expression in x, applied to every entry of one node."""
+
+    function: str
+    child: Node
+
+    __hash__ = Node.__hash__
+
+    @property
+    def operands(self) -> tuple[Node, ...]:
+        """The node that is mapped."""
+        return (self.child,)
+
+    @property
+    def output(self) -> Labels:  # type: ignore[override]
+        """The labels of the mapped node."""
+        return self.child.output
+
+
+@dataclass(frozen=True, eq=True)
+class Sum(Node):
+    """The entrywise sum of nodes of one shape; it is where cotangents of a shared node meet."""
+
+    children: tuple[Node, ...]
+
+    __hash__ = Node.__hash__
+
+    def __post_init__(self) -> None:
+        """Refuse nodes of different order."""
+        orders = {child.ndim for child in self.children}
+        if len(orders) != 1:
+            raise EquationError(f"a sum needs nodes of one order; got {[child.ndim for child in self.children]}")
+
+    @property
+    def operands(self) -> tuple[Node, ...]:
+        """The nodes that are added."""
+        return self.children
+
+    @property
+    def output(self) -> Labels:  # type: ignore[override]
+        """The labels of the first summand."""
+        return self.children[0].output
+
+
+def postorder(node: Node) -> Iterator[Node]:
+    """Every distinct node once, operands before the nodes that use them."""
+    seen: set[Node] = set()
+    stack = [(node, False)]
+    while stack:
+        current, is_expanded = stack.pop()
+        if is_expanded:
+            yield current
+        elif current not in seen:
+            seen.add(current)
+            stack.append((current, True))
+            stack.extend((child, False) for child in reversed(current.operands))
+
+
+def _equations(root: Node) -> list[str]:
+    """One line a node that computes something; shared nodes are named once."""
+    names: dict[Node, str] = {}
+    lines: list[str] = []
+    for node in postorder(root):
+        if isinstance(node, Leaf):
+            names[node] = node.name
+            continue
+        target = names[node] = "out" if node is root else f"t{len(lines) + 1}"
+        terms = [f"{names[child]}[{show_labels(child.output)}]" for child in node.operands]
+        if isinstance(node, Contract):
+            terms = [
+                f"{names[child]}[{show_labels(labels)}]"
+                for child, labels in zip(node.operands, node.inputs, strict=True)
+            ]
+        lines.append(f"{target}[{show_labels(node.output)}] = {_right_side(node, terms)}")
+    return lines or [f"{root.name}[{show_labels(root.output)}]" if isinstance(root, Leaf) else "out"]
+
+
+def _right_side(node: Node, terms: list[str]) -> str:
+    if isinstance(node, Map):
+        return f"{node.function} at x = {terms[0]}"
+    if isinstance(node, Sum):
+        return " + ".join(terms)
+    assert isinstance(node, Contract)
+    joined = " · ".join(terms) if node.xi.name == "multiply" else f"{node.xi.name}({', '.join(terms)})"
+    symbol = {"add": "Σ", "multiply": "Π", "maximum": "max", "minimum": "min"}.get(
+        node.reduce.name, f"⊕{node.reduce.name}"
+    )
+    return (
+        f"{symbol}_{show_labels(node.summed)} {joined if len(terms) > 1 else terms[0]}"
+        if node.summed
+        else joined
+        if len(terms) > 1
+        else terms[0]
+    )

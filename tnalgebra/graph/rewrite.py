@@ -1,0 +1,66 @@
+"""Legal rewrites of a graph: merge nested nodes where algebra allows it."""
+
+from itertools import count
+
+from ..algebra import distributes
+from .node import Contract, Labels, Map, Node, Sum, postorder
+
+__all__ = ["inline", "is_mergeable"]
+
+
+def is_mergeable(outer: Contract, inner: Contract, nonnegative: bool = False) -> bool:
+    """Whether `inner` may become terms of `outer` without changing a number.
+
+    With no sum inside, associativity of a common ξ is enough (and with one operand there is no ξ at all).
+    With a sum inside, it must be the same sum, and it must be free to leave ξ of `outer`.
+    """
+    same_xi = inner.xi == outer.xi or len(inner.operands) == 1
+    if not inner.summed:
+        return same_xi or len(outer.operands) == 1
+    free = len(outer.operands) == 1 or distributes(outer.xi, outer.reduce, nonnegative=nonnegative)
+    return inner.reduce == outer.reduce and free and (same_xi or len(outer.operands) == 1)
+
+
+def inline(root: Node, *, keep_shared: bool = False, nonnegative: bool = False) -> Node:
+    """Merge every nested `Contract` that may be merged; with `keep_shared`, none that is used twice."""
+    users: dict[Node, int] = {}
+    for node in postorder(root):
+        for child in node.operands:
+            users[child] = users.get(child, 0) + 1
+    done: dict[Node, Node] = {}
+    for node in postorder(root):
+        match node:
+            case Contract():
+                new = Contract(
+                    node.xi, node.reduce, node.inputs, tuple(done[child] for child in node.operands), node.output
+                )
+                kept = {done[child] for child in node.operands if keep_shared and users[child] > 1}
+                done[node] = _merge(new, kept, nonnegative)
+            case Map(function, child):
+                done[node] = Map(function, done[child])
+            case Sum(children):
+                done[node] = Sum(tuple(done[child] for child in children))
+            case _:
+                done[node] = node
+    return done[root]
+
+
+def _merge(outer: Contract, kept: set[Node], nonnegative: bool) -> Contract:
+    """Replace each mergeable operand by its own operands, its labels renamed into those of `outer`."""
+    taken = {label for labels in outer.inputs for label in labels}
+    fresh = (f"s{n}" for n in count(1))
+    xi, inputs, operands = outer.xi, list[Labels](), list[Node]()
+    for labels, child in zip(outer.inputs, outer.operands, strict=True):
+        if child in kept or not isinstance(child, Contract) or not is_mergeable(outer, child, nonnegative):
+            inputs.append(labels)
+            operands.append(child)
+            continue
+        if len(outer.operands) == 1 and len(child.operands) > 1:
+            xi = child.xi
+        rename = dict(zip(child.output, labels, strict=True))
+        for label in child.summed:
+            rename[label] = label if label not in taken else next(name for name in fresh if name not in taken)
+            taken.add(rename[label])
+        inputs.extend(tuple(rename[label] for label in term) for term in child.inputs)
+        operands.extend(child.operands)
+    return Contract(xi, outer.reduce, tuple(inputs), tuple(operands), outer.output)

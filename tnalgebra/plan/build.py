@@ -1,0 +1,165 @@
+"""A graph and the shapes of its leaves to a `Plan`."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import count
+
+from ..errors import MemoryLimitError
+from ..graph import Contract, Labels, Leaf, Map, Node, Sum, label_sizes
+from ..graph.node import postorder
+from ..graph.rewrite import inline
+from ..graph.sizes import Shape, shapes_of
+from .cost import peak_bytes, priced
+from .legality import judge
+from .paths import Optimizer
+from .plan import Plan
+from .region import Region, Term, Tile, make_tile
+from .slicing import slice_labels
+from .step import Step, union
+
+__all__ = ["build_plan"]
+
+
+def build_plan(
+    root: Node,
+    shapes: Mapping[str, Shape],
+    *,
+    optimize: Optimizer = "auto",
+    memory_limit: int | None = None,
+    itemsize: int = 8,
+    nonnegative: bool = False,
+) -> Plan:
+    """Plan a graph on leaves of the given shapes; the leaves are the first slots, in the order of `shapes`.
+
+    A node that is used twice may be merged into both users or computed once: both are planned, the cheaper is kept.
+    Raises `AxisMismatchError`, `UnknownNameError` for the optimizer, `MemoryLimitError` with the least that fits.
+    """
+    graphs = dict.fromkeys(inline(root, keep_shared=keep, nonnegative=nonnegative) for keep in (False, True))
+    plans = [_Builder(graph, shapes, optimize, memory_limit, itemsize, nonnegative).plan() for graph in graphs]
+    return replace(min(plans, key=lambda plan: plan.flops), node=root)
+
+
+class _Builder:
+    """One planning in progress: the slot of each node's value, and the steps so far."""
+
+    def __init__(
+        self,
+        root: Node,
+        shapes: Mapping[str, Shape],
+        optimize: Optimizer,
+        limit: int | None,
+        itemsize: int,
+        nonnegative: bool,
+    ) -> None:
+        self.root, self.optimize, self.limit, self.itemsize, self.nonnegative = (
+            root,
+            optimize,
+            limit,
+            itemsize,
+            nonnegative,
+        )
+        self.nodes = tuple(postorder(root))
+        self.names = tuple(shapes)
+        self.shapes = shapes_of(root, shapes)
+        self.users = {
+            node: [parent for parent in self.nodes for child in parent.operands if child == node] for node in self.nodes
+        }
+        self.place: dict[Node, int] = {
+            node: self.names.index(node.name) for node in self.nodes if isinstance(node, Leaf)
+        }
+        self.slots: Iterator[int] = count(len(self.names))
+        self.steps: list[Step] = []
+
+    def plan(self) -> Plan:
+        for node in self.nodes:
+            if isinstance(node, Contract) and not self._is_tile(node):
+                self.place[node] = self._contract(node)
+            elif isinstance(node, Map | Sum):
+                self.place[node] = self._entrywise(node)
+        leaves = {node.name: self.shapes[node] for node in self.nodes if isinstance(node, Leaf)}
+        verdicts = {judge(node, self.nonnegative): None for node in self.nodes if isinstance(node, Contract)}
+        held = [verdict.reason for verdict in verdicts if not verdict.is_reorderable]
+        reasons = held or [verdict.reason for verdict in verdicts] or ["nothing is contracted"]
+        return Plan(
+            node=self.root,
+            inputs=self.names,
+            shapes=tuple(leaves.get(name, ()) for name in self.names),
+            steps=tuple(self.steps),
+            output=self.place[self.root],
+            shape=self.shapes[self.root],
+            itemsize=self.itemsize,
+            is_reorderable=not held,
+            reason="; ".join(reasons),
+            nonnegative=self.nonnegative,
+        )
+
+    def _is_tile(self, node: Contract) -> bool:
+        """A ξ-product without sums that one other contraction uses: it is made there, block by block."""
+        if node.summed or len(node.operands) < 2 or len(self.users[node]) != 1:
+            return False
+        parent = self.users[node][0]
+        return isinstance(parent, Contract) and len(set(parent.inputs[parent.operands.index(node)])) == node.ndim
+
+    def _append(self, steps: Sequence[Step]) -> int:
+        """Price and keep the steps; return the slot of the last."""
+        self.steps.extend(priced(step, self.itemsize) for step in steps)
+        room = None if self.limit is None else self.limit - peak_bytes(self.steps)
+        if room is not None and room < 0:
+            raise MemoryLimitError(
+                f"memory_limit is {self.limit} bytes, but `{steps[-1].equation}` needs at least "
+                f"{peak_bytes(self.steps)} bytes with every label sliced as far as it can be"
+            )
+        return self.steps[-1].output
+
+    def _entrywise(self, node: Map | Sum) -> int:
+        sizes = dict(zip(node.output, self.shapes[node], strict=True))
+        kind, text = ("map", node.function) if isinstance(node, Map) else ("sum", "")
+        inputs = tuple(self.place[child] for child in node.operands)
+        terms = (node.output,) * len(inputs)
+        return self._append([Step(kind, inputs, next(self.slots), terms, node.output, sizes, text=text)])
+
+    def _contract(self, node: Contract) -> int:
+        sizes = label_sizes(node.inputs, [self.shapes[child] for child in node.operands], node.equation)
+        terms = [self._term(child, labels, sizes) for child, labels in zip(node.operands, node.inputs, strict=True)]
+
+        def steps_for(chunks: dict[str, int], terms: Sequence[Term] = terms) -> Sequence[Step]:
+            region = Region(node, chunks, self.optimize, self.slots, self.nonnegative)
+            return [priced(step, self.itemsize) for step in region.plan(terms)]
+
+        steps = steps_for(sizes)
+        if self.limit is not None and peak_bytes([*self.steps, *steps]) > self.limit:
+            steps = [self._loop(node, terms, sizes, steps_for)]
+        return self._append(steps)
+
+    def _loop(self, node: Contract, terms: Sequence[Term], sizes: dict[str, int], steps_for) -> Step:  # type: ignore[no-untyped-def]
+        """Wrap the steps of one slice; each operand gets a slot of its own, since it is sliced by its own labels."""
+        outer: list[Term] = []
+
+        def alias(term: Term) -> Term:
+            if isinstance(term.source, Tile):
+                return Term(term.labels, Tile(term.source.tree, tuple(map(alias, term.source.terms))))
+            outer.append(term)
+            return Term(term.labels, next(self.slots))
+
+        inner = list(map(alias, terms))
+        aliases = tuple(part.slot for term in inner for part in term.parts)
+        slots, labels = tuple(term.slot for term in outer), tuple(term.labels for term in outer)
+        loop = Step("loop", slots, next(self.slots), labels, node.output, sizes, reduce=node.reduce, aliases=aliases)
+        held = peak_bytes([*self.steps, priced(loop, self.itemsize)])
+        body, chunks = slice_labels(lambda chunk: steps_for(chunk, inner), sizes, (self.limit or 0) - held)
+        return replace(loop, body=tuple(body), chunks=chunks)
+
+    def _term(self, node: Node, labels: Labels, sizes: dict[str, int]) -> Term:
+        """The operand as the region sees it: repeated labels become diagonals, broadcast axes are dropped."""
+        if node not in self.place:
+            assert isinstance(node, Contract)
+            names = dict(zip(node.output, labels, strict=True))
+            children = zip(node.operands, node.inputs, strict=True)
+            return make_tile(
+                node, [self._term(child, tuple(map(names.__getitem__, term)), sizes) for child, term in children]
+            )
+        shape = dict(zip(labels, self.shapes[node], strict=True))
+        clean = tuple(label for label in union(labels) if shape[label] == sizes[label])
+        if clean == labels:
+            return Term(labels, self.place[node])
+        return Term(clean, self._append([Step("view", (self.place[node],), next(self.slots), (labels,), clean, shape)]))

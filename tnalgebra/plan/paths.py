@@ -1,0 +1,69 @@
+"""Orders of pairing, by opt_einsum's path finders (or cotengra's, or the user's)."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from inspect import signature
+from typing import Any
+
+from opt_einsum.paths import _PATH_OPTIONS, get_path_fn
+
+from ..errors import PathError, UnknownNameError
+from ..graph import Labels
+
+__all__ = ["Optimizer", "find_path"]
+
+Path = tuple[tuple[int, ...], ...]
+Optimizer = str | bool | Sequence[tuple[int, ...]] | Callable[..., Any]
+
+
+def find_path(terms: Sequence[Labels], output: Labels, sizes: dict[str, int], optimize: Optimizer) -> Path:
+    """Pairs of positions, each pair replaced by its result at the end of the list.
+
+    Where sums may not move, the caller asks with every label in `output`: the path then only pairs.
+    """
+    count = len(terms)
+    if isinstance(optimize, Sequence) and not isinstance(optimize, str):
+        return _checked(optimize, count)
+    if optimize is False:
+        return (tuple(range(count)),)
+    if count <= 2:
+        return (tuple(range(count)),)
+    finder = _finder("auto" if optimize is True else optimize)
+    path = finder([frozenset(term) for term in terms], frozenset(output), dict(sizes), None)
+    return _checked(path, count)
+
+
+def _finder(optimize: Any) -> Callable[..., Any]:
+    if callable(optimize):
+        return partial(_call, optimize)
+    if optimize not in _PATH_OPTIONS:
+        with suppress(ImportError):
+            import cotengra  # noqa: F401  (registers its presets with opt_einsum)
+    if optimize not in _PATH_OPTIONS:
+        raise UnknownNameError(
+            f"unknown optimizer {optimize!r}; known: {', '.join(sorted(_PATH_OPTIONS))}, or an optimizer object"
+        )
+    named: Callable[..., Any] = get_path_fn(optimize)
+    return named
+
+
+def _call(finder: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a user's path finder as opt_einsum does, or without the memory limit if it takes none."""
+    try:
+        signature(finder).bind(*arguments)
+    except TypeError:
+        arguments = arguments[:-1]
+    return finder(*arguments)
+
+
+def _checked(path: Sequence[Sequence[int]], count: int) -> Path:
+    """Refuse a path that does not end with one operand."""
+    left = count
+    for step in path:
+        if len(set(step)) < len(step) or not step or max(step) >= left or min(step) < 0:
+            raise PathError(f"path step {tuple(step)} does not pick distinct operands out of {left}")
+        left += 1 - len(step)
+    if left != 1:
+        raise PathError(f"path {[tuple(step) for step in path]} leaves {left} operands of {count}; it must leave 1")
+    return tuple(tuple(sorted(step)) for step in path)

@@ -1,0 +1,93 @@
+"""What will be done, in which order and at which cost: a value that prints as a table and explains itself."""
+
+from dataclasses import dataclass
+
+from ..algebra import Operator
+from ..graph import Contract, Node
+from ..graph.node import postorder
+from ..graph.sizes import Shape
+from .cost import peak_bytes
+from .explain import explain
+from .step import Step
+
+__all__ = ["Plan"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The steps that evaluate a graph on leaves of known shapes.
+
+    steps: kernel calls in order; slot i < len(inputs) holds leaf i, every step fills one more slot.
+    is_reorderable: whether sums were free to move; reason: why, or which label could not.
+    flops: applications of ξ and ⊕. bytes_moved: operands read and results written, copies included.
+    peak_bytes: the most that is allocated at once beside the operands, the result and broadcast blocks included.
+
+    >>> import tnalgebra as tna
+    >>> print(tna.contract_path("ij,jk,kl->il", (3, 4), (4, 5), (5, 6)))
+    step  kind     equation   flops  bytes  peak
+    1     product  ij,jk->ik    120    376   120
+    2     product  ik,kl->il    180    504   264
+    reorderable: multiply distributes over add
+    total: 300 operations, 880 bytes moved, 264 bytes at the peak
+    """
+
+    node: Node
+    inputs: tuple[str, ...]
+    shapes: tuple[Shape, ...]
+    steps: tuple[Step, ...]
+    output: int
+    shape: Shape
+    itemsize: int
+    is_reorderable: bool
+    reason: str
+    nonnegative: bool
+
+    @property
+    def operators(self) -> frozenset[Operator]:
+        """The ξ and ⊕ that are applied."""
+        nodes = [node for node in postorder(self.node) if isinstance(node, Contract)]
+        return frozenset(
+            {node.xi for node in nodes if len(node.operands) > 1} | {node.reduce for node in nodes if node.summed}
+        )
+
+    @property
+    def flops(self) -> int:
+        """Applications of ξ and of ⊕."""
+        return sum(step.flops for step in self.steps)
+
+    @property
+    def bytes_moved(self) -> int:
+        """Bytes that steps read and write."""
+        return sum(step.bytes_moved for step in self.steps)
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most that is allocated at once, operands not counted."""
+        return peak_bytes(self.steps)
+
+    def __str__(self) -> str:
+        rows = [("step", "kind", "equation", "flops", "bytes", "peak")]
+        for number, step in enumerate(self.steps, 1):
+            peak = peak_bytes(self.steps[:number])
+            rows.append((str(number), step.kind, step.equation, str(step.flops), str(step.bytes_moved), str(peak)))
+            if step.chunks:
+                chunks = ", ".join(f"{label} by {chunk} of {step.sizes[label]}" for label, chunk in step.chunks.items())
+                rows.append(("", "", f"for slices: {chunks}", "", "", ""))
+                rows.extend(
+                    ("", f"  {inner.kind}", inner.equation, str(inner.flops), str(inner.bytes_moved), "")
+                    for inner in step.body
+                )
+        widths = [max(len(row[column]) for row in rows) for column in range(6)]
+        lines = ["  ".join(_cell(text, widths[i], i > 2) for i, text in enumerate(row)).rstrip() for row in rows]
+        order = "reorderable" if self.is_reorderable else "not reorderable"
+        total = f"total: {self.flops} operations, {self.bytes_moved} bytes moved, {self.peak_bytes} bytes at the peak"
+        return "\n".join([*lines, f"{order}: {self.reason}", total])
+
+    def explain(self) -> str:
+        """Say in words what happens, which sums could not move and why, and the loop that gives the same numbers."""
+        shapes = dict(zip(self.inputs, self.shapes, strict=True))
+        return explain(self.node, shapes, self.steps, self.is_reorderable, self.reason)
+
+
+def _cell(text: str, width: int, is_number: bool) -> str:
+    return text.rjust(width) if is_number else text.ljust(width)

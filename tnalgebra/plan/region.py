@@ -1,0 +1,164 @@
+"""One `Contract` to steps: pairs on the path where sums may move, one blocked step where they may not."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+
+from ..algebra import distributes
+from ..graph import Contract, Labels
+from .cost import layout
+from .legality import is_separable
+from .paths import Optimizer, find_path
+from .step import Step, Tree, union
+
+__all__ = ["Region", "Term", "Tile", "make_tile"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A ξ-product without sums that is never formed whole: its tree and its own terms."""
+
+    tree: Tree
+    terms: tuple["Term", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """An operand of a region: its labels, and the slot that holds it or the tile that makes it."""
+
+    labels: Labels
+    source: int | Tile
+
+    @property
+    def slot(self) -> int:
+        """The slot of an operand that has one."""
+        assert isinstance(self.source, int)
+        return self.source
+
+    @property
+    def parts(self) -> tuple["Term", ...]:
+        """The operands that stand in slots."""
+        return self.source.terms if isinstance(self.source, Tile) else (self,)
+
+
+def make_tile(node: Contract, terms: Sequence[Term]) -> Term:
+    """The ξ-product of the terms, as a term that is never formed whole."""
+    trees: list[Tree] = []
+    parts: list[Term] = []
+    for term in terms:
+        trees.append(_shift(term.source.tree, len(parts)) if isinstance(term.source, Tile) else len(parts))
+        parts.extend(term.parts)
+    return Term(union(*(term.labels for term in terms)), Tile((node.xi, tuple(trees)), tuple(parts)))
+
+
+class Region:
+    """Plan one node over given terms; slots of new values come from `slots`."""
+
+    def __init__(
+        self, node: Contract, sizes: dict[str, int], optimize: Optimizer, slots: Iterator[int], nonnegative: bool
+    ) -> None:
+        self.node, self.sizes, self.optimize, self.slots = node, sizes, optimize, slots
+        self.is_free = not node.summed or distributes(node.xi, node.reduce, nonnegative=nonnegative)
+        self.is_product = node.xi.name == "multiply" and node.reduce.name == "add"
+        self.steps: list[Step] = []
+
+    def plan(self, terms: Sequence[Term]) -> list[Step]:
+        """Return the steps of the region; the last one gives its value."""
+        if 0 in self.sizes.values():  # ⊕ over nothing is its unit, which need not pass through ξ
+            self._blocked(terms, self.node.output)
+        elif len(terms) == 1 and isinstance(terms[0].source, int):
+            self._unary(terms[0], self.node.output, "copy")
+        elif is_separable(self.node) and not self.is_free:
+            self._separate(terms)
+        elif not self.is_free or self.optimize is False:
+            self._blocked(terms, self.node.output)
+        else:
+            self._pairs([self._presum(term, terms) for term in terms])
+        return self.steps
+
+    def _emit(self, kind: str, terms: Sequence[Term], result: Labels, tree: Tree | None = None, text: str = "") -> Term:
+        inputs = tuple(term.slot for term in terms)
+        labels = tuple(term.labels for term in terms)
+        sizes = {label: self.sizes[label] for label in union(*labels)}
+        step = Step(kind, inputs, next(self.slots), labels, result, sizes, tree, self.node.reduce, text)
+        self.steps.append(step)
+        return Term(result, step.output)
+
+    def _unary(self, term: Term, result: Labels, text: str = "") -> Term:
+        """⊕ over what is not in the result, then the order of the result."""
+        if set(result) < set(term.labels):
+            if self.node.reduce.reduction in (None, "logsumexp"):
+                return self._emit("blocked", [term], result, tree=0)
+            return self._emit("reduce", [term], result)
+        return self._emit("view", [term], result, text=text)
+
+    def _presum(self, term: Term, terms: Sequence[Term]) -> Term:
+        """Reduce the labels that no other operand and not the output carries: legal, as ξ distributes."""
+        elsewhere = {label for other in terms if other is not term for label in other.labels} | set(self.node.output)
+        kept = tuple(label for label in term.labels if label in elsewhere)
+        return term if kept == term.labels or isinstance(term.source, Tile) else self._unary(term, kept)
+
+    def _pairs(self, terms: list[Term]) -> None:
+        """Follow the path; a label is summed in the step after which no one needs it."""
+        for picked in find_path([term.labels for term in terms], self.node.output, self.sizes, self.optimize):
+            chosen = [terms[i] for i in picked]
+            terms = [term for i, term in enumerate(terms) if i not in picked]
+            needed = {label for term in terms for label in term.labels} | set(self.node.output)
+            result = tuple(label for label in union(*(term.labels for term in chosen)) if label in needed)
+            terms.append(self._pair(chosen, result if terms else self.node.output, is_last=not terms))
+
+    def _pair(self, chosen: list[Term], result: Labels, is_last: bool) -> Term:
+        tiles = [term for term in chosen if isinstance(term.source, Tile)]
+        if not self.is_product or len(chosen) != 2 or len(tiles) > 1:
+            return self._blocked(chosen, result)
+        if tiles:
+            return self._weighted(tiles[0], next(term for term in chosen if term is not tiles[0]), result)
+        left, right = chosen
+        if set(left.labels) & set(right.labels) <= set(result):
+            return self._emit("product", chosen, result)  # entrywise: any label order costs the same
+        if not is_last:
+            return self._emit("product", chosen, layout(left.labels, right.labels, result, self.sizes).result)
+        is_swapped = layout(right.labels, left.labels, result, self.sizes).result == result
+        return self._emit("product", chosen[::-1] if is_swapped else chosen, result)
+
+    def _weighted(self, tile: Term, weight: Term, result: Labels) -> Term:
+        tree, parts = self._tree([tile])
+        return self._emit("weighted", [*parts, weight], result, tree=tree)
+
+    def _blocked(self, terms: Sequence[Term], result: Labels) -> Term:
+        tree, parts = self._tree(terms)
+        return self._emit("blocked", parts, result, tree=tree)
+
+    def _tree(self, terms: Sequence[Term]) -> tuple[Tree, list[Term]]:
+        """The cheapest order in which ξ can pair all terms, no label summed; tiles keep their own tree inside."""
+        nodes: list[tuple[Tree, Labels]] = []
+        parts: list[Term] = []
+        for term in terms:
+            tree = term.source.tree if isinstance(term.source, Tile) else 0
+            nodes.append((_shift(tree, len(parts)), term.labels))
+            parts.extend(term.parts)
+        everything = union(*(labels for _, labels in nodes))
+        for picked in find_path([labels for _, labels in nodes], everything, self.sizes, self.optimize):
+            if len(picked) == 1:
+                continue
+            chosen = [nodes[i] for i in picked]
+            nodes = [node for i, node in enumerate(nodes) if i not in picked]
+            nodes.append(((self.node.xi, tuple(tree for tree, _ in chosen)), union(*(labels for _, labels in chosen))))
+        return nodes[0][0], parts
+
+    def _separate(self, terms: Sequence[Term]) -> Term:
+        """⊕ over ξ(a, b) where ⊕ is ξ: reduce each operand, repeat it for the labels it lacks, combine."""
+        if any(isinstance(term.source, Tile) for term in terms):
+            return self._blocked(terms, self.node.output)
+        combined: list[Term] = []
+        for term in terms:
+            kept = tuple(label for label in term.labels if label in self.node.output)
+            times = prod(self.sizes[label] for label in self.node.summed if label not in term.labels)
+            part = self._unary(term, kept) if kept != term.labels else term
+            combined.append(part if times == 1 else self._emit("map", [part], kept, text=f"repeat {times}"))
+        return self._blocked(combined, self.node.output)
+
+
+def _shift(tree: Tree, by: int) -> Tree:
+    """Renumber the leaves of a tree."""
+    return tree + by if isinstance(tree, int) else (tree[0], tuple(_shift(child, by) for child in tree[1]))

@@ -1,0 +1,67 @@
+"""One step of a plan: slots in, a slot out, labels, and what it costs."""
+
+from dataclasses import dataclass, field
+from math import prod
+
+from ..algebra import Operator
+from ..graph import Labels
+from ..graph.node import show_labels
+
+__all__ = ["Step", "Tree", "union", "volume"]
+
+Tree = int | tuple[Operator, tuple["Tree", ...]]
+"""Which operands ξ combines first: a leaf is the position of an input."""
+
+
+def union(*terms: Labels) -> Labels:
+    """Labels of all terms, in order of first appearance."""
+    return tuple(dict.fromkeys(label for term in terms for label in term))
+
+
+def volume(labels: Labels, sizes: dict[str, int]) -> int:
+    """Number of entries over these labels."""
+    return prod(sizes[label] for label in labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One kernel call.
+
+    kind      | what it does
+    --------- | ---------------------------------------------------------------
+    view      | diagonals, dropped axes, transposition: no arithmetic
+    reduce    | ⊕ over labels of one operand
+    product   | Σ of products of two operands: BLAS
+    blocked   | ⊕ over ξ of any operands, in cache-sized blocks
+    weighted  | Σ of W · ξ(…): ξ in blocks, then BLAS on the block
+    map       | a scalar expression on every entry
+    sum       | entrywise sum of its operands
+    loop      | the `body` for every slice of some labels
+    """
+
+    kind: str
+    inputs: tuple[int, ...]
+    output: int
+    terms: tuple[Labels, ...]
+    result: Labels
+    sizes: dict[str, int] = field(default_factory=dict)
+    tree: Tree | None = None
+    reduce: Operator | None = None
+    text: str = ""
+    flops: int = 0
+    bytes_moved: int = 0
+    scratch_bytes: int = 0
+    output_bytes: int = 0
+    body: tuple["Step", ...] = ()
+    chunks: dict[str, int] = field(default_factory=dict)
+    aliases: tuple[int, ...] = ()
+
+    @property
+    def equation(self) -> str:
+        """The step as an einsum string."""
+        return f"{','.join(map(show_labels, self.terms))}->{show_labels(self.result)}"
+
+    @property
+    def summed(self) -> Labels:
+        """The labels that ⊕ runs over in this step."""
+        return tuple(label for label in union(*self.terms) if label not in self.result)
