@@ -45,12 +45,17 @@ FUNCTION_LINES = 50
 NOT_IMPORTED_WITH_THE_PACKAGE = ("cupy", "dask", "jax", "matplotlib", "numba", "sklearn", "tensornetwork", "torch")
 
 PUBLIC: list[str] = [
+    "CPTensor",
+    "DimensionTree",
     "Expression",
+    "HTTensor",
     "Operator",
+    "TTTensor",
     "TnAlgebraError",
     "contract",
     "contract_expression",
     "contract_path",
+    "decompose",
     "distributes",
     "leaf",
     "operator",

@@ -4,19 +4,26 @@ A tensor format is a picture of an einsum graph; what the library does is to sub
 that graph and to contract it, in an order that the algebra permits.
 """
 
+from . import decompose
 from .algebra import Operator, distributes, operator, register_operator
 from .errors import TnAlgebraError
 from .execute import Expression, contract, contract_expression, contract_path, leaf, plan_cache
+from .formats import CPTensor, DimensionTree, HTTensor, TTTensor
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "CPTensor",
+    "DimensionTree",
     "Expression",
+    "HTTensor",
     "Operator",
+    "TTTensor",
     "TnAlgebraError",
     "contract",
     "contract_expression",
     "contract_path",
+    "decompose",
     "distributes",
     "leaf",
     "operator",

@@ -9,6 +9,7 @@ __all__ = [
     "DeviceError",
     "EquationError",
     "FormatError",
+    "IndexRangeError",
     "LawError",
     "MemoryLimitError",
     "NonFiniteError",
@@ -59,6 +60,10 @@ class NonFiniteError(TnAlgebraError, ValueError):
 
 class FormatError(TnAlgebraError, ValueError):
     """Parts that do not form a tensor: cores whose ranks do not chain, an axis that is missing."""
+
+
+class IndexRangeError(FormatError, IndexError):
+    """An index outside its mode, or an empty slice."""
 
 
 class TreeError(FormatError):

@@ -21,6 +21,12 @@ def show_labels(labels: Labels) -> str:
     return ("," if any(len(label) > 1 for label in labels) else "").join(labels)
 
 
+def show_equation(inputs: tuple[Labels, ...], output: Labels) -> str:
+    """Write ``ij,jk->ik``; terms are set apart by semicolons where labels are longer than one character."""
+    separator = "; " if any(len(label) > 1 for labels in inputs for label in labels) else ","
+    return f"{separator.join(map(show_labels, inputs))}->{show_labels(output)}"
+
+
 class Node:
     """A tensor-valued node; `output` labels its axes."""
 
@@ -103,8 +109,7 @@ class Contract(Node):
     @property
     def equation(self) -> str:
         """The einsum string."""
-        separator = "; " if any(len(label) > 1 for labels in self.inputs for label in labels) else ","
-        return f"{separator.join(map(show_labels, self.inputs))}->{show_labels(self.output)}"
+        return show_equation(self.inputs, self.output)
 
 
 @dataclass(frozen=True, eq=True)

@@ -5,7 +5,7 @@ from math import prod
 
 from ..algebra import Operator
 from ..graph import Labels
-from ..graph.node import show_labels
+from ..graph.node import show_equation
 
 __all__ = ["Step", "Tree", "union", "volume"]
 
@@ -59,7 +59,7 @@ class Step:
     @property
     def equation(self) -> str:
         """The step as an einsum string."""
-        return f"{','.join(map(show_labels, self.terms))}->{show_labels(self.result)}"
+        return show_equation(self.terms, self.result)
 
     @property
     def summed(self) -> Labels:

@@ -1,0 +1,14 @@
+"""Dense arrays to formats, with an error that is promised and reported.
+
+`CPTensor.from_dense`, `TTTensor.from_dense` and `HTTensor.from_dense` end here:
+
+* TT by successive SVDs (Oseledets 2011): ``eps``, ``max_rank``;
+* HT by SVDs from the leaves to the root (Grasedyck 2010; Vannieuwenhoven et al. 2012): ``eps``, ``max_rank``, ``tree``;
+* CP by alternating least squares with restarts: ``eps``, ``max_rank``, ``seed``, ``restarts``, ``sweeps``.
+"""
+
+from .cp_als import cp_from_dense
+from .ht_svd import ht_from_dense
+from .tt_svd import tt_from_dense
+
+__all__ = ["cp_from_dense", "ht_from_dense", "tt_from_dense"]

@@ -1,0 +1,179 @@
+"""CP of a dense array: SVD where that is exact, ALS with restarts elsewhere, a rank that grows until eps is met."""
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..errors import ConvergenceWarning, RankError
+from ..formats import CPTensor, TruncationReport
+from ..formats.base import decomposer
+from ..formats.parts import check_eps, check_rank
+from ..formats.truncation import FitReport
+from .als import als
+from .dense import Dense, prepare, truncated_svd
+
+__all__ = ["cp_from_dense", "trivial_cp"]
+
+Array = Any
+Fitted = tuple[list[Array], FitReport]
+
+
+@decomposer(CPTensor)
+def cp_from_dense(
+    array: Any,
+    *,
+    eps: float | None = None,
+    max_rank: int | None = None,
+    seed: Any = 0,
+    restarts: int = 3,
+    sweeps: int = 500,
+) -> CPTensor:
+    """CP tensor of a dense array: of rank `max_rank`, or of the least rank found that meets `eps`.
+
+    Up to two modes the SVD is exact. Beyond, the CP rank is NP-hard and a best fit may not exist: each rank is tried
+    by alternating least squares from `restarts` starts, from the largest matricization rank at eps upwards, and the
+    trivial decomposition of rank Πn / max n ends the search. Where neither reaches eps within `max_rank`, the best
+    fit is returned with a `ConvergenceWarning`. The result's `truncation` says what was reached, its `fit` how.
+    eps: relative Frobenius error of the whole. seed: of the random starts. sweeps: of each run.
+    Source: Kolda & Bader 2009, §3.4; MATH §2.
+
+    >>> import numpy as np, tnalgebra as tna
+    >>> x = tna.CPTensor.random((3, 5, 7), rank=2, seed=1).to_dense()
+    >>> tna.CPTensor.from_dense(x, eps=1e-6).rank
+    2
+    """
+    if eps is None and max_rank is None:
+        raise RankError("from_dense of a CP tensor needs eps, max_rank, or both: its rank cannot be read off the array")
+    dense, eps = prepare(array), check_eps(eps)
+    cap = None if max_rank is None else check_rank(max_rank, 1, "rank of a CP tensor")[0]
+    if not dense.norm:
+        zeros = [dense.xp.zeros((size, 1), dense.array.dtype) for size in dense.array.shape]
+        return CPTensor(tuple(zeros), truncation=TruncationReport(requested=eps, bound=0.0))
+    if dense.array.ndim <= 2:
+        return _by_svd(dense, eps, cap)
+    x = np.asarray(dense.array if dense.xp is np else dense.array.get()) / dense.norm
+    search = _Search(x.astype(np.result_type(x, np.float64)), eps or 0.0, np.random.default_rng(seed), restarts, sweeps)
+    factors, fit = search.run(cap)
+    for problem in _problems(len(factors[0].T), fit, eps):
+        warnings.warn(problem, ConvergenceWarning, stacklevel=3)
+    return _assembled(factors, dense, TruncationReport(requested=eps, bound=fit.error), fit)
+
+
+def _problems(rank: int, fit: FitReport, eps: float | None) -> Iterator[str]:
+    if fit.is_degenerate:
+        yield (
+            f"terms of the CP fit of rank {rank} grow against one another, so no best fit of this rank may exist "
+            "(border rank); a larger rank does not have to"
+        )
+    if eps is not None and fit.error > eps:
+        yield (
+            f"CP of rank {rank} reached a relative error of {fit.error:.3g}, not eps = {eps:.3g}; "
+            "raise max_rank, restarts or sweeps"
+        )
+
+
+@dataclass(frozen=True)
+class _Search:
+    """Fits of an array of norm one, at one rank after the other."""
+
+    x: Array
+    goal: float
+    rng: np.random.Generator
+    restarts: int
+    sweeps: int
+
+    def run(self, cap: int | None) -> Fitted:
+        """Without a goal, the fit at the cap; else the least rank that was found to meet the goal.
+
+        The rank grows by a quarter until a fit meets the goal, then halves the distance to the last that did not.
+        """
+        top = min(self.trivial, cap or self.trivial)
+        if not self.goal:
+            return self.fit(top)
+        rank = min(top, max(_unfolding_rank(self.x, mode, self.goal) for mode in range(self.x.ndim)))
+        failed, best = rank - 1, self.fit(rank)
+        while best[1].error > self.goal and rank < top:
+            failed, rank = rank, min(top, max(rank + 1, rank * 5 // 4))
+            best = self.fit(rank)
+        while best[1].error <= self.goal and rank - failed > 1:
+            middle = (rank + failed) // 2
+            trial = self.fit(middle)
+            if trial[1].error <= self.goal:
+                rank, best = middle, trial
+            else:
+                failed = middle
+        return best
+
+    @property
+    def trivial(self) -> int:
+        """A rank that every tensor of this shape has at most."""
+        return int(prod(self.x.shape) // max(self.x.shape))
+
+    def fit(self, rank: int) -> Fitted:
+        """The best of several runs at one rank; the first that meets the goal ends them."""
+        if rank == self.trivial:
+            report = FitReport(error=0.0, losses=(0.0,), restarts=0, is_converged=True, is_degenerate=False)
+            return trivial_cp(self.x), report
+        runs: list[Fitted] = []
+        for start in _starts(self.x, rank, self.rng, self.restarts):
+            runs.append(als(self.x, start, self.goal, self.sweeps))
+            if runs[-1][1].error <= self.goal:
+                break
+        factors, report = min(runs, key=lambda run: run[1].error)
+        return factors, replace(report, restarts=len(runs))
+
+
+def _starts(x: Array, rank: int, rng: np.random.Generator, restarts: int) -> Iterator[list[Array]]:
+    """Leading singular vectors of each matricization first (random columns where they run out), then random factors."""
+    for run in range(restarts):
+        factors = []
+        for mode, size in enumerate(x.shape):
+            factor = rng.standard_normal((size, rank)).astype(x.dtype) / np.sqrt(size)
+            if run == 0:
+                unfolded = np.moveaxis(x, mode, 0).reshape(size, -1)
+                leading = np.linalg.eigh(unfolded @ unfolded.conj().T)[1][:, ::-1][:, :rank]
+                factor[:, : leading.shape[1]] = leading
+            factors.append(factor)
+        yield factors
+
+
+def _unfolding_rank(x: Array, mode: int, goal: float) -> int:
+    """Rank that the matricization of one mode needs for the goal: no CP tensor of smaller rank can meet it."""
+    unfolded = np.moveaxis(x, mode, 0).reshape(x.shape[mode], -1)
+    return int(truncated_svd(unfolded, goal, None, np)[0].shape[1])
+
+
+def trivial_cp(x: Array) -> list[Array]:
+    """The exact decomposition of rank Πn / max n: a fibre of the longest mode for every place of the others."""
+    long = int(np.argmax(x.shape))
+    others = [size for mode, size in enumerate(x.shape) if mode != long]
+    places = np.array(list(np.ndindex(*others)), dtype=int).reshape(-1, len(others))
+    factors = [np.eye(size, dtype=x.dtype)[:, places[:, i]] for i, size in enumerate(others)]
+    factors.insert(long, np.moveaxis(x, long, 0).reshape(x.shape[long], -1))
+    return factors
+
+
+def _by_svd(dense: Dense, eps: float | None, cap: int | None) -> CPTensor:
+    """One mode is its own factor; two modes are a matrix."""
+    x = dense.array
+    threshold = (dense.rounding if eps is None else eps) * dense.norm
+    left, right, discarded = truncated_svd(x.reshape(len(x), -1), threshold, cap, dense.xp)
+    factors = [left, right.T] if x.ndim == 2 else [left * right[0, 0]]
+    report = TruncationReport(requested=eps, bound=discarded / dense.norm)
+    weights = dense.restored(dense.xp.ones(factors[0].shape[1], dtype=x.dtype))
+    return CPTensor(tuple(factors), weights, truncation=report)
+
+
+def _assembled(factors: list[Array], dense: Dense, report: TruncationReport, fit: FitReport) -> CPTensor:
+    """Unit columns, weights sorted by size, in the dtype and on the device of the array."""
+    norms = [np.linalg.norm(factor, axis=0) for factor in factors]
+    weights = np.prod(norms, axis=0) * dense.norm
+    order = np.argsort(-weights, kind="stable")
+    units = [(factor / np.where(norm > 0, norm, 1))[:, order] for factor, norm in zip(factors, norms, strict=True)]
+    xp, dtype = dense.xp, dense.array.dtype
+    scaled = dense.restored(xp.asarray(weights[order], dtype=dtype))
+    return CPTensor(tuple(xp.asarray(unit, dtype=dtype) for unit in units), scaled, truncation=report, fit=fit)

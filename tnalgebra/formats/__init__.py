@@ -1,0 +1,10 @@
+"""CP, TT and HT tensors as frozen values; each is an einsum graph with arrays on its leaves."""
+
+from .base import Format
+from .cp import CPTensor
+from .ht import HTTensor
+from .tree import DimensionTree
+from .truncation import FitReport, TruncationReport
+from .tt import TTTensor
+
+__all__ = ["CPTensor", "DimensionTree", "FitReport", "Format", "HTTensor", "TTTensor", "TruncationReport"]

@@ -1,0 +1,272 @@
+"""What every format can do by substituting into the modes of its graph."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
+from typing import Any, Self
+
+import numpy as np
+
+from ..algebra import Operator, operator
+from ..errors import AlgebraError, AxisMismatchError, FormatError, IndexRangeError
+from ..execute import Expression
+from ..execute.expression import evaluate
+from ..execute.memory import MemoryLimit
+from ..execute.namespace import as_array, device_of, namespace_of, to_device
+from ..graph import Contract, Labels, Leaf, Node
+from .truncation import TruncationReport
+
+__all__ = ["Format", "decomposer"]
+
+Array = Any
+CHUNK_BYTES = 1 << 26
+"""What one batch of gathered entries may take."""
+
+_DECOMPOSERS: dict[type, Callable[..., Any]] = {}
+
+
+def decomposer(kind: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register the function behind ``kind.from_dense``; decompositions live in a later layer."""
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        _DECOMPOSERS[kind] = function
+        return function
+
+    return register
+
+
+class Format(ABC):
+    """A tensor given by small arrays on an einsum graph; immutable.
+
+    A subclass gives `shape`, `ranks`, `parameters()` and `_graph`: the graph with other nodes in place of the parts
+    that carry a mode. All else is substitution: one-hot rows give entries, vectors give scores, nothing the tensor.
+    """
+
+    __slots__ = ()
+    xi: Operator
+    truncation: TruncationReport | None
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Size of every mode."""
+
+    @property
+    @abstractmethod
+    def ranks(self) -> tuple[int, ...]:
+        """Sizes of the bonds."""
+
+    @abstractmethod
+    def parameters(self) -> dict[str, Array]:
+        """Arrays by name."""
+
+    @abstractmethod
+    def _carriers(self) -> tuple[tuple[str, int], ...]:
+        """For each mode: the name of the part that carries it, and its axis there."""
+
+    @abstractmethod
+    def _graph(self, carriers: Sequence[Node], labels: Sequence[Labels], output: Labels) -> Node:
+        """The graph with `carriers[t]` in place of mode t's part and `labels[t]` in place of the mode."""
+
+    @abstractmethod
+    def _rebuild(self, parts: Mapping[str, Array]) -> Self:
+        """The same format with other arrays."""
+
+    @abstractmethod
+    def _take(self, mode: int, piece: slice) -> Self:
+        """Keep a slice of one mode."""
+
+    @abstractmethod
+    def _drop(self, mode: int) -> Self:
+        """Remove a mode of size 1; for ξ = multiply."""
+
+    @property
+    def ndim(self) -> int:
+        """Number of modes."""
+        return len(self.shape)
+
+    @property
+    def max_rank(self) -> int:
+        """The largest rank."""
+        return max(self.ranks)
+
+    @property
+    def dtype(self) -> Any:
+        """Common dtype of the parts."""
+        arrays = list(self.parameters().values())
+        return namespace_of(arrays).result_type(*arrays)
+
+    @property
+    def device(self) -> str:
+        """``"cpu"`` or ``"cuda:0"``."""
+        return device_of(next(iter(self.parameters().values())))
+
+    @property
+    def n_params(self) -> int:
+        """Number of stored numbers."""
+        return sum(prod(array.shape) for array in self.parameters().values())
+
+    @property
+    def compression(self) -> float:
+        """Entries of the dense tensor for each stored number."""
+        return prod(self.shape) / self.n_params
+
+    def __repr__(self) -> str:
+        xi = "" if self.xi.name == "multiply" else f", xi={self.xi.name!r}"
+        return f"{type(self).__name__}(shape={self.shape}, ranks={self.ranks}, dtype={self.dtype}{xi})"
+
+    @classmethod
+    def from_dense(cls, array: Any, *, eps: float | None = None, max_rank: Any = None, **options: Any) -> Self:
+        """Decompose a dense array; `eps` is the relative Frobenius error of the whole result.
+
+        See `tnalgebra.decompose` for the method of each format and its options. The result's `truncation` says what
+        was requested, what is guaranteed and what each bond lost.
+        Raises `NonFiniteError`, `ToleranceError`, `RankError`, `DTypeError`.
+        """
+        result: Self = _DECOMPOSERS[cls](array, eps=eps, max_rank=max_rank, **options)
+        return result
+
+    def expression(self) -> Expression:
+        """The graph of the tensor, its parts bound: a valid operand of `contract`."""
+        modes = tuple((f"i{mode}",) for mode in range(self.ndim))
+        node = self._graph(self._leaves(), modes, tuple(label for (label,) in modes))
+        return Expression(node, self.parameters())
+
+    def to_dense(self, memory_limit: MemoryLimit = None) -> Array:
+        """Every entry, as one array."""
+        expression = self.expression()
+        return evaluate(expression.node, expression.bound, memory_limit=memory_limit)
+
+    full = to_dense
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        """NumPy's view of the tensor, unless the dense array would be larger than 64 MiB by accident."""
+        size = prod(self.shape) * np.dtype(self.dtype).itemsize
+        if size > CHUNK_BYTES:
+            raise FormatError(f"this would form a dense array of {size} bytes; call to_dense() if that is meant")
+        return np.asarray(self.to_dense(), dtype=dtype)
+
+    def _leaves(self) -> list[Node]:
+        return [Leaf(name, tuple(map(str, range(self.parameters()[name].ndim)))) for name, _ in self._carriers()]
+
+    def evaluate(self, vectors: Sequence[Any]) -> Array:
+        """Put one vector into every mode: W(x₁, …, x_d), a number for each row of a batch.
+
+        vectors: one array a mode, (B, n_t) for a batch or (n_t,) alone. Returns (B,), or a number.
+        For ξ = multiply this is ⟨W, x₁ ⊗ … ⊗ x_d⟩; for other ξ it is the score of MATH §3, and one-hot vectors give
+        entries for every ξ.
+        """
+        arrays = [as_array(vector) for vector in vectors]
+        self._check_vectors(arrays)
+        batch: Labels = ("b",) if arrays[0].ndim == 2 else ()
+        names = tuple(f"x{mode}" for mode in range(self.ndim))
+        multiply, add = operator("multiply"), operator("add")
+        carriers: list[Node] = []
+        for leaf, (_, axis), name in zip(self._leaves(), self._carriers(), names, strict=True):
+            own = ("n",) if leaf.ndim == 1 else tuple("n" if i == axis else f"r{i}" for i in range(leaf.ndim))
+            rest = (*own[:axis], *batch, *own[axis + 1 :])
+            carriers.append(Contract(multiply, add, (own, (*batch, "n")), (leaf, Leaf(name, (*batch, "n"))), rest))
+        node = self._graph(carriers, (batch,) * self.ndim, batch)
+        return evaluate(node, {**self.parameters(), **dict(zip(names, arrays, strict=True))})
+
+    def _check_vectors(self, arrays: Sequence[Array]) -> None:
+        if len(arrays) != self.ndim:
+            raise FormatError(f"evaluate needs one vector (or batch) a mode: {self.ndim}; got {len(arrays)}")
+        for mode, (array, size) in enumerate(zip(arrays, self.shape, strict=True)):
+            expected = (*arrays[0].shape[:-1], size)
+            if array.ndim not in (1, 2) or tuple(array.shape) != expected:
+                raise AxisMismatchError(
+                    f"vectors of mode {mode} have shape {tuple(array.shape)}, but {expected} is needed: "
+                    f"mode {mode} has size {size}"
+                )
+
+    def gather(self, indices: Any) -> Array:
+        """Entries at many multi-indices at once, never densifying.
+
+        indices: (B, d) integers, negative ones count from the end. Returns (B,).
+        Raises `IndexRangeError` with the mode, the index and the size.
+        """
+        points = np.asarray(indices)
+        if points.ndim != 2 or points.shape[1] != self.ndim or points.dtype.kind not in "iu":
+            raise FormatError(
+                f"indices must be integers of shape (B, {self.ndim}); got {points.dtype} of shape {points.shape}"
+            )
+        sizes = np.array(self.shape)
+        outside = (points < -sizes) | (points >= sizes)
+        if outside.any():
+            row, mode = np.argwhere(outside)[0]
+            raise IndexRangeError(f"index {points[row, mode]} is outside mode {mode} of size {self.shape[mode]}")
+        points = np.where(points < 0, points + sizes, points)
+        parts = self.parameters()
+        width = sum(parts[name].size // parts[name].shape[axis] for name, axis in self._carriers())
+        chunk = max(1, CHUNK_BYTES // (width * np.dtype(self.dtype).itemsize))
+        xp = namespace_of(list(parts.values()))
+        pieces = [self._gather(points[i : i + chunk], parts) for i in range(0, len(points), chunk)]
+        return xp.concat(pieces) if pieces else xp.empty(0, self.dtype)
+
+    def _gather(self, points: Any, parts: Mapping[str, Array]) -> Array:
+        """Rows of every carrier, then the graph with a shared batch label."""
+        xp = namespace_of(list(parts.values()))
+        carriers: list[Node] = []
+        arrays: dict[str, Array] = dict(parts)
+        for mode, (name, axis) in enumerate(self._carriers()):
+            arrays[f"{name}'"] = xp.take(parts[name], xp.asarray(points[:, mode]), axis=axis)
+            carriers.append(Leaf(f"{name}'", tuple(map(str, range(parts[name].ndim)))))
+        used = {name for name, _ in self._carriers()}
+        node = self._graph(carriers, (("b",),) * self.ndim, ("b",))
+        return evaluate(
+            node, {name: array for name, array in arrays.items() if name not in used}, optimize=self._gather_path()
+        )
+
+    def _gather_path(self) -> Any:
+        return "auto"
+
+    def __getitem__(self, key: Any) -> Any:
+        """An entry for d integers; otherwise the format of the slice, integers dropping their modes."""
+        keys = self._expand(key)
+        if all(isinstance(item, int) for item in keys):
+            return self.gather([keys])[0]
+        if self.xi.name != "multiply" and any(isinstance(item, int) for item in keys):
+            raise AlgebraError(
+                f"an integer index drops a mode, which is defined for ξ = multiply, not {self.xi}; "
+                "slices such as t[2:3] keep the mode, and d integers give an entry"
+            )
+        result = self
+        for mode, item in enumerate(keys):
+            piece = slice(item, item + 1 or None) if isinstance(item, int) else item
+            if len(range(*piece.indices(self.shape[mode]))) == 0:
+                raise IndexRangeError(f"slice {item} of mode {mode} is empty; mode {mode} has size {self.shape[mode]}")
+            result = result if piece == slice(None) else result._take(mode, piece)
+        for mode in reversed(range(self.ndim)):
+            result = result._drop(mode) if isinstance(keys[mode], int) else result
+        return result
+
+    def _expand(self, key: Any) -> list[int | slice]:
+        keys = list(key) if isinstance(key, tuple) else [key]
+        dots = [position for position, item in enumerate(keys) if item is Ellipsis]
+        if len(dots) > 1 or len(keys) - len(dots) > self.ndim:
+            raise IndexRangeError(f"{len(keys)} indices for a tensor with {self.ndim} modes")
+        at = dots[0] if dots else len(keys)
+        keys[at : at + 1] = [slice(None)] * (self.ndim - len(keys) + len(dots))
+        for mode, item in enumerate(keys):
+            if isinstance(item, slice):
+                continue
+            if isinstance(item, bool) or not hasattr(item, "__index__"):
+                raise FormatError(
+                    f"index {item!r} of mode {mode} must be an integer, a slice or …; gather takes arrays of indices"
+                )
+            keys[mode] = index = int(item.__index__())
+            if not -self.shape[mode] <= index < self.shape[mode]:
+                raise IndexRangeError(f"index {index} is outside mode {mode} of size {self.shape[mode]}")
+        return keys
+
+    def __iter__(self) -> Any:
+        raise FormatError("a format is not a sequence; use to_dense(), or index it")
+
+    def to_device(self, device: str) -> Self:
+        """Copy the parts to ``"cuda"`` or back to ``"cpu"``."""
+        return self._rebuild({name: to_device(array, device) for name, array in self.parameters().items()})
+
+    @abstractmethod
+    def show(self) -> str:
+        """Draw the network with characters."""

@@ -1,0 +1,215 @@
+"""The hierarchical Tucker format: frames on the leaves of a dimension tree, transfer tensors on its branches."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any, Self
+
+from ..algebra import Operator, operator
+from ..errors import FormatError
+from ..execute.namespace import namespace_of
+from ..graph import Contract, Labels, Leaf, Node
+from ..plan.step import union
+from .base import Array, Format
+from .parts import check_rank, check_shape, frozen, normal, one_home
+from .tree import DimensionTree, Nested
+from .truncation import TruncationReport
+
+__all__ = ["HTTensor"]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class HTTensor(Format):
+    """Values that climb a dimension tree   (MATH §2).
+
+        leaf t:    z_t[k] = U_t[i_t, k]
+        branch b:  z_b[k] = Σ_{ij…} B_b[i, j, …, k] · ξ(z_left[i], z_right[j], …)
+        W[i₁, …, i_d] = z_root
+
+    leaves: frames U_t of shape (n_t, k_t), one a mode. transfers: B_b of shape (k_child, …, k_b), one a branch in the
+    order of `tree.inner` (children before parents, the root last with k = 1), or a mapping from branches.
+
+    Raises `FormatError` where a part does not fit its node of the tree.
+
+    >>> import numpy as np, tnalgebra as tna
+    >>> tree = tna.DimensionTree.balanced(2)
+    >>> tna.HTTensor(tree, [np.ones((2, 3)), np.ones((5, 4))], [np.ones((3, 4, 1))])[0, 0]
+    np.float64(12.0)
+    """
+
+    tree: DimensionTree
+    leaves: tuple[Array, ...]
+    transfers: tuple[Array, ...]
+    xi: Operator = field(default=operator("multiply"))
+    truncation: TruncationReport | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Freeze the parts and check each against its node."""
+        tree = self.tree if isinstance(self.tree, DimensionTree) else DimensionTree.from_nested(self.tree)
+        transfers: Any = self.transfers
+        if isinstance(transfers, Mapping):
+            if set(transfers) != set(tree.inner):
+                raise FormatError(f"transfers must be given for the branches {tree.inner}; got {tuple(transfers)}")
+            transfers = [transfers[branch] for branch in tree.inner]
+        if len(self.leaves) != tree.ndim or len(transfers) != len(tree.inner):
+            raise FormatError(
+                f"tree {tree.nested} needs {tree.ndim} leaves and {len(tree.inner)} transfers; "
+                f"got {len(self.leaves)} and {len(transfers)}"
+            )
+        leaves = tuple(frozen(leaf, f"leaf {mode}", ("n", "k")) for mode, leaf in enumerate(self.leaves))
+        axes = [(*(f"k of {child}" for child in branch), "k") for branch in tree.inner]
+        transfers = tuple(
+            frozen(array, f"transfer of {branch}", names)
+            for array, branch, names in zip(transfers, tree.inner, axes, strict=True)
+        )
+        one_home([*leaves, *transfers])
+        for name, value in (("tree", tree), ("leaves", leaves), ("transfers", transfers), ("xi", operator(self.xi))):
+            object.__setattr__(self, name, value)
+        self._check_ranks()
+
+    def _check_ranks(self) -> None:
+        for name, array in self.parameters().items():
+            if 0 in array.shape:
+                raise FormatError(f"{name} has shape {tuple(array.shape)}: sizes and ranks must be at least 1")
+        for branch, transfer in zip(self.tree.inner, self.transfers, strict=True):
+            for axis, child in enumerate(branch):
+                if transfer.shape[axis] != self.node_rank(child):
+                    raise FormatError(
+                        f"transfer of {branch} has {transfer.shape[axis]} on axis {axis}, "
+                        f"but node {child} has rank {self.node_rank(child)}"
+                    )
+        if self.node_rank(self.tree.nested) != 1:
+            raise FormatError(f"the root has rank {self.node_rank(self.tree.nested)}, but a tensor has root rank 1")
+
+    @classmethod
+    def random(
+        cls,
+        shape: Sequence[int],
+        rank: int | Sequence[int],
+        *,
+        tree: DimensionTree | None = None,
+        seed: Any = None,
+        dtype: Any = "float64",
+        xi: str | Operator = "multiply",
+    ) -> Self:
+        """Draw normal parts; for ξ = multiply so that an entry has mean 0 and variance 1.
+
+        rank: one number for every node but the root, or one a node in the order of `tree.nodes`. tree: balanced if
+        not given.
+
+        >>> import tnalgebra as tna
+        >>> tna.HTTensor.random((2, 3, 5), rank=4, seed=0).ranks
+        (4, 4, 4, 4, 1)
+        """
+        sizes = check_shape(shape)
+        tree = DimensionTree.balanced(len(sizes)) if tree is None else tree
+        if tree.ndim != len(sizes):
+            raise FormatError(f"tree {tree.nested} has {tree.ndim} modes, but the shape {sizes} has {len(sizes)}")
+        ranks = dict(zip(tree.nodes, (*check_rank(rank, len(tree.nodes) - 1, "nodes below the root"), 1), strict=True))
+        shapes = [(size, ranks[mode]) for mode, size in enumerate(sizes)]
+        shapes_inner = [(*(ranks[child] for child in branch), ranks[branch]) for branch in tree.inner]
+        variance = prod(ranks.values()) ** (-1 / len(tree.nodes)) if operator(xi).name == "multiply" else 1.0
+        parts = normal([*shapes, *shapes_inner], variance, seed, dtype)
+        return cls(tree, tuple(parts[: len(sizes)]), tuple(parts[len(sizes) :]), operator(xi))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Size of every mode."""
+        return tuple(leaf.shape[0] for leaf in self.leaves)
+
+    def node_rank(self, node: Nested) -> int:
+        """Rank of a node of the tree."""
+        part = self.leaves[node] if isinstance(node, int) else self.transfers[self.tree.inner.index(node)]
+        return int(part.shape[-1])
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        """Rank of every node in the order of `tree.nodes`; the root's 1 is the last."""
+        return tuple(map(self.node_rank, self.tree.nodes))
+
+    def parameters(self) -> dict[str, Array]:
+        """``leaf0``, …, and ``transfer0``, … in the order of `tree.inner`."""
+        leaves = {f"leaf{mode}": leaf for mode, leaf in enumerate(self.leaves)}
+        return leaves | {f"transfer{i}": transfer for i, transfer in enumerate(self.transfers)}
+
+    def _carriers(self) -> tuple[tuple[str, int], ...]:
+        return tuple((f"leaf{mode}", 0) for mode in range(self.ndim))
+
+    def _graph(self, carriers: Sequence[Node], labels: Sequence[Labels], output: Labels) -> Node:
+        multiply, add = operator("multiply"), operator("add")
+        found: dict[Nested, tuple[Node, Labels]] = {
+            mode: (carriers[mode], (*labels[mode], f"k{mode}")) for mode in range(self.ndim)
+        }
+        if not self.tree.inner:
+            return Contract(multiply, add, (found[0][1],), (found[0][0],), output)
+        for i, branch in enumerate(self.tree.inner):
+            nodes, inputs = zip(*(found[child] for child in branch), strict=True)
+            own = (*(term[-1] for term in inputs), f"k{self.ndim + i}")
+            value = tuple(label for label in union(*inputs) if label not in own)
+            result = output if branch == self.tree.nested else (*value, own[-1])
+            if self.xi != multiply:
+                terms = union(*inputs)
+                nodes, inputs = (Contract(self.xi, add, inputs, nodes, terms),), (terms,)
+            transfer = Leaf(f"transfer{i}", tuple(map(str, range(len(own)))))
+            found[branch] = (Contract(multiply, add, (own, *inputs), (transfer, *nodes), result), result)
+        return found[self.tree.nested][0]
+
+    def _rebuild(self, parts: Mapping[str, Array]) -> Self:
+        leaves = tuple(parts[f"leaf{mode}"] for mode in range(self.ndim))
+        return type(self)(self.tree, leaves, tuple(parts[f"transfer{i}"] for i in range(len(self.transfers))), self.xi)
+
+    def _take(self, mode: int, piece: slice) -> Self:
+        return self._rebuild({**self.parameters(), f"leaf{mode}": self.leaves[mode][piece, :]})
+
+    def _drop(self, mode: int) -> Self:
+        """Weigh the parent's transfer with the leaf's row; a branch with one child left becomes that child."""
+        xp = namespace_of(self.leaves)
+        parts: dict[Nested, Array] = dict(enumerate(self.leaves)) | dict(
+            zip(self.tree.inner, self.transfers, strict=True)
+        )
+        parent = next(branch for branch in self.tree.inner if mode in branch)
+        weighed = xp.tensordot(parts[parent], self.leaves[mode][0, :], axes=((parent.index(mode),), (0,)))
+        rest = tuple(child for child in parent if child != mode)
+        if len(rest) == 1:
+            parts[rest[0]] = xp.tensordot(parts[rest[0]], weighed, axes=1)
+        else:
+            parts[parent] = weighed
+        moved: dict[Nested, Array] = {}
+
+        def renumbered(node: Nested) -> Nested:
+            if isinstance(node, int):
+                new: Nested = node - (node > mode)
+            elif node == parent and len(rest) == 1:
+                return renumbered(rest[0])
+            else:
+                new = tuple(renumbered(child) for child in node if child != mode)
+            moved[new] = parts[node]
+            return new
+
+        tree = DimensionTree(renumbered(self.tree.nested))
+        return type(self)(tree, tuple(moved[t] for t in range(tree.ndim)), tuple(moved[b] for b in tree.inner), self.xi)
+
+    def show(self) -> str:
+        """Draw the tree with characters: modes, sizes and ranks of every node.
+
+        >>> import tnalgebra as tna
+        >>> print(tna.HTTensor.random((2, 3, 5), rank=4, seed=0).show())
+        0 1 2: rank 1
+        ├─ 0 1: rank 4
+        │  ├─ 0: size 2, rank 4
+        │  └─ 1: size 3, rank 4
+        └─ 2: size 5, rank 4
+        """
+        order: list[Nested] = []
+
+        def preorder(node: Nested) -> None:
+            order.append(node)
+            for child in node if isinstance(node, tuple) else ():
+                preorder(child)
+
+        preorder(self.tree.nested)
+        notes = [
+            (f"size {self.shape[node]}, " if isinstance(node, int) else "") + f"rank {self.node_rank(node)}"
+            for node in order
+        ]
+        return "\n".join(f"{line}: {note}" for line, note in zip(self.tree.show().splitlines(), notes, strict=True))

@@ -1,0 +1,75 @@
+"""Checks that formats share: arrays, ranks, tolerances, seeds."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import DTypeError, FormatError, RankError, ToleranceError
+from ..execute.namespace import as_array, namespace_of
+
+__all__ = ["check_eps", "check_rank", "check_shape", "frozen", "normal"]
+
+Array = Any
+
+
+def frozen(array: Any, name: str, axes: Sequence[str]) -> Array:
+    """Return the array with the axes that it must have, floating or complex, read-only where it is NumPy's."""
+    array = as_array(array)
+    if array.ndim != len(axes):
+        raise FormatError(f"{name} must have axes ({', '.join(axes)}); got shape {tuple(array.shape)}")
+    if not isinstance(array, np.ndarray):
+        return array
+    if array.dtype.kind in "biu":
+        array = array.astype(np.float64)
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def one_home(arrays: Sequence[Array]) -> None:
+    """Refuse parts of different libraries, devices, or without a common dtype."""
+    namespace_of(arrays)
+
+
+def check_shape(shape: Iterable[int]) -> tuple[int, ...]:
+    """Mode sizes as a tuple of positive integers."""
+    sizes = tuple(shape)
+    if not sizes or not all(isinstance(size, int | np.integer) and size > 0 for size in sizes):
+        raise FormatError(f"shape must be one positive size a mode; got {sizes}")
+    return tuple(map(int, sizes))
+
+
+def check_rank(rank: Any, count: int, what: str) -> tuple[int, ...]:
+    """One positive rank a bond, from one number for all or a sequence."""
+    ranks = (rank,) * count if isinstance(rank, int | np.integer) and not isinstance(rank, bool) else rank
+    if not isinstance(ranks, Sequence) or not all(isinstance(r, int | np.integer) for r in ranks):
+        raise RankError(f"rank must be an integer or a sequence of {count} integers ({what}); got {rank!r}")
+    if len(ranks) != count:
+        raise RankError(f"rank has {len(ranks)} entries, but there are {count} {what}")
+    if any(r < 1 for r in ranks):
+        raise RankError(f"a rank must be at least 1; got {rank!r}")
+    return tuple(map(int, ranks))
+
+
+def check_eps(eps: float | None) -> float | None:
+    """Return a relative error in [0, 1), or None."""
+    if eps is None:
+        return None
+    if not isinstance(eps, int | float | np.number) or not 0 <= eps < 1:
+        raise ToleranceError(
+            f"eps is the relative Frobenius error of the whole result and must be in [0, 1); got {eps!r}"
+        )
+    return float(eps)
+
+
+def normal(shapes: Sequence[tuple[int, ...]], variance: float, seed: Any, dtype: Any) -> list[Array]:
+    """Draw independent normal entries; complex ones have the variance in total."""
+    kind = np.dtype(dtype)
+    if kind.kind not in "fc":
+        raise DTypeError(f"random tensors need a floating or complex dtype; got {kind}")
+    rng = np.random.default_rng(seed)
+    if kind.kind == "c":
+        draws = [rng.standard_normal((2, *shape)) * np.sqrt(variance / 2) for shape in shapes]
+        return [(real + 1j * imag).astype(kind) for real, imag in draws]
+    return [(rng.standard_normal(shape) * np.sqrt(variance)).astype(kind) for shape in shapes]

@@ -1,0 +1,135 @@
+"""Dimension trees: which modes a hierarchical Tucker tensor joins, and in which order."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import TreeError
+
+__all__ = ["DimensionTree", "Nested", "modes_of"]
+
+Nested = int | tuple["Nested", ...]
+"""A leaf is a mode number; a branch is the tuple of its children."""
+
+
+def modes_of(node: Nested) -> tuple[int, ...]:
+    """Modes under a node, left to right."""
+    return (node,) if isinstance(node, int) else tuple(mode for child in node for mode in modes_of(child))
+
+
+@dataclass(frozen=True, slots=True)
+class DimensionTree:
+    """A tree whose leaves are the modes 0, …, d−1, each once; a branch has two children or more.
+
+    A node is written as what it joins: the mode number for a leaf, the tuple of its children for a branch.
+    A tree of depth one is Tucker, a linear one (a caterpillar) has the ranks of a tensor train.
+
+    Raises `TreeError` where a mode is missing or stands twice, or a branch has one child.
+
+    >>> import tnalgebra as tna
+    >>> tree = tna.DimensionTree.from_nested(((0, 1), (2, 3)))
+    >>> tree == tna.DimensionTree.balanced(4)
+    True
+    """
+
+    nested: Nested
+
+    def __post_init__(self) -> None:
+        """Check that the leaves are 0, …, d−1."""
+        object.__setattr__(self, "nested", _frozen(self.nested))
+        modes = modes_of(self.nested)
+        if sorted(modes) != list(range(len(modes))):
+            raise TreeError(
+                f"tree {self.nested} covers the modes {sorted(modes)}; it must cover 0, …, {len(modes) - 1} once each"
+            )
+        for branch in self.inner:
+            if len(branch) < 2:
+                raise TreeError(
+                    f"branch {branch} of tree {self.nested} has {len(branch)} child; a branch joins two or more"
+                )
+
+    @classmethod
+    def from_nested(cls, nested: Any) -> "DimensionTree":
+        """Return the tree written as nested tuples (or lists) of mode numbers."""
+        return cls(nested)
+
+    @classmethod
+    def balanced(cls, ndim: int) -> "DimensionTree":
+        """Split the modes in halves, the first half never the smaller one."""
+        return cls(_halves(0, _order(ndim)))
+
+    @classmethod
+    def linear(cls, ndim: int) -> "DimensionTree":
+        """Join one mode after the other: ((((0, 1), 2), 3), …)."""
+        nested: Nested = 0
+        for mode in range(1, _order(ndim)):
+            nested = (nested, mode)
+        return cls(nested)
+
+    @property
+    def ndim(self) -> int:
+        """Number of modes."""
+        return len(modes_of(self.nested))
+
+    @property
+    def nodes(self) -> tuple[Nested, ...]:
+        """Every node, children before parents; the root is the last."""
+        return tuple(_postorder(self.nested))
+
+    @property
+    def inner(self) -> tuple[tuple[Nested, ...], ...]:
+        """The branches, children before parents: the order of an `HTTensor`'s transfers."""
+        return tuple(node for node in self.nodes if isinstance(node, tuple))
+
+    def show(self) -> str:
+        """Draw the tree with lines.
+
+        >>> print(DimensionTree.balanced(3).show())
+        0 1 2
+        ├─ 0 1
+        │  ├─ 0
+        │  └─ 1
+        └─ 2
+        """
+        return "\n".join(_lines(self.nested))
+
+
+def _order(ndim: int) -> int:
+    if not isinstance(ndim, int) or ndim < 1:
+        raise TreeError(f"a tree needs at least one mode; got {ndim!r}")
+    return ndim
+
+
+def _frozen(nested: Any) -> Nested:
+    if isinstance(nested, list | tuple):
+        return tuple(_frozen(child) for child in nested)
+    if isinstance(nested, bool) or not hasattr(nested, "__index__"):
+        raise TreeError(
+            f"a tree is written with mode numbers in nested tuples, such as ((0, 1), (2, 3)); got {nested!r}"
+        )
+    return int(nested.__index__())
+
+
+def _halves(start: int, stop: int) -> Nested:
+    if stop - start == 1:
+        return start
+    middle = start + (stop - start + 1) // 2
+    return (_halves(start, middle), _halves(middle, stop))
+
+
+def _postorder(node: Nested) -> Iterator[Nested]:
+    if isinstance(node, tuple):
+        for child in node:
+            yield from _postorder(child)
+    yield node
+
+
+def _lines(node: Nested) -> list[str]:
+    lines = [" ".join(map(str, modes_of(node)))]
+    children = node if isinstance(node, tuple) else ()
+    for child in children:
+        first, *rest = _lines(child)
+        is_last = child == children[-1]
+        lines.append(("└─ " if is_last else "├─ ") + first)
+        lines.extend(("   " if is_last else "│  ") + line for line in rest)
+    return lines

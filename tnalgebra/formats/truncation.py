@@ -1,0 +1,53 @@
+"""What a lossy operation left out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+__all__ = ["FitReport", "TruncationReport"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TruncationReport:
+    """Relative Frobenius errors of a decomposition: what was asked, what is guaranteed, what each bond lost.
+
+    requested: the `eps` that was asked for, None if only ranks were.
+    bound: no more than this was lost, relative to the norm of the whole; it exceeds `requested` only if a
+        maximal rank forced it to.
+    discarded: the part of it at each bond; `bound` is the root of the sum of their squares.
+    """
+
+    requested: float | None
+    bound: float
+    discarded: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether the bound is within what was requested."""
+        return self.requested is None or self.bound <= self.requested
+
+    def __str__(self) -> str:
+        asked = "no eps requested" if self.requested is None else f"eps {self.requested:.3g} requested"
+        lost = ", ".join(f"{bond}: {value:.2g}" for bond, value in self.discarded.items())
+        return f"{asked}, {self.bound:.3g} lost at most" + (f" ({lost})" if lost else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitReport:
+    """How an iterative fit went.
+
+    error: relative Frobenius error of the result, from the residual itself. losses: that error after each sweep.
+    restarts: how many starts were tried at this rank. is_converged: whether the error stopped falling, or reached
+    its goal, before the sweeps ran out. is_degenerate: whether terms grow against one another, the sign of a border
+    rank: then no best fit exists, and the error falls for ever while the terms diverge.
+    """
+
+    error: float
+    losses: tuple[float, ...]
+    restarts: int
+    is_converged: bool
+    is_degenerate: bool
+
+    def __str__(self) -> str:
+        state = "converged" if self.is_converged else "not converged"
+        state = "degenerate (terms grow against one another), not converged" if self.is_degenerate else state
+        return f"error {self.error:.3g} after {len(self.losses) - 1} sweeps of {self.restarts} starts: {state}"

@@ -1,0 +1,138 @@
+"""The tensor-train format: a chain of cores."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any, Self
+
+from ..algebra import Operator, operator
+from ..errors import FormatError
+from ..execute.namespace import namespace_of
+from ..graph import Contract, Labels, Node
+from .base import Array, Format
+from .parts import check_rank, check_shape, frozen, normal, one_home
+from .truncation import TruncationReport
+
+__all__ = ["TTTensor"]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class TTTensor(Format):
+    """W[i₁, …, i_d] = Σ over r₁ … r_{d−1} of ξ(G¹[1, i₁, r₁], G²[r₁, i₂, r₂], …, G^d[r_{d−1}, i_d, 1]).
+
+    Source: MATH §2; GTM eq. 7.
+
+    cores: G^t of shape (R_{t−1}, n_t, R_t), one a mode, with R_0 = R_d = 1.
+    For ξ = multiply an entry is a product of matrices; for a ξ that does not distribute, all sums stay outside.
+
+    Raises `FormatError` where a core has not three axes or the ranks do not chain.
+
+    >>> import numpy as np, tnalgebra as tna
+    >>> tna.TTTensor([np.ones((1, 2, 3)), np.ones((3, 5, 1))])[0, 0]
+    np.float64(3.0)
+    """
+
+    cores: tuple[Array, ...]
+    xi: Operator = field(default=operator("multiply"))
+    truncation: TruncationReport | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Freeze the cores and check that their ranks chain."""
+        cores = tuple(frozen(core, f"core {mode}", ("R", "n", "R")) for mode, core in enumerate(self.cores))
+        if not cores:
+            raise FormatError("a tensor train needs at least one core")
+        for mode, core in enumerate(cores):
+            left = cores[mode - 1].shape[2] if mode else 1
+            if core.shape[0] != left:
+                before = f"core {mode - 1} ends with rank {left}" if mode else "the first rank is 1"
+                raise FormatError(
+                    f"core {mode} has shape {tuple(core.shape)} and starts with rank {core.shape[0]}, but {before}"
+                )
+            if 0 in core.shape:
+                raise FormatError(f"core {mode} has shape {tuple(core.shape)}: sizes and ranks must be at least 1")
+        if cores[-1].shape[2] != 1:
+            raise FormatError(f"core {len(cores) - 1} ends with rank {cores[-1].shape[2]}, but the last rank is 1")
+        one_home(cores)
+        object.__setattr__(self, "cores", cores)
+        object.__setattr__(self, "xi", operator(self.xi))
+
+    @classmethod
+    def random(
+        cls,
+        shape: Sequence[int],
+        rank: int | Sequence[int],
+        *,
+        seed: Any = None,
+        dtype: Any = "float64",
+        xi: str | Operator = "multiply",
+    ) -> Self:
+        """Draw normal cores; for ξ = multiply so that an entry has mean 0 and variance 1 (MATH §3).
+
+        rank: one number for all d − 1 inner bonds, or one a bond. It is taken as it is, even above what is needed.
+
+        >>> import tnalgebra as tna
+        >>> tna.TTTensor.random((2, 3, 5), rank=4, seed=0).ranks
+        (1, 4, 4, 1)
+        """
+        sizes = check_shape(shape)
+        ranks = (1, *check_rank(rank, len(sizes) - 1, "inner bonds"), 1)
+        variance = prod(ranks) ** (-1 / len(sizes)) if operator(xi).name == "multiply" else 1.0
+        shapes = [(ranks[mode], size, ranks[mode + 1]) for mode, size in enumerate(sizes)]
+        return cls(tuple(normal(shapes, variance, seed, dtype)), operator(xi))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Size of every mode."""
+        return tuple(core.shape[1] for core in self.cores)
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        """R_0 = 1, R_1, …, R_d = 1."""
+        return (1, *(core.shape[2] for core in self.cores))
+
+    def parameters(self) -> dict[str, Array]:
+        """``core0``, ``core1``, … and so on."""
+        return {f"core{mode}": core for mode, core in enumerate(self.cores)}
+
+    def _carriers(self) -> tuple[tuple[str, int], ...]:
+        return tuple((f"core{mode}", 1) for mode in range(self.ndim))
+
+    def _graph(self, carriers: Sequence[Node], labels: Sequence[Labels], output: Labels) -> Node:
+        inputs = tuple((f"r{mode}", *label, f"r{mode + 1}") for mode, label in enumerate(labels))
+        return Contract(self.xi, operator("add"), inputs, tuple(carriers), output)
+
+    def _rebuild(self, parts: Mapping[str, Array]) -> Self:
+        return type(self)(tuple(parts[name] for name, _ in self._carriers()), self.xi)
+
+    def _take(self, mode: int, piece: slice) -> Self:
+        return self._rebuild({**self.parameters(), f"core{mode}": self.cores[mode][:, piece, :]})
+
+    def _drop(self, mode: int) -> Self:
+        cores = list(self.cores)
+        matrix = cores.pop(mode)[:, 0, :]  # (R_{t−1}, R_t): it joins a neighbour
+        xp = namespace_of(self.cores)
+        if mode < len(cores):
+            cores[mode] = xp.tensordot(matrix, cores[mode], axes=1)
+        else:
+            cores[mode - 1] = xp.tensordot(cores[mode - 1], matrix, axes=1)
+        return type(self)(tuple(cores), self.xi)
+
+    def _gather_path(self) -> Any:
+        """From the left: a row vector a point, never a product of two matrices."""
+        return ((0, 1), *((0, k) for k in range(self.ndim - 2, 0, -1))) if self.ndim > 1 else ((0,),)
+
+    def show(self) -> str:
+        """Draw the network with characters: modes above, ranks between the cores.
+
+        >>> import tnalgebra as tna
+        >>> print(tna.TTTensor.random((2, 3, 5), rank=4, seed=0).show())
+        2   3   5
+        │   │   │
+        ●─4─●─4─●
+        """
+        columns = [f"●─{rank}─" for rank in self.ranks[1:-1]] + ["●"]
+        widths = [max(len(column), len(str(size)) + 1) for column, size in zip(columns, self.shape, strict=True)]
+        sizes = "".join(f"{size:<{width}}" for size, width in zip(self.shape, widths, strict=True))
+        bars = "".join(f"{'│':<{width}}" for width in widths)
+        chain = "".join(f"{column:─<{width}}" for column, width in zip(columns, [*widths[:-1], 1], strict=True))
+        return "\n".join(line.rstrip() for line in (sizes, bars, chain))
