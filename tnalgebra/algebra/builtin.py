@@ -15,30 +15,31 @@ BUILTIN = (
     ),
     Operator(
         name="add", value="x + y", partial="1", unit=0.0, repeat="x * n", reduction="sum", is_complex=True,
-        distributes_over=ORDER | {"logaddexp"},
+        distributes_over=ORDER | {"logaddexp"}, distributes_over_nonnegative=frozenset({"rectifier"}),
     ),
     Operator(
         name="rectifier", value="maximum(maximum(x, y), 0)", unit=0.0, unit_is_strict=False, repeat="maximum(x, 0)",
-        partial="where(t > 0, where(x > y, 1, where(x == y, 0.5, 0)), 0 * t)",
+        partial="where(t > 0, where(x < y, 0, where(x > y, 1, where(x == y, 0.5, t))), 0 * t)",
         distributes_over=ORDER | {"rectifier"},
     ),
     Operator(
         name="logaddexp", value="logaddexp(x, y)", unit=-inf, repeat="x + log(n)", reduction="logsumexp",
-        partial="where(isinf(t), where(t > 0, where(x == t, where(y == t, 0.5, 1), 0), 0 * exp(-abs(t))), exp(x - t))",
-        distributes_over=ORDER,
+        partial="where(isinf(t), where(t < 0, 0, where(x < t, 0, where(y < t, 1, 0.5 * sign(t)))), exp(x - t))",
+        distributes_over=ORDER, distributes_over_nonnegative=frozenset({"rectifier"}),
     ),
     Operator(
         name="hypot", value="hypot(x, y)", unit=0.0, unit_is_strict=False, repeat="abs(x) * sqrt(n)",
-        partial="where(t == 0, 0, where(isinf(x), sign(x) * where(isinf(y), sqrt(0.5), 1), x / where(t == 0, 1, t)))",
-        distributes_over_nonnegative=ORDER,
+        partial="where(isinf(x), where(isinf(y), 0.7071067811865476 * sign(x), sign(x)), x / where(t == 0, 1, t))",
+        distributes_over_nonnegative=ORDER | {"rectifier"},
     ),
     Operator(
         name="maximum", value="maximum(x, y)", unit=-inf, repeat="x", reduction="max",
-        partial="where(x > y, 1, where(x == y, 0.5, 0 * t))", distributes_over=ORDER | {"rectifier"},
+        partial="where(x > y, 1, where(x < y, 0, where(x == y, 0.5, t)))", distributes_over=ORDER | {"rectifier"},
     ),
     Operator(
         name="minimum", value="minimum(x, y)", unit=inf, repeat="x", reduction="min",
-        partial="where(x < y, 1, where(x == y, 0.5, 0 * t))", distributes_over=ORDER,
+        partial="where(x < y, 1, where(x > y, 0, where(x == y, 0.5, t)))", distributes_over=ORDER,
+        distributes_over_nonnegative=frozenset({"rectifier"}),
     ),
     Operator(
         name="logical_or", value="logical_or(x, y)", unit=0.0, repeat="x != 0", reduction="any",

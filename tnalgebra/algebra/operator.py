@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import AlgebraError
-from .scalar import as_ufunc, compile_arrays, compile_into
+from .scalar import as_ufunc, cast, compile_arrays, compile_into, is_integral, number, temporaries
 
 __all__ = ["Operator"]
 
@@ -64,6 +64,11 @@ class Operator:
         """Whether ξ of integers is a fraction: integer operands are then taken as float64."""
         return bool(self.apply(np.empty(0, np.int64), np.empty(0, np.int64)).dtype.kind == "f")
 
+    @property
+    def temporaries(self) -> int:
+        """How many arrays `into` holds at once beside its buffer."""
+        return temporaries(self.value, ("x", "y"))
+
     def function(self, xp: ModuleType) -> Callable[[Array, Array], Array]:
         """Return ξ as a function of two broadcastable arrays of the namespace `xp`."""
         return _compiled(self.value, ("x", "y"), xp)
@@ -83,13 +88,19 @@ class Operator:
         partial = _compiled(self.partial, ("x", "y", "t"), np)
         with np.errstate(all="ignore"):  # `where` evaluates the branch that it does not take
             t = self.apply(x, y)
-            return np.broadcast_to(partial(x, y, t), t.shape), np.broadcast_to(partial(y, x, t), t.shape)
+            slopes = partial(x, y, t), partial(y, x, t)
+        dx, dy = (np.broadcast_to(np.asarray(p, np.result_type(t, p)), np.shape(t)) for p in slopes)
+        return dx, dy
 
     def times(self, x: Array, count: int, xp: ModuleType) -> Array:
-        """ξ(x, …, x) of `count` equal arguments; needs `repeat`."""
+        """ξ(x, …, x) of `count` equal arguments, in the dtype of x; needs `repeat`.
+
+        Integers take the way over int64, so that a count which their dtype cannot hold wraps as the fold would.
+        """
         assert self.repeat is not None
-        n = xp.asarray(count, dtype=x.dtype, device=x.device)
-        return _compiled(self.repeat, ("x", "n"), xp)(x, n)
+        wide = cast(x, xp.int64, xp) if is_integral(x.dtype, xp) else x
+        n = number(count, wide.dtype, wide, xp)
+        return cast(_compiled(self.repeat, ("x", "n"), xp)(wide, n), x.dtype, xp)
 
 
 _compiled = lru_cache(maxsize=512)(compile_arrays)

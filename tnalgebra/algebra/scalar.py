@@ -15,7 +15,17 @@ import numpy as np
 
 from ..errors import LawError
 
-__all__ = ["FUNCTIONS", "as_ufunc", "compile_arrays", "compile_into"]
+__all__ = [
+    "FUNCTIONS",
+    "as_ufunc",
+    "cast",
+    "compile_arrays",
+    "compile_into",
+    "is_integral",
+    "is_numpy_like",
+    "number",
+    "temporaries",
+]
 
 Array = Any
 
@@ -77,18 +87,42 @@ def as_ufunc(text: str, variables: tuple[str, ...]) -> str | None:
     return tree[0] if isinstance(tree, tuple) and tree[1] == variables else None
 
 
+def is_numpy_like(xp: ModuleType) -> bool:
+    """Whether the namespace has NumPy's methods and in-place ufuncs."""
+    return xp.__name__ in ("numpy", "cupy")
+
+
+def is_integral(dtype: Any, xp: ModuleType) -> bool:
+    """Whether a dtype of that library has integers or truth values; CuPy before 14 has no `isdtype`."""
+    return dtype.kind in "biu" if is_numpy_like(xp) else bool(xp.isdtype(dtype, ("bool", "integral")))
+
+
+def cast(x: Array, dtype: Any, xp: ModuleType) -> Array:
+    """Return the array in that dtype; CuPy before 14 has `astype` only as a method."""
+    if x.dtype == dtype:
+        return x
+    return x.astype(dtype) if is_numpy_like(xp) else xp.astype(x, dtype)
+
+
+def number(value: float, dtype: Any, like: Array, xp: ModuleType) -> Array:
+    """Return a number as an array on the device of another; Dask arrays have none."""
+    device = getattr(like, "device", None)
+    return xp.asarray(value, dtype=dtype) if is_numpy_like(xp) else xp.asarray(value, dtype=dtype, device=device)
+
+
 def _constant(xp: ModuleType, value: float, like: Array) -> Array:
     """Turn a number into what functions of the array standard accept: an array of the operand's dtype."""
-    kind = like.dtype if float(value).is_integer() or not xp.isdtype(like.dtype, ("bool", "integral")) else None
-    return xp.asarray(value, dtype=kind, device=like.device)
+    kind = like.dtype if float(value).is_integer() or not is_integral(like.dtype, xp) else None
+    return number(value, kind, like, xp)
 
 
-def _truth(name: str, variables: tuple[str, ...], xp: ModuleType) -> Callable[..., Array]:
+def _truth(name: str, xp: ModuleType) -> Callable[..., Array]:
     """Return a logical operator that keeps the dtype of its operands: 0 and 1, so that a sum of them counts."""
 
     def evaluate(x: Array, y: Array) -> Array:
-        dtype = xp.result_type(x, y)
-        return xp.asarray(_logical(xp, name, xp.asarray(x), xp.asarray(y)), dtype=dtype)
+        if is_numpy_like(xp):
+            return getattr(xp, name)(x, y).astype(xp.result_type(x, y))
+        return cast(_logical(xp, name, x, y), xp.result_type(x, y), xp)
 
     return evaluate
 
@@ -103,11 +137,11 @@ INFIX = {name: function for name, function in (*BINARY.values(), *COMPARE.values
 def compile_arrays(text: str, variables: tuple[str, ...], xp: ModuleType) -> Callable[..., Array]:
     """Return ``f(*variables)`` on arrays of `xp`; constants take the dtype of the first variable."""
     tree = parse(text, variables)
-    is_numpy_like = xp.__name__ in ("numpy", "cupy")
+    is_direct = is_numpy_like(xp)
     name = as_ufunc(text, variables)
     if name in TRUTH:
-        return _truth(name, variables, xp)
-    if name is not None and is_numpy_like:
+        return _truth(name, xp)
+    if name is not None and is_direct:
         function: Callable[..., Array] = getattr(xp, name)
         return function
 
@@ -115,9 +149,9 @@ def compile_arrays(text: str, variables: tuple[str, ...], xp: ModuleType) -> Cal
         if isinstance(node, str):
             return env[node]
         if not isinstance(node, tuple):
-            return _constant(xp, node, like) if in_call and not is_numpy_like else node
+            return _constant(xp, node, like) if in_call and not is_direct else node
         head, children = node
-        if is_numpy_like:
+        if is_direct:
             return getattr(xp, head)(*(value(child, env, like) for child in children))
         if head in INFIX:
             return INFIX[head](*(value(child, env, like) for child in children))
@@ -157,3 +191,21 @@ def compile_into(text: str, variables: tuple[str, ...], xp: ModuleType) -> Calla
         return value(tree, dict(zip(variables, arrays, strict=True)), out)
 
     return evaluate
+
+
+@lru_cache(maxsize=512)
+def temporaries(text: str, variables: tuple[str, ...]) -> int:
+    """How many arrays `compile_into` holds at once beside its buffer."""
+
+    def peak(node: Tree, is_placed: bool) -> int:
+        if not isinstance(node, tuple):
+            return 0
+        head, children = node
+        is_free, held, most = is_placed and head != "where", 0, 0
+        for child in children:
+            if isinstance(child, tuple):
+                most = max(most, held + peak(child, is_free))
+                held, is_free = held + (not is_free), False
+        return max(most, held + (not is_placed or head == "where"))
+
+    return peak(parse(text, variables), True)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..algebra.scalar import is_numpy_like
 from ..errors import DeviceError, DTypeError
 
 __all__ = ["as_array", "device_of", "is_numpy_like", "namespace_of", "to_device"]
@@ -50,11 +51,6 @@ def namespace_of(arrays: Sequence[Array]) -> ModuleType:
         raise DTypeError(
             f"{type(array).__name__} is not an array of a library that follows the array API: {error}"
         ) from error
-
-
-def is_numpy_like(xp: ModuleType) -> bool:
-    """Whether the namespace has NumPy's methods and in-place ufuncs."""
-    return xp.__name__ in ("numpy", "cupy")
 
 
 def device_of(array: Array) -> str:

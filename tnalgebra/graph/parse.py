@@ -47,8 +47,8 @@ def from_interleaved(operands: Sequence[object]) -> tuple[str, list[object]]:
     for sublist in lists:
         if not isinstance(sublist, list | tuple) or not all(isinstance(label, Hashable) for label in sublist):
             raise EquationError(
-                "operands without an equation must alternate with lists of labels, as in (A, [0, 1], B, [1, 2], [0, 2]); "
-                f"got {type(sublist).__name__} where a list of labels belongs"
+                "operands without an equation must alternate with lists of labels, as in "
+                f"(A, [0, 1], B, [1, 2], [0, 2]); got {type(sublist).__name__} where a list of labels belongs"
             )
     try:
         equation, tensors = convert_interleaved_input(list(operands))

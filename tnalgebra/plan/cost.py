@@ -7,7 +7,7 @@ from math import prod
 from ..graph import Labels
 from .step import Step, Tree, union, volume
 
-__all__ = ["BLOCK", "TILE", "Layout", "layout", "peak_bytes", "priced", "tree_labels"]
+__all__ = ["BLOCK", "TILE", "Layout", "chunk_sizes", "layout", "peak_bytes", "priced", "tile_order", "tree_labels"]
 
 BLOCK = 1 << 15
 """Entries of one block of a broadcast kernel: a few of them fit a core's own cache."""
@@ -68,8 +68,60 @@ def _work(tree: Tree, terms: Sequence[Labels], sizes: dict[str, int]) -> int:
     )
 
 
-def _depth(tree: Tree) -> int:
-    return 0 if isinstance(tree, int) else 1 + max(map(_depth, tree[1]))
+def _buffers(tree: Tree) -> int:
+    """How many blocks a tree of ξ holds at once: its children from left to right, then its own value."""
+    if isinstance(tree, int):
+        return 0
+    held = most = 0
+    for position, child in enumerate(tree[1]):
+        most = max(most, held + _buffers(child))
+        held += not isinstance(child, int)
+        if position:
+            most, held = max(most, held + 1 + tree[0].temporaries), 1
+    return most
+
+
+def tile_order(labels: Labels, weight: Labels, result: Labels) -> tuple[Labels, Labels]:
+    """Labels of a weighted tile, those that BLAS sums last; and those that it sums before BLAS sees it."""
+    alone = tuple(label for label in labels if label not in weight and label not in result)
+    inner = tuple(label for label in labels if label in weight and label not in result)
+    return (*(label for label in labels if label in result), *alone, *inner), alone
+
+
+def chunk_sizes(order: Sequence[str], sizes: dict[str, int], entries: int) -> dict[str, int]:
+    """How much of each label one block spans: innermost labels whole, until the block is full."""
+    chunks = {}
+    for label in reversed(order):
+        chunks[label] = max(1, min(sizes[label], entries))
+        entries //= chunks[label]
+    return chunks
+
+
+def _blocked_scratch(step: Step, tree: Tree, everything: int, output: int) -> int:
+    """Entries of the blocks of ξ and of what folds a block by ⊕ and adds it to the result."""
+    block, part = min(everything, BLOCK), min(output, BLOCK)
+    scratch = _buffers(tree) * block
+    if not step.summed or step.reduce is None:
+        return scratch
+    held = 1 + step.reduce.temporaries
+    if step.reduce.reduction == "logsumexp":
+        scratch += block + 4 * part
+    elif step.reduce.reduction is None:
+        scratch += block * held
+    return scratch + part * (2 + held * (1 if step.reduce.unit_is_strict else 2))
+
+
+def _weighted_scratch(step: Step, tree: Tree, output: int) -> int:
+    """Entries of the tiles of ξ, of the copies that BLAS needs, and of the part of the result that one tile gives."""
+    *terms, weight = step.terms
+    order, alone = tile_order(tree_labels(tree, terms), weight, step.result)
+    whole = volume(order, step.sizes)
+    tile, is_cut = min(whole, TILE), whole > TILE
+    kept = tuple(label for label in order if label not in alone)
+    copies = layout(kept, weight, step.result, step.sizes).copies
+    scratch = tile * (_buffers(tree) + bool(alone) + copies[0]) + output * is_cut
+    cut = volume(weight, {**step.sizes, **chunk_sizes(order, step.sizes, TILE)})
+    return scratch + cut * (copies[1] or is_cut)
 
 
 def priced(step: Step, itemsize: int) -> Step:
@@ -89,11 +141,10 @@ def priced(step: Step, itemsize: int) -> Step:
     elif step.kind in ("blocked", "weighted") and step.tree is not None:
         flops = _work(step.tree, terms, sizes) + everything * (1 if step.summed else 0)
         if step.kind == "weighted":
-            tile = volume(tree_labels(step.tree, terms), sizes)
             flops = _work(step.tree, terms, sizes) + 2 * everything
-            scratch = min(tile, TILE) * (_depth(step.tree) + 1) + output * (1 if tile > TILE else 0)
+            scratch = _weighted_scratch(step, step.tree, output)
         else:
-            scratch = min(everything, BLOCK) * (_depth(step.tree) + 1)
+            scratch = _blocked_scratch(step, step.tree, everything, output)
     elif step.kind == "loop":
         trips = prod(-(-sizes[label] // chunk) for label, chunk in step.chunks.items())
         flops, copied = (trips * sum(getattr(inner, name) for inner in step.body) for name in ("flops", "bytes_moved"))

@@ -1,7 +1,7 @@
 """One `Contract` to steps: pairs on the path where sums may move, one blocked step where they may not."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from ..algebra import distributes
@@ -153,10 +153,16 @@ class Region:
         combined: list[Term] = []
         for term in terms:
             kept = tuple(label for label in term.labels if label in self.node.output)
-            times = prod(self.sizes[label] for label in self.node.summed if label not in term.labels)
             part = self._unary(term, kept) if kept != term.labels else term
-            combined.append(part if times == 1 else self._emit("map", [part], kept, text=f"repeat {times}"))
+            lacks = {label: self.sizes[label] for label in self.node.summed if label not in term.labels}
+            combined.append(self._repeated(part, lacks) if prod(lacks.values()) > 1 else part)
         return self._blocked(combined, self.node.output)
+
+    def _repeated(self, term: Term, lacks: dict[str, int]) -> Term:
+        """The n-fold value, n the number of entries over the labels that the term lacks; the step keeps their sizes."""
+        repeated = self._emit("map", [term], term.labels, text="repeat")
+        self.steps[-1] = replace(self.steps[-1], sizes={**self.steps[-1].sizes, **lacks})
+        return repeated
 
 
 def _shift(tree: Tree, by: int) -> Tree:

@@ -10,12 +10,12 @@ import numpy as np
 
 from ...graph import Labels
 from ...plan import Step
-from ...plan.cost import BLOCK, tree_labels
+from ...plan.cost import BLOCK, chunk_sizes, tree_labels
 from ...plan.step import Tree
 from .blas import aligner
 from .unary import check_domain, empty_reduction, fold
 
-__all__ = ["Evaluator", "blocks", "chunk_sizes", "lower_blocked"]
+__all__ = ["Evaluator", "blocks", "lower_blocked"]
 
 Array = Any
 Kernel = Callable[..., Array]
@@ -68,15 +68,6 @@ def _loop_order(step: Step) -> Labels:
     return (*(label for label in labels if label != innermost), innermost)
 
 
-def chunk_sizes(order: Sequence[str], sizes: dict[str, int], entries: int) -> dict[str, int]:
-    """How much of each label one block spans: innermost labels whole, until the block is full."""
-    chunks = {}
-    for label in reversed(order):
-        chunks[label] = max(1, min(sizes[label], entries))
-        entries //= chunks[label]
-    return chunks
-
-
 def blocks(labels: Sequence[str], sizes: dict[str, int], chunks: dict[str, int]) -> list[dict[str, slice]]:
     """Slices of every block over these labels, in C order."""
     ranges = [
@@ -87,7 +78,7 @@ def blocks(labels: Sequence[str], sizes: dict[str, int], chunks: dict[str, int])
 
 
 class Evaluator:
-    """The tree of ξ on blocks: every node writes into a buffer of its own, reused for all blocks."""
+    """The tree of ξ on blocks: a node writes into a buffer that no later node still reads, the same for all blocks."""
 
     def __init__(
         self, tree: Tree, terms: Sequence[Labels], order: Labels, chunk: Sequence[int], xp: ModuleType
@@ -100,7 +91,9 @@ class Evaluator:
     def bind(self, arrays: Sequence[Array]) -> tuple[Any, Callable[[dict[str, slice], Array | None], Array]]:
         """Return the dtype of the value, and the function from a block (and a place to write it) to its value."""
         views = [align(array) for align, array in zip(self.aligners, arrays, strict=True)]
-        run, dtype, _ = self._node(self.tree, views)
+        pool = _Pool()
+        run, dtype, _ = self._node(self.tree, views, pool)
+        pool.allocate(self.xp)
         order, whole = self.order, slice(None)
 
         def evaluate(block: dict[str, slice], out: Array | None) -> Array:
@@ -112,29 +105,56 @@ class Evaluator:
 
         return dtype, evaluate
 
-    def _node(self, tree: Tree, views: Sequence[Array]) -> tuple[Callable[..., Array], Any, int]:
-        """A function of the block's operands, its dtype and the number of entries of its buffer."""
+    def _node(self, tree: Tree, views: Sequence[Array], pool: "_Pool") -> tuple[Callable[..., Array], Any, int | None]:
+        """A function of the block's operands, its dtype and the number of its buffer."""
         if isinstance(tree, int):
-            return _leaf(tree), views[tree].dtype, 0
+            return _leaf(tree), views[tree].dtype, None
         op, children = tree
         function, depth = op.into(self.xp), len(children)
         if depth > 2:
-            return self._node((op, ((op, children[:-1]), children[-1])), views)
-        (left, dtype_left, _), (right, dtype_right, _) = (self._node(child, views) for child in children)
+            return self._node((op, ((op, children[:-1]), children[-1])), views, pool)
+        (left, dtype_left, first), (right, dtype_right, second) = (self._node(child, views, pool) for child in children)
         check_domain(op, dtype_left)
         check_domain(op, dtype_right)
         dtype = op.apply(np.empty(0, dtype_left), np.empty(0, dtype_right)).dtype
-        size = prod(self.chunk[label] for label in tree_labels(tree, self.terms))
-        buffer = self.xp.empty(size, dtype)
+        place = pool.take(prod(self.chunk[label] for label in tree_labels(tree, self.terms)), dtype)
+        pool.give_back(first, second)
+        buffers = pool.buffers
 
         def combine(parts: Sequence[Array], out: Array | None) -> Array:
             x, y = left(parts, None), right(parts, None)
             if out is None:
                 shape = tuple(max(a, b) for a, b in zip(x.shape, y.shape, strict=True))
-                out = buffer[: prod(shape)].reshape(shape)
+                out = buffers[place][: prod(shape)].reshape(shape)
             return function(x, y, out=out)
 
-        return combine, dtype, size
+        return combine, dtype, place
+
+
+class _Pool:
+    """Buffers by number: the smallest set in which no value is overwritten before it is read."""
+
+    def __init__(self) -> None:
+        self.buffers: list[Array] = []
+        self._sizes: list[int] = []
+        self._dtypes: list[Any] = []
+        self._free: list[int] = []
+
+    def take(self, size: int, dtype: Any) -> int:
+        number = next((i for i in self._free if self._dtypes[i] == dtype), None)
+        if number is None:
+            self._sizes.append(size)
+            self._dtypes.append(dtype)
+            return len(self._sizes) - 1
+        self._free.remove(number)
+        self._sizes[number] = max(self._sizes[number], size)
+        return number
+
+    def give_back(self, *numbers: int | None) -> None:
+        self._free.extend(number for number in numbers if number is not None)
+
+    def allocate(self, xp: ModuleType) -> None:
+        self.buffers += [xp.empty(size, dtype) for size, dtype in zip(self._sizes, self._dtypes, strict=True)]
 
 
 def _leaf(position: int) -> Callable[..., Array]:

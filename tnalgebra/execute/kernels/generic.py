@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from ...algebra import Operator
+from ...algebra.scalar import cast
 from ...graph import Labels
 from ...plan import Step
 from ...plan.cost import layout, tree_labels
@@ -92,7 +93,8 @@ def _fold(op: Operator, x: Array, axes: tuple[int, ...], xp: ModuleType) -> Arra
         shift = xp.where(xp.isfinite(top), top, xp.zeros_like(top))
         return xp.squeeze(xp.log(xp.sum(xp.exp(x - shift), axis=axes, keepdims=True)) + shift, axis=axes)
     if op.reduction in ("any", "all") or (op.reduction == "sum" and x.dtype == xp.bool):
-        return getattr(xp, op.reduction.replace("sum", "any"))(x if x.dtype == xp.bool else x != 0, axis=axes)
+        truth = getattr(xp, op.reduction.replace("sum", "any"))(x if x.dtype == xp.bool else x != 0, axis=axes)
+        return cast(truth, x.dtype, xp)
     if op.reduction in ("sum", "prod"):
         function, dtype = getattr(xp, op.reduction), x.dtype
         return reduce(lambda value, axis: function(value, axis=axis, dtype=dtype), sorted(axes, reverse=True), x)
@@ -101,7 +103,7 @@ def _fold(op: Operator, x: Array, axes: tuple[int, ...], xp: ModuleType) -> Arra
             lambda value, axis: getattr(xp, op.reduction or "")(value, axis=axis), sorted(axes, reverse=True), x
         )
     for axis in sorted(axes, reverse=True):
-        x = halve(op.function(xp), xp.moveaxis(x, axis, 0), xp)
+        x = halve(op.function(xp), xp.moveaxis(x, axis, 0))
     return x
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import reduce
+from math import prod
 from types import ModuleType
 from typing import Any
 
@@ -27,12 +28,12 @@ __all__ = [
 Array = Any
 Kernel = Callable[..., Array]
 UFUNC = {
-    "sum": "add",
-    "prod": "multiply",
-    "max": "maximum",
-    "min": "minimum",
-    "any": "logical_or",
-    "all": "logical_and",
+    "sum": np.add,
+    "prod": np.multiply,
+    "max": np.maximum,
+    "min": np.minimum,
+    "any": np.logical_or,
+    "all": np.logical_and,
 }
 
 
@@ -67,17 +68,26 @@ def lower_reduce(step: Step, xp: ModuleType) -> Kernel:
     axes = tuple(axis for axis, label in enumerate(term) if label not in step.result)
     kept = [label for label in term if label in step.result]
     perm = tuple(map(kept.index, step.result))
-    op, ufunc = step.reduce, getattr(xp, UFUNC[step.reduce.reduction])
-    is_boolean = step.reduce.reduction in ("any", "all")
+    op, reduction = step.reduce, native(step.reduce.reduction, xp)
 
     def reduce_axes(x: Array) -> Array:
         check_domain(op, x.dtype)
         if x.size == 0:
             return empty_reduction(op, tuple(step.sizes[label] for label in step.result), x.dtype, xp)
-        dtype = bool if is_boolean else x.dtype  # as in einsum, a sum of small integers keeps their dtype
-        return xp.asarray(ufunc.reduce(x, axis=axes, dtype=dtype), dtype=x.dtype).transpose(perm)
+        return xp.asarray(reduction(x, axes), dtype=x.dtype).transpose(perm)
 
     return reduce_axes
+
+
+def native(name: str, xp: ModuleType) -> Callable[[Array, tuple[int, ...]], Array]:
+    """Return the library's reduction over axes; as in einsum, a sum of small integers keeps their dtype."""
+    if xp is np:  # the ufunc is a layer of Python less
+        ufunc, is_truth = UFUNC[name], name in ("any", "all")
+        return lambda x, axes: ufunc.reduce(x, axis=axes, dtype=bool if is_truth else x.dtype)
+    function = getattr(xp, name)  # CuPy's ufuncs reduce by add and multiply alone
+    if name in ("sum", "prod"):
+        return lambda x, axes: function(x, axis=axes, dtype=x.dtype)
+    return lambda x, axes: function(x, axis=axes)
 
 
 def check_domain(op: Operator, dtype: Any) -> None:
@@ -102,37 +112,39 @@ def fold(op: Operator, value: Array, axes: tuple[int, ...], xp: ModuleType) -> A
     if op.reduction == "logsumexp":
         return _logsumexp(value, axes, xp)
     if op.reduction is not None:
-        ufunc = getattr(xp, UFUNC[op.reduction])
-        return ufunc.reduce(value, axis=axes, dtype=None if op.reduction in ("any", "all") else value.dtype)
+        return native(op.reduction, xp)(value, axes)
     for axis in sorted(axes, reverse=True):
-        value = halve(op.function(xp), xp.moveaxis(value, axis, 0), xp)
+        value = halve(op.function(xp), xp.moveaxis(value, axis, 0))
     return value
 
 
-def halve(function: Kernel, value: Array, xp: ModuleType) -> Array:
-    """Fold the first axis as a balanced tree: few calls, small rounding."""
-    while value.shape[0] > 1:
-        half = value.shape[0] // 2
-        paired = function(value[:half, ...], value[half : 2 * half, ...])
-        odd = value[2 * half :, ...]
-        value = paired if odd.shape[0] == 0 else xp.concat([function(paired[:1, ...], odd), paired[1:, ...]], axis=0)
-    return value[0, ...]
+def halve(function: Kernel, value: Array) -> Array:
+    """Fold the first axis as a balanced tree: few calls, small rounding; odd rows are combined aside."""
+    aside = None
+    while (count := value.shape[0]) > 1:
+        half = count // 2
+        if count % 2:
+            odd = value[2 * half, ...]
+            aside = odd if aside is None else function(aside, odd)
+        value = function(value[:half, ...], value[half : 2 * half, ...])
+    return value[0, ...] if aside is None else function(value[0, ...], aside)
 
 
 def _logsumexp(value: Array, axes: tuple[int, ...], xp: ModuleType) -> Array:
     """Ln Σ exp, shifted by the maximum; a row of −∞ stays −∞, and +∞ stays +∞."""
     value = value if value.dtype.kind == "f" else value.astype(xp.float64)
     with np.errstate(all="ignore"):
-        top = xp.maximum.reduce(value, axis=axes, keepdims=True)
+        top = xp.max(value, axis=axes, keepdims=True)
         shift = xp.where(xp.isfinite(top), top, 0)
-        total = xp.add.reduce(xp.exp(value - shift), axis=axes, keepdims=True)
+        terms = value - shift
+        total = xp.sum(xp.exp(terms, out=terms), axis=axes, keepdims=True)
         return (xp.log(total) + shift).squeeze(axes)
 
 
 def mapped(step: Step, xp: ModuleType) -> Kernel:
     """Return the scalar expression of a map step, or the n-fold value of its operator."""
-    if step.text.startswith("repeat "):
-        times, op = int(step.text.removeprefix("repeat ")), step.reduce
+    if step.text == "repeat":
+        times, op = prod(size for label, size in step.sizes.items() if label not in step.result), step.reduce
         assert op is not None
         return lambda x: op.times(x, times, xp)
     return compile_arrays(step.text, ("x",), xp)

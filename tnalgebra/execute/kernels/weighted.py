@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from ...plan import Step
-from ...plan.cost import TILE, tree_labels
+from ...plan.cost import TILE, chunk_sizes, tile_order, tree_labels
 from ...plan.step import union
 from .blas import product
-from .blocked import Evaluator, blocks, chunk_sizes
+from .blocked import Evaluator, blocks
 
 __all__ = ["lower_weighted"]
 
@@ -23,13 +23,7 @@ def lower_weighted(step: Step, xp: ModuleType) -> Kernel:
     """(operands of ξ…, W) → Σ W · ξ(operands); the labels that BLAS sums stay whole in a tile as long as they fit."""
     assert step.tree is not None
     *terms, weight = step.terms
-    labels = tree_labels(step.tree, terms)
-    alone = tuple(label for label in labels if label not in weight and label not in step.result)
-    order = (
-        *(label for label in labels if label in step.result),
-        *alone,
-        *(label for label in labels if label in step.summed and label in weight),
-    )
+    order, alone = tile_order(tree_labels(step.tree, terms), weight, step.result)
     chunks = chunk_sizes(order, step.sizes, TILE if xp is np else 256 * TILE)
     evaluator = Evaluator(step.tree, terms, order, [chunks[label] for label in order], xp)
     drop = tuple(map(order.index, alone))
@@ -49,15 +43,21 @@ def lower_weighted(step: Step, xp: ModuleType) -> Kernel:
     def weighted(*arrays: Array) -> Array:
         *operands, w = arrays
         dtype, run = evaluator.bind(operands)
+        if len(outer) == len(inner) == 1:
+            tile = run({**outer[0], **inner[0]}, None)
+            return contract_tile(xp.sum(tile, axis=drop, dtype=tile.dtype) if drop else tile, w)
         out = (xp.zeros if is_empty else xp.empty)(shape, np.result_type(dtype, w.dtype))
         for outside in outer if not is_empty else ():
             spot = out[(*(outside.get(label, slice(None)) for label in step.result), ...)]
             for position, inside in enumerate(inner):
                 block = {**outside, **inside}
                 tile = run(block, None)
-                tile = xp.add.reduce(tile, axis=drop) if drop else tile
+                tile = xp.sum(tile, axis=drop, dtype=tile.dtype) if drop else tile
                 part = contract_tile(tile, w[(*(block.get(label, slice(None)) for label in weight), ...)])
-                spot[...] = part if position == 0 else spot + part
+                if position == 0:
+                    spot[...] = part
+                else:
+                    xp.add(spot, part, out=spot)
         return out
 
     return weighted
