@@ -261,4 +261,4 @@ def _all_nonnegative(node: Contract, arrays: Any) -> bool:
 
 def _are_nonnegative(arrays: Sequence[Array]) -> bool:
     """Whether no entry is negative (nor NaN): one pass over operands, far less than the contraction."""
-    return all(bool((array >= 0).all()) for array in arrays)
+    return all(bool(namespace_of([array]).all(array >= 0)) for array in arrays)

@@ -14,7 +14,7 @@ from ..plan import Plan, build_plan
 from ..plan.paths import Optimizer
 from .cache import plan_cache
 from .memory import MemoryLimit, as_bytes
-from .namespace import as_array, device_of, namespace_of
+from .namespace import as_array, device_of, is_numpy_like, namespace_of
 from .run import Program
 
 __all__ = ["Expression", "evaluate", "leaf", "merge"]
@@ -183,8 +183,8 @@ def evaluate(
 
 def itemsize_of(arrays: Sequence[Array], xp: ModuleType) -> int:
     """Bytes of one entry of the widest operand, which is what results take."""
-    if xp is np:
-        return int(np.result_type(*arrays).itemsize) if arrays else 8
+    if is_numpy_like(xp):
+        return int(np.result_type(*(array.dtype for array in arrays)).itemsize) if arrays else 8
     return max(_bits(array.dtype, xp) // 8 for array in arrays)
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
+from ..algebra.scalar import cast, is_integral
 from ..plan import Plan, Step
 from .kernels import lower
 from .kernels.blocked import blocks
@@ -34,7 +35,7 @@ class Program:
 
 
 def _floating(array: Array, xp: ModuleType) -> Array:
-    return xp.astype(array, xp.float64) if xp.isdtype(array.dtype, ("bool", "integral")) else array
+    return cast(array, xp.float64, xp) if is_integral(array.dtype, xp) else array
 
 
 def run(calls: Sequence[Call], size: int, output: int, arrays: Sequence[Array]) -> Array:
