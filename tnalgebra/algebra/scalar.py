@@ -21,6 +21,7 @@ __all__ = [
     "cast",
     "compile_arrays",
     "compile_into",
+    "is_complex",
     "is_integral",
     "is_numpy_like",
     "number",
@@ -95,6 +96,11 @@ def is_numpy_like(xp: ModuleType) -> bool:
 def is_integral(dtype: Any, xp: ModuleType) -> bool:
     """Whether a dtype of that library has integers or truth values; CuPy before 14 has no `isdtype`."""
     return dtype.kind in "biu" if is_numpy_like(xp) else bool(xp.isdtype(dtype, ("bool", "integral")))
+
+
+def is_complex(dtype: Any, xp: ModuleType) -> bool:
+    """Whether a dtype of that library has complex numbers."""
+    return dtype.kind == "c" if is_numpy_like(xp) else bool(xp.isdtype(dtype, "complex floating"))
 
 
 def cast(x: Array, dtype: Any, xp: ModuleType) -> Array:

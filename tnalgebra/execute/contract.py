@@ -14,7 +14,7 @@ from ..plan.paths import Optimizer
 from .cache import plan_cache
 from .expression import Expression, _hashable, evaluate, itemsize_of, merge
 from .memory import MemoryLimit, as_bytes
-from .namespace import as_array, device_of, namespace_of
+from .namespace import as_array, device_of, is_nonnegative, namespace_of
 from .run import Program
 
 __all__ = ["contract", "contract_expression", "contract_path"]
@@ -261,4 +261,4 @@ def _all_nonnegative(node: Contract, arrays: Any) -> bool:
 
 def _are_nonnegative(arrays: Sequence[Array]) -> bool:
     """Whether no entry is negative (nor NaN): one pass over operands, far less than the contraction."""
-    return all(bool(namespace_of([array]).all(array >= 0)) for array in arrays)
+    return all(is_nonnegative(array) for array in arrays)

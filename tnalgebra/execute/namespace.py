@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from ..algebra.scalar import is_numpy_like
+from ..algebra.scalar import is_complex, is_numpy_like
 from ..errors import DeviceError, DTypeError
 
-__all__ = ["as_array", "device_of", "is_numpy_like", "namespace_of", "to_device"]
+__all__ = ["as_array", "device_of", "is_nonnegative", "is_numpy_like", "namespace_of", "to_device"]
 
 Array = Any
 
@@ -51,6 +51,16 @@ def namespace_of(arrays: Sequence[Array]) -> ModuleType:
         raise DTypeError(
             f"{type(array).__name__} is not an array of a library that follows the array API: {error}"
         ) from error
+
+
+def is_nonnegative(array: Array) -> bool:
+    """Whether no entry is negative (nor NaN, nor complex)."""
+    xp = namespace_of([array])
+    if is_complex(array.dtype, xp):
+        return False
+    if not is_numpy_like(xp) and array.dtype == xp.bool:  # the array standard does not order truth values
+        return True
+    return bool(xp.all(array >= 0))
 
 
 def device_of(array: Array) -> str:

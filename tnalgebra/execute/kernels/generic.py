@@ -15,7 +15,7 @@ from ...graph import Labels
 from ...plan import Step
 from ...plan.cost import layout, tree_labels
 from ...plan.step import Tree, volume
-from .unary import halve, mapped
+from .unary import check_domain, empty_reduction, halve, mapped
 
 __all__ = ["lower_generic"]
 
@@ -84,14 +84,17 @@ def _reduced(op: Operator, x: Array, term: Labels, result: Labels, xp: ModuleTyp
     """⊕ over the labels that are not in the result; the rest in its order."""
     axes = tuple(axis for axis, label in enumerate(term) if label not in result)
     kept = [label for label in term if label in result]
+    if axes:
+        check_domain(op, x.dtype, xp)
     return xp.permute_dims(_fold(op, x, axes, xp) if axes else x, tuple(map(kept.index, result)))
 
 
 def _fold(op: Operator, x: Array, axes: tuple[int, ...], xp: ModuleType) -> Array:
+    if 0 in x.shape:
+        shape = tuple(size for axis, size in enumerate(x.shape) if axis not in axes)
+        return xp.broadcast_to(empty_reduction(op, (), x.dtype, xp), shape)
     if op.reduction == "logsumexp":
-        top = xp.max(x, axis=axes, keepdims=True)
-        shift = xp.where(xp.isfinite(top), top, xp.zeros_like(top))
-        return xp.squeeze(xp.log(xp.sum(xp.exp(x - shift), axis=axes, keepdims=True)) + shift, axis=axes)
+        return _logsumexp(x, axes, xp)
     if op.reduction in ("any", "all") or (op.reduction == "sum" and x.dtype == xp.bool):
         truth = getattr(xp, op.reduction.replace("sum", "any"))(x if x.dtype == xp.bool else x != 0, axis=axes)
         return cast(truth, x.dtype, xp)
@@ -107,10 +110,23 @@ def _fold(op: Operator, x: Array, axes: tuple[int, ...], xp: ModuleType) -> Arra
     return x
 
 
+def _logsumexp(x: Array, axes: tuple[int, ...], xp: ModuleType) -> Array:
+    """Ln Σ exp, shifted by the maximum; where that is not finite it is the value. Nothing overflows or warns."""
+    top = xp.max(x, axis=axes, keepdims=True)
+    zero = xp.zeros_like(top)
+    is_finite = xp.isfinite(top)
+    terms = xp.exp(xp.minimum(x - xp.where(is_finite, top, zero), zero))
+    total = xp.where(is_finite, xp.sum(terms, axis=axes, keepdims=True), zero + 1)
+    return xp.squeeze(xp.log(total) + top, axis=axes)
+
+
 def _evaluate(tree: Tree, arrays: Sequence[Array], xp: ModuleType) -> Array:
     if isinstance(tree, int):
         return arrays[tree]
-    return reduce(tree[0].function(xp), (_evaluate(child, arrays, xp) for child in tree[1]))
+    children = [_evaluate(child, arrays, xp) for child in tree[1]]
+    for child in children:
+        check_domain(tree[0], child.dtype, xp)
+    return reduce(tree[0].function(xp), children)
 
 
 def _halved(step: Step, arrays: Sequence[Array], sizes: dict[str, int], xp: ModuleType) -> Array:

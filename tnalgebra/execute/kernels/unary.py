@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...algebra import Operator
-from ...algebra.scalar import compile_arrays
+from ...algebra.scalar import compile_arrays, is_complex, is_integral
 from ...errors import AlgebraError, DTypeError
 from ...plan import Step
 
@@ -90,9 +90,9 @@ def native(name: str, xp: ModuleType) -> Callable[[Array, tuple[int, ...]], Arra
     return lambda x, axes: function(x, axis=axes)
 
 
-def check_domain(op: Operator, dtype: Any) -> None:
+def check_domain(op: Operator, dtype: Any, xp: ModuleType = np) -> None:
     """Refuse complex numbers where the operator has no meaning for them."""
-    if not op.is_complex and np.dtype(dtype).kind == "c":
+    if not op.is_complex and is_complex(dtype, xp):
         raise DTypeError(
             f"operator {op.name!r} is not defined for complex operands; take their real part or modulus first"
         )
@@ -100,7 +100,7 @@ def check_domain(op: Operator, dtype: Any) -> None:
 
 def empty_reduction(op: Operator, shape: tuple[int, ...], dtype: Any, xp: ModuleType) -> Array:
     """⊕ over nothing is its unit, where the dtype can hold it."""
-    if dtype.kind in "iub" and not np.isfinite(op.unit):
+    if is_integral(dtype, xp) and not np.isfinite(op.unit):
         raise AlgebraError(
             f"{op.name} over a label of size 0 is {op.unit}, which {dtype} cannot hold; use floating point"
         )
