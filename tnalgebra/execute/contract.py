@@ -87,12 +87,13 @@ def contract_path(
     equation, tensors = _split(operands)
     shapes = [_shape(tensor, position) for position, tensor in enumerate(tensors)]
     leaves = _leaves([len(shape) for shape in shapes])
+    node = _node(equation, leaves, xi, reduce)
     return build_plan(
-        _node(equation, leaves, xi, reduce),
+        node,
         {leaf.name: shape for leaf, shape in zip(leaves, shapes, strict=True)},
         optimize=_hashable(optimize),
         memory_limit=as_bytes(memory_limit),
-        itemsize=np.dtype(dtype).itemsize,
+        itemsize=itemsize_of([np.dtype(dtype)], np, node),
         nonnegative=nonnegative,
     )
 
@@ -238,12 +239,13 @@ def _contract_arrays(
         for array in arrays:
             as_array(array)
         leaves = _leaves([len(array.shape) for array in arrays])
+        node = _node(equation, leaves, xi, reduce)
         plan = build_plan(
-            _node(equation, leaves, xi, reduce),
+            node,
             {leaf.name: tuple(array.shape) for leaf, array in zip(leaves, arrays, strict=True)},
             optimize=optimize,
             memory_limit=as_bytes(memory_limit, device_of(arrays[0])),
-            itemsize=itemsize_of(arrays, xp),
+            itemsize=itemsize_of([array.dtype for array in arrays], xp, node),
             nonnegative=nonnegative,
         )
         return Program(plan, xp)

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from ..algebra.scalar import is_complex, is_integral
 from ..errors import EquationError
 from ..graph import Contract, Leaf, Map, Node, Sum
-from ..graph.node import postorder, show_labels
+from ..graph.node import operators_of, postorder, show_labels
 from ..plan import Plan, build_plan
 from ..plan.paths import Optimizer
 from .cache import plan_cache
@@ -173,7 +174,7 @@ def evaluate(
             sizes,
             optimize=optimize,
             memory_limit=limit,
-            itemsize=itemsize_of(values, xp),
+            itemsize=itemsize_of([array.dtype for array in values], xp, node),
             nonnegative=nonnegative,
         )
         return Program(plan, xp)
@@ -181,15 +182,20 @@ def evaluate(
     return plan_cache.get(key, build)(values)
 
 
-def itemsize_of(arrays: Sequence[Array], xp: ModuleType) -> int:
-    """Bytes of one entry of the widest operand, which is what results take."""
-    if is_numpy_like(xp):
-        return int(np.result_type(*(array.dtype for array in arrays)).itemsize) if arrays else 8
-    return max(_bits(array.dtype, xp) // 8 for array in arrays)
+def itemsize_of(dtypes: Sequence[Any], xp: ModuleType, node: Node) -> int:
+    """Bytes of one entry of the widest value: an operand, or an operator on it (a logarithm of int8 is float64)."""
+    operators = operators_of(node)
+    if any(op.is_floating for op in operators):
+        dtypes = [xp.float64 if is_integral(dtype, xp) else dtype for dtype in dtypes]
+    if not is_numpy_like(xp):
+        return max(_bits(dtype, xp) // 8 for dtype in dtypes)
+    widest = np.result_type(*dtypes) if dtypes else np.dtype(float)
+    empty = np.empty(0, widest)
+    applied = [op.apply(empty, empty) for op in operators if op.is_complex or widest.kind != "c"]
+    return max(int(value.dtype.itemsize) for value in (empty, *applied))
 
 
 def _bits(dtype: Any, xp: ModuleType) -> int:
-    kind = "complex floating" if xp.isdtype(dtype, "complex floating") else ""
-    if kind or xp.isdtype(dtype, "real floating"):
-        return int(xp.finfo(dtype).bits) * (2 if kind else 1)
-    return 8 if xp.isdtype(dtype, "bool") else int(xp.iinfo(dtype).bits)
+    if is_integral(dtype, xp):
+        return 8 if xp.isdtype(dtype, "bool") else int(xp.iinfo(dtype).bits)
+    return int(xp.finfo(dtype).bits) * (2 if is_complex(dtype, xp) else 1)

@@ -11,7 +11,7 @@ from functools import cached_property
 from ..algebra import Operator
 from ..errors import EquationError
 
-__all__ = ["Contract", "Labels", "Leaf", "Map", "Node", "Sum", "postorder", "show_labels"]
+__all__ = ["Contract", "Labels", "Leaf", "Map", "Node", "Sum", "operators_of", "postorder", "show_labels"]
 
 Labels = tuple[str, ...]
 
@@ -169,6 +169,14 @@ def postorder(node: Node) -> Iterator[Node]:
             seen.add(current)
             stack.append((current, True))
             stack.extend((child, False) for child in reversed(current.operands))
+
+
+def operators_of(root: Node) -> frozenset[Operator]:
+    """The ξ and ⊕ that are applied."""
+    nodes = [node for node in postorder(root) if isinstance(node, Contract)]
+    return frozenset(
+        {node.xi for node in nodes if len(node.operands) > 1} | {node.reduce for node in nodes if node.summed}
+    )
 
 
 def _equations(root: Node) -> list[str]:

@@ -36,7 +36,20 @@ def build_plan(
     """
     graphs = dict.fromkeys(inline(root, keep_shared=keep, nonnegative=nonnegative) for keep in (False, True))
     plans = [_Builder(graph, shapes, optimize, memory_limit, itemsize, nonnegative).plan() for graph in graphs]
-    return replace(min(plans, key=lambda plan: plan.flops), node=root)
+    fitting = [plan for plan in plans if memory_limit is None or plan.peak_bytes <= memory_limit]
+    if not fitting:
+        raise _too_large(min(plans, key=lambda plan: plan.peak_bytes), memory_limit)
+    return replace(min(fitting, key=lambda plan: plan.flops), node=root)
+
+
+def _too_large(plan: Plan, limit: int | None) -> MemoryLimitError:
+    """The error that names the step of the highest peak, which is the least limit that would do."""
+    peaks = [peak_bytes(plan.steps[: i + 1]) for i in range(len(plan.steps))]
+    worst = plan.steps[peaks.index(max(peaks))]
+    return MemoryLimitError(
+        f"memory_limit is {limit} bytes, but `{worst.equation}` needs at least {max(peaks)} bytes "
+        "with every label sliced as far as it can be"
+    )
 
 
 class _Builder:
@@ -103,12 +116,6 @@ class _Builder:
     def _append(self, steps: Sequence[Step]) -> int:
         """Price and keep the steps; return the slot of the last."""
         self.steps.extend(priced(step, self.itemsize) for step in steps)
-        room = None if self.limit is None else self.limit - peak_bytes(self.steps)
-        if room is not None and room < 0:
-            raise MemoryLimitError(
-                f"memory_limit is {self.limit} bytes, but `{steps[-1].equation}` needs at least "
-                f"{peak_bytes(self.steps)} bytes with every label sliced as far as it can be"
-            )
         return self.steps[-1].output
 
     def _entrywise(self, node: Map | Sum) -> int:
@@ -162,4 +169,6 @@ class _Builder:
         clean = tuple(label for label in union(labels) if shape[label] == sizes[label])
         if clean == labels:
             return Term(labels, self.place[node])
-        return Term(clean, self._append([Step("view", (self.place[node],), next(self.slots), (labels,), clean, shape)]))
+        text = "" if len(set(labels)) == len(labels) else "copy"  # BLAS would copy a strided diagonal at every use
+        view = Step("view", (self.place[node],), next(self.slots), (labels,), clean, shape, text=text)
+        return Term(clean, self._append([view]))

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from ..algebra import Operator
-from ..graph import Contract, Node
-from ..graph.node import postorder
+from ..graph import Node
+from ..graph.node import operators_of
 from ..graph.sizes import Shape
 from .cost import peak_bytes
 from .explain import explain
@@ -45,10 +45,7 @@ class Plan:
     @property
     def operators(self) -> frozenset[Operator]:
         """The ξ and ⊕ that are applied."""
-        nodes = [node for node in postorder(self.node) if isinstance(node, Contract)]
-        return frozenset(
-            {node.xi for node in nodes if len(node.operands) > 1} | {node.reduce for node in nodes if node.summed}
-        )
+        return operators_of(self.node)
 
     @property
     def flops(self) -> int:
