@@ -1,9 +1,10 @@
 """A plan in words, and as the NumPy loop that gives the same numbers."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Container, Mapping, Sequence
 
 from ..graph import Contract, Leaf, Map, Node, Sum, label_sizes
-from ..graph.node import postorder
+from ..graph.node import operators_of, postorder
 from ..graph.sizes import Shape, shapes_of
 from .step import Step
 
@@ -31,33 +32,53 @@ def explain(root: Node, shapes: Mapping[str, Shape], steps: Sequence[Step], is_r
 def _loops(root: Node, shapes: Mapping[str, Shape]) -> list[str]:
     """Nested NumPy loops, a few lines a node; a reduction starts from the unit of ⊕."""
     found = shapes_of(root, shapes)
+    taken = {"np", "out", *shapes, *(op.name for op in operators_of(root))}
     names: dict[Node, str] = {}
     lines: list[str] = []
     for node in postorder(root):
         if isinstance(node, Leaf):
             names[node] = node.name
             continue
-        out = names[node] = "out" if node is root else f"t{len(names)}"
+        out = names[node] = "out" if node is root else _free(f"t{len(names)}", taken)
+        taken.add(out)
         terms = [names[child] for child in node.operands]
         if isinstance(node, Map):
-            lines.append(f"{out} = {node.function.replace('x', terms[0])}")
+            lines.append(f"{out} = {_qualified(node.function, terms[0])}")
         elif isinstance(node, Sum):
             lines.append(f"{out} = {' + '.join(terms)}")
         elif isinstance(node, Contract):
-            lines.extend(_loop(node, out, terms, found))
+            lines.extend(_loop(node, out, terms, found, taken))
     return lines
 
 
-def _loop(node: Contract, out: str, terms: Sequence[str], shapes: Mapping[Node, Shape]) -> list[str]:
+def _free(name: str, taken: Container[str]) -> str:
+    """The name, or one like it that nothing else has."""
+    while name in taken:
+        name += "_"
+    return name
+
+
+def _qualified(function: str, x: str) -> str:
+    """Write a scalar expression in x with the names of NumPy: ``exp(x)`` → ``np.exp(A)``."""
+    text = re.sub(r"\b([a-z_]\w*)(?=\()|\binf\b", lambda found: f"np.{found[0]}", function)
+    return re.sub(r"\bx\b", x, text)
+
+
+def _loop(
+    node: Contract, out: str, terms: Sequence[str], shapes: Mapping[Node, Shape], taken: Container[str]
+) -> list[str]:
     sizes = label_sizes(node.inputs, [shapes[child] for child in node.operands], node.equation)
+    index = {label: _free(label if label.isidentifier() else f"i{n}", taken) for n, label in enumerate(sizes)}
     entries = []
     for term, labels, child in zip(terms, node.inputs, node.operands, strict=True):
-        at = ["0" if size == 1 < sizes[name] else name for name, size in zip(labels, shapes[child], strict=True)]
+        at = ["0" if size == 1 < sizes[name] else index[name] for name, size in zip(labels, shapes[child], strict=True)]
         entries.append(f"{term}[{', '.join(at) or '()'}]")
-    target = f"{out}[{', '.join(node.output) or '()'}]"
+    target = f"{out}[{', '.join(map(index.__getitem__, node.output)) or '()'}]"
     value = entries[0] if len(entries) == 1 else f"{node.xi}({', '.join(entries)})"
-    return [
-        f"{out} = np.full({tuple(shapes[node])}, {node.reduce.unit})",
-        f"for {', '.join(sizes)}{',' * (len(sizes) == 1)} in np.ndindex({', '.join(map(str, sizes.values()))}):",
-        f"    {target} = {node.reduce}({target}, {value})" if node.summed else f"    {target} = {value}",
-    ]
+    assign = f"{target} = {node.reduce}({target}, {value})" if node.summed else f"{target} = {value}"
+    unit = f"{node.reduce.unit}".replace("inf", "np.inf")
+    lines = [f"{out} = np.full({tuple(shapes[node])}, {unit})"]
+    if not sizes:
+        return [*lines, assign]
+    counters = ", ".join(index.values()) + "," * (len(index) == 1)
+    return [*lines, f"for {counters} in np.ndindex({', '.join(map(str, sizes.values()))}):", f"    {assign}"]
