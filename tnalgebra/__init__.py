@@ -8,6 +8,7 @@ from . import decompose
 from .algebra import Operator, distributes, operator, register_operator
 from .errors import TnAlgebraError
 from .execute import Expression, contract, contract_expression, contract_path, leaf, plan_cache
+from .expressivity import compare_ranks, matricization_rank
 from .formats import CPTensor, DimensionTree, HTTensor, TTTensor
 
 __version__ = "0.1.0"
@@ -20,12 +21,14 @@ __all__ = [
     "Operator",
     "TTTensor",
     "TnAlgebraError",
+    "compare_ranks",
     "contract",
     "contract_expression",
     "contract_path",
     "decompose",
     "distributes",
     "leaf",
+    "matricization_rank",
     "operator",
     "plan_cache",
     "register_operator",

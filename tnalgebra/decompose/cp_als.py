@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -13,13 +13,18 @@ from ..formats import CPTensor, TruncationReport
 from ..formats.base import decomposer
 from ..formats.parts import check_eps, check_rank
 from ..formats.truncation import FitReport
-from .als import als
+from .als import als, is_degenerate
 from .dense import Dense, prepare, truncated_svd
+from .gauss_newton import refine
 
-__all__ = ["cp_from_dense", "trivial_cp"]
+__all__ = ["cp_from_dense", "fit_rank", "trivial_cp"]
 
 Array = Any
 Fitted = tuple[list[Array], FitReport]
+WARM_UP = 20
+"""Sweeps of ALS before Gauss-Newton takes over."""
+GAUSS_NEWTON_UNKNOWNS = 1200
+"""Largest R·Σn for which the normal matrix of all factors is formed."""
 
 
 @decomposer(CPTensor)
@@ -29,7 +34,7 @@ def cp_from_dense(
     eps: float | None = None,
     max_rank: int | None = None,
     seed: Any = 0,
-    restarts: int = 3,
+    restarts: int = 2,
     sweeps: int = 500,
 ) -> CPTensor:
     """CP tensor of a dense array: of rank `max_rank`, or of the least rank found that meets `eps`.
@@ -56,8 +61,7 @@ def cp_from_dense(
     if dense.array.ndim <= 2:
         return _by_svd(dense, eps, cap)
     x = np.asarray(dense.array if dense.xp is np else dense.array.get()) / dense.norm
-    search = _Search(x.astype(np.result_type(x, np.float64)), eps or 0.0, np.random.default_rng(seed), restarts, sweeps)
-    factors, fit = search.run(cap)
+    factors, fit = _Search(x.astype(np.result_type(x, np.float64)), eps or 0.0, seed, restarts, sweeps).run(cap)
     for problem in _problems(len(factors[0].T), fit, eps):
         warnings.warn(problem, ConvergenceWarning, stacklevel=3)
     return _assembled(factors, dense, TruncationReport(requested=eps, bound=fit.error), fit)
@@ -76,15 +80,21 @@ def _problems(rank: int, fit: FitReport, eps: float | None) -> Iterator[str]:
         )
 
 
-@dataclass(frozen=True)
-class _Search:
-    """Fits of an array of norm one, at one rank after the other."""
+def fit_rank(x: Array, rank: int, goal: float, seed: Any = 0, restarts: int = 3, sweeps: int = 500) -> Fitted:
+    """Factors of a CP fit of one rank to an array of norm one, and how the fit went."""
+    return _Search(x, goal, seed, restarts, sweeps).fit(rank)
 
-    x: Array
-    goal: float
-    rng: np.random.Generator
-    restarts: int
-    sweeps: int
+
+class _Search:
+    """Fits of an array of norm one, at one rank after the other.
+
+    ALS runs on the core that is left when every mode is written in a basis of its own fibres: the factors of a best
+    fit lie in these bases, so nothing is lost, and a long mode costs no more than what the others can span.
+    """
+
+    def __init__(self, x: Array, goal: float, seed: Any, restarts: int, sweeps: int) -> None:
+        self.goal, self.rng, self.restarts, self.sweeps = goal, np.random.default_rng(seed), restarts, sweeps
+        self.x, self.bases = _core(x)
 
     def run(self, cap: int | None) -> Fitted:
         """Without a goal, the fit at the cap; else the least rank that was found to meet the goal.
@@ -117,14 +127,43 @@ class _Search:
         """The best of several runs at one rank; the first that meets the goal ends them."""
         if rank == self.trivial:
             report = FitReport(error=0.0, losses=(0.0,), restarts=0, is_converged=True, is_degenerate=False)
-            return trivial_cp(self.x), report
+            return self._lifted(trivial_cp(self.x)), report
         runs: list[Fitted] = []
         for start in _starts(self.x, rank, self.rng, self.restarts):
-            runs.append(als(self.x, start, self.goal, self.sweeps))
+            runs.append(self._fit_from(start))
             if runs[-1][1].error <= self.goal:
                 break
         factors, report = min(runs, key=lambda run: run[1].error)
-        return factors, replace(report, restarts=len(runs))
+        return self._lifted(factors), replace(report, restarts=len(runs))
+
+    def _fit_from(self, start: list[Array]) -> Fitted:
+        """A few sweeps of ALS, then Gauss-Newton on cores that are small enough for it, else ALS to the end."""
+        is_small = start[0].shape[1] * sum(self.x.shape) <= GAUSS_NEWTON_UNKNOWNS
+        factors, losses = als(self.x, start, self.goal, WARM_UP if is_small else self.sweeps)
+        if is_small:
+            factors, further = refine(self.x, factors, self.goal, self.sweeps)
+            losses = losses + further[1:]
+        degenerate = is_degenerate(factors)
+        is_converged = (losses[-1] <= self.goal or len(losses) <= self.sweeps) and not degenerate
+        report = FitReport(
+            error=losses[-1], losses=tuple(losses), restarts=1, is_converged=is_converged, is_degenerate=degenerate
+        )
+        return factors, report
+
+    def _lifted(self, factors: list[Array]) -> list[Array]:
+        return [basis @ factor for basis, factor in zip(self.bases, factors, strict=True)]
+
+
+def _core(x: Array) -> tuple[Array, list[Array]]:
+    """The array in orthonormal bases of its fibres, mode by mode (an exact Tucker form), and the bases."""
+    threshold = prepare(x).rounding * float(np.linalg.norm(x.reshape(-1)))
+    bases = []
+    for mode in range(x.ndim):
+        moved = np.moveaxis(x, mode, 0)
+        basis, rest, _ = truncated_svd(moved.reshape(len(moved), -1), threshold, None, np)
+        bases.append(basis)
+        x = np.moveaxis(rest.reshape(-1, *moved.shape[1:]), 0, mode)
+    return x, bases
 
 
 def _starts(x: Array, rank: int, rng: np.random.Generator, restarts: int) -> Iterator[list[Array]]:

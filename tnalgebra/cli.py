@@ -1,0 +1,175 @@
+"""The command line: ``tnalgebra compare``, ``tnalgebra path``, ``tnalgebra info``."""
+
+import json
+import sys
+from importlib import metadata
+from os import cpu_count
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+import tnalgebra as tna
+
+from .errors import DataError, EquationError, TnAlgebraError
+from .expressivity import RankReport
+from .graph.parse import parse
+from .training.data import DATASETS, load_tensor
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="CP, TT and HT tensors: compare ranks, plan contractions."
+)
+out = Console()
+err = Console(stderr=True)
+
+PACKAGES = (
+    "numpy",
+    "scipy",
+    "opt_einsum",
+    "cotengra",
+    "array-api-compat",
+    "numba",
+    "torch",
+    "jax",
+    "dask",
+    "matplotlib",
+)
+STAGES = 6
+
+
+@app.command()
+def compare(
+    tensor: Annotated[str, typer.Argument(help=f"An .npy or .npz file, or one of {', '.join(DATASETS)}.")],
+    eps: Annotated[float, typer.Option(help="Relative Frobenius error at which the formats are compared.")] = 0.1,
+    key: Annotated[str | None, typer.Option(help="Which array of an .npz file.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Write the picture: .png, .svg or .pdf.")] = None,
+    json_: Annotated[Path | None, typer.Option("--json", help="Write the numbers.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the CP fits.")] = 0,
+) -> None:
+    """Compare the CP, TT and HT ranks of a tensor, and what each format costs at equal error."""
+    array = load_tensor(tensor, key)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task("start", total=STAGES)
+        report = tna.compare_ranks(
+            array, eps, seed=seed, progress=lambda stage: bar.update(task, description=stage, advance=1)
+        )
+    _print(report)
+    if json_ is not None:
+        _write(json_, json.dumps(report.to_dict(), indent=1) + "\n")
+    if plot is not None:
+        _draw(report, plot)
+
+
+@app.command()
+def path(
+    equation: Annotated[str, typer.Argument(help='For example "ij,jk,kl->il".')],
+    sizes: Annotated[str, typer.Option(help='Label sizes: "i=3,j=4,k=5,l=6", or one number for all.')],
+    xi: Annotated[str, typer.Option(help="In place of the product.")] = "multiply",
+    reduce: Annotated[str, typer.Option(help="In place of the sum.")] = "add",
+    optimize: Annotated[str, typer.Option(help="An opt_einsum optimizer.")] = "auto",
+    memory_limit: Annotated[str | None, typer.Option(help='Such as "2GiB" or "50%".')] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="In words, with the equivalent loop.")] = False,
+) -> None:
+    """Plan a contraction from its sizes: the steps, what they cost, and which sums could not move."""
+    limit = int(memory_limit) if memory_limit and memory_limit.isdigit() else memory_limit
+    plan = tna.contract_path(
+        equation, *_shapes(equation, sizes), xi=xi, reduce=reduce, optimize=optimize, memory_limit=limit
+    )
+    out.print(plan.explain() if explain else str(plan), highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command()
+def info() -> None:
+    """Versions, devices, and what is compiled."""
+    table = Table("part", "what is here", box=None, pad_edge=False)
+    table.add_row("tnalgebra", tna.__version__)
+    table.add_row("Python", sys.version.split()[0])
+    for package in PACKAGES:
+        try:
+            table.add_row(package, metadata.version(package))
+        except metadata.PackageNotFoundError:
+            table.add_row(package, "not installed")
+    table.add_row("CPU", f"{cpu_count()} cores")
+    table.add_row("CUDA", _cuda())
+    table.add_row("compiled kernels", "none: NumPy and BLAS do the work")
+    out.print(table)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; a mistake of the user ends with one line and exit code 1, of usage with 2."""
+    try:
+        app(arguments)
+    except TnAlgebraError as error:
+        err.print(f"[bold red]error:[/] {_escaped(str(error))}", highlight=False, soft_wrap=True)
+        raise SystemExit(1) from None
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+def _shapes(equation: str, sizes: str) -> list[tuple[int, ...]]:
+    """Shape of every term from label sizes."""
+    terms = equation.replace(" ", "").split("->")[0].split(",")
+    inputs, _ = parse(equation, tuple(map(len, terms)))
+    labels = dict.fromkeys(label for term in inputs for label in term)
+    if sizes.strip().isdigit():
+        known = dict.fromkeys(labels, int(sizes))
+    else:
+        pairs = [item.partition("=") for item in sizes.split(",")]
+        if not all(label.strip() and size.strip().isdigit() for label, _, size in pairs):
+            raise EquationError(f"--sizes must be a number, or label=number pairs such as i=3,j=4; got {sizes!r}")
+        known = {label.strip(): int(size) for label, _, size in pairs}
+    missing = [label for label in labels if label not in known]
+    if missing:
+        raise EquationError(f"--sizes gives no size for {', '.join(missing)} of `{equation}`")
+    return [tuple(known[label] for label in term) for term in inputs]
+
+
+def _print(report: RankReport) -> None:
+    shape = " × ".join(map(str, report.shape))
+    out.print(f"[bold]{shape} tensor[/], {report.dtype}", highlight=False)
+    for title, header, rows in report.tables():
+        table = Table(box=None, pad_edge=False)
+        for column, name in enumerate(header):
+            is_number = all(row[column][:1].isdigit() or row[column] in ("∞", "") for row in rows)
+            table.add_column(name, justify="right" if is_number else "left")
+        for row in rows:
+            table.add_row(*map(_escaped, row))
+        out.print(f"\n[bold]{title}[/]", highlight=False)
+        out.print(table)
+
+
+def _draw(report: RankReport, target: Path) -> None:
+    try:
+        report.plot(target)
+    except ImportError as error:
+        raise DataError("pictures need Matplotlib: pip install 'tnalgebra[plot]'") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot write {str(target)!r}: {error}") from error
+
+
+def _write(target: Path, text: str) -> None:
+    try:
+        target.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"cannot write {str(target)!r}: {error.strerror}") from error
+
+
+def _cuda() -> str:
+    try:
+        import cupy
+    except ImportError:
+        return "CuPy is not installed (extras cuda12, cuda13)"
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+        names = [cupy.cuda.runtime.getDeviceProperties(i)["name"].decode() for i in range(count)]
+        return f"CuPy {cupy.__version__}: {', '.join(names)}"
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        return f"CuPy {cupy.__version__}, no device: {error}"

@@ -1,0 +1,83 @@
+"""Damped Gauss-Newton for CP: it crosses the swamps in which alternating least squares stands still."""
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..execute import contract
+from .als import balance, letters_of, mttkrp, residual
+
+__all__ = ["refine"]
+
+Array = Any
+DAMPING = 1e-3
+"""First damping, relative to the mean diagonal of JᴴJ; it falls after a success and rises after a failure."""
+HOPELESS = 1e8
+STALL = 1e-5
+"""A step that lowers the error by less than this share of it ends the run."""
+
+
+def refine(x: Array, factors: Sequence[Array], goal: float, steps: int) -> tuple[list[Array], list[float]]:
+    """Minimise ‖x − Σ_r ⊗ v_r‖ over all factors at once; return them and the error after each step, which never rises.
+
+    Each step solves (JᴴJ + μ·I) Δ = Jᴴ·(x − model). The normal matrix has a closed form in the factors; its size is
+    R·Σn, so this is for cores, not for long modes.
+    Source: Tomasi & Bro 2006; Phan, Tichavský & Cichocki 2013 for the blocks of JᴴJ.
+    """
+    factors, damping = list(factors), DAMPING
+    losses = [residual(x, factors)]
+    while losses[-1] > goal and len(losses) <= steps and damping < HOPELESS:
+        matrix, gradient = _normal_matrix(factors), _gradient(x, factors)
+        mean = float(np.trace(matrix).real) / len(matrix)
+        while damping < HOPELESS:
+            trial = _step(factors, matrix, gradient, damping * mean)
+            loss = residual(x, trial)
+            damping = damping / 3 if loss < losses[-1] else damping * 4
+            if loss < losses[-1]:
+                balance(trial)
+                factors = trial
+                losses.append(loss)
+                break
+        if len(losses) > 1 and losses[-2] - losses[-1] <= STALL * losses[-1]:
+            break
+    return factors, losses
+
+
+def _step(factors: Sequence[Array], matrix: Array, gradient: Array, damping: float) -> list[Array]:
+    from scipy.linalg import solve
+
+    damped = matrix + damping * np.eye(len(matrix), dtype=matrix.dtype)
+    delta = solve(damped, gradient, assume_a="pos", check_finite=False)
+    cuts = np.cumsum([factor.size for factor in factors])[:-1]
+    return [factor + part.reshape(factor.shape) for factor, part in zip(factors, np.split(delta, cuts), strict=True)]
+
+
+def _normal_matrix(factors: Sequence[Array]) -> Array:
+    """JᴴJ by blocks: for modes t ≠ s, [(i, r), (j, q)] = Π_{u ≠ t, s} ⟨v_r, v_q⟩_u · v_q^t[i] · conj(v_r^s[j])."""
+    grams = [factor.conj().T @ factor for factor in factors]
+    rank = len(grams[0])
+
+    def others(*skipped: int) -> Array:
+        return prod((gram for mode, gram in enumerate(grams) if mode not in skipped), start=np.ones_like(grams[0]))
+
+    rows = []
+    for t, left in enumerate(factors):
+        row = []
+        for s, right in enumerate(factors):
+            if t == s:
+                block = np.einsum("rq,ij->irjq", others(t), np.eye(len(left)))
+            else:
+                block = np.einsum("rq,iq,jr->irjq", others(t, s), left, right.conj())
+            row.append(block.reshape(len(left) * rank, len(right) * rank))
+        rows.append(row)
+    return np.block(rows)
+
+
+def _gradient(x: Array, factors: Sequence[Array]) -> Array:
+    """Jᴴ·(x − model), from the residual itself."""
+    letters = letters_of(x)
+    terms = ",".join(f"{letter}z" for letter in letters)
+    rest = x - contract(f"{terms}->{''.join(letters)}", *factors)
+    return np.concatenate([mttkrp(rest, factors, mode).reshape(-1) for mode in range(x.ndim)])

