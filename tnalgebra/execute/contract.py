@@ -122,7 +122,15 @@ def contract_expression(
     plan = contract_path(
         equation, *shapes, xi=xi, reduce=reduce, optimize=optimize, memory_limit=memory_limit, nonnegative=nonnegative
     )
-    return PlannedContraction(plan, {position: as_array(shapes[position]) for position in constants})
+    fixed = {}
+    for position in constants:
+        given = shapes[position] if 0 <= position < len(shapes) else None
+        if tuple(getattr(given, "shape", ())) != plan.shapes[position % len(plan.shapes)] or not hasattr(
+            given, "dtype"
+        ):
+            raise EquationError(f"constant {position} must be the array of an operand; got {type(given).__name__}")
+        fixed[position] = as_array(given)
+    return PlannedContraction(plan, fixed)
 
 
 class PlannedContraction:
@@ -190,7 +198,8 @@ def _shape(tensor: Any, position: int) -> tuple[int, ...]:
     if not isinstance(shape, tuple | list) or not all(
         isinstance(size, int | np.integer) and size >= 0 for size in shape
     ):
-        raise EquationError(f"operand {position} must be a shape or have one; got {type(tensor).__name__}")
+        got = tensor if isinstance(tensor, tuple | list) else type(tensor).__name__
+        raise EquationError(f"operand {position} must be a shape or have one; got {got}")
     return tuple(map(int, shape))
 
 

@@ -17,7 +17,10 @@ Array = Any
 def as_array(value: Any) -> Array:
     """Return an array as it is, and anything else as a NumPy array; refuse what is not numbers."""
     if isinstance(value, np.ndarray | np.generic) or not hasattr(value, "dtype"):
-        value = np.asarray(value)
+        try:
+            value = np.asarray(value)
+        except ValueError as error:  # lists of different lengths
+            raise DTypeError(f"operands must be numbers: {error}") from error
         if value.dtype.kind not in "biufc":
             raise DTypeError(
                 f"operands must be numbers; got dtype {value.dtype} (object and string arrays are not numbers)"

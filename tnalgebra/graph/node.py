@@ -42,28 +42,49 @@ class Node:
         """Number of axes."""
         return len(self.output)
 
+    def __post_init__(self) -> None:
+        """Hash now, while the operands have been hashed already: a deep graph needs no deep recursion."""
+        hash(self)
+
     @cached_property
     def _hash(self) -> int:
-        return hash(tuple(getattr(self, field) for field in self.__dataclass_fields__))  # type: ignore[attr-defined]
+        return hash((type(self), self._own, self.operands))
+
+    @cached_property
+    def _own(self) -> tuple[object, ...]:
+        """What tells this node from others, its operands aside."""
+        fields: dict[str, object] = self.__dataclass_fields__  # type: ignore[attr-defined]
+        return tuple(getattr(self, field) for field in fields if field not in ("child", "children"))
 
     def __hash__(self) -> int:
         return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        """Compare graphs, each pair of nodes once: a node that is used often costs no more, nor does depth."""
+        pairs, seen = [(self, other)], set[tuple[int, int]]()
+        while pairs:
+            a, b = pairs.pop()
+            if a is b or (id(a), id(b)) in seen:
+                continue
+            if not isinstance(a, Node) or type(a) is not type(b) or a._hash != b._hash or a._own != b._own:
+                return False
+            seen.add((id(a), id(b)))
+            pairs.extend(zip(a.operands, b.operands, strict=True))
+        return True
 
     def __str__(self) -> str:
         return "\n".join(_equations(self))
 
 
-@dataclass(frozen=True, eq=True)
+@dataclass(frozen=True, eq=False)
 class Leaf(Node):
     """A tensor that will be given by name."""
 
     name: str
     output: Labels
 
-    __hash__ = Node.__hash__
 
-
-@dataclass(frozen=True, eq=True)
+@dataclass(frozen=True, eq=False)
 class Contract(Node):
     """out[output] = ⊕ over the other labels of ξ(operands[0][inputs[0]], operands[1][inputs[1]], …)."""
 
@@ -72,8 +93,6 @@ class Contract(Node):
     inputs: tuple[Labels, ...]
     children: tuple[Node, ...]
     output: Labels
-
-    __hash__ = Node.__hash__
 
     def __post_init__(self) -> None:
         """Refuse labels that do not fit the operands."""
@@ -94,6 +113,7 @@ class Contract(Node):
         if len(set(self.output)) < len(self.output):
             twice = next(label for label in self.output if self.output.count(label) > 1)
             raise EquationError(f"label {twice!r} stands twice in the output of `{self.equation}`")
+        super().__post_init__()
 
     @property
     def operands(self) -> tuple[Node, ...]:
@@ -112,14 +132,12 @@ class Contract(Node):
         return show_equation(self.inputs, self.output)
 
 
-@dataclass(frozen=True, eq=True)
+@dataclass(frozen=True, eq=False)
 class Map(Node):
     """A scalar expression in x, applied to every entry of one node."""
 
     function: str
     child: Node
-
-    __hash__ = Node.__hash__
 
     @property
     def operands(self) -> tuple[Node, ...]:
@@ -132,19 +150,18 @@ class Map(Node):
         return self.child.output
 
 
-@dataclass(frozen=True, eq=True)
+@dataclass(frozen=True, eq=False)
 class Sum(Node):
     """The entrywise sum of nodes of one shape; it is where cotangents of a shared node meet."""
 
     children: tuple[Node, ...]
-
-    __hash__ = Node.__hash__
 
     def __post_init__(self) -> None:
         """Refuse nodes of different order."""
         orders = {child.ndim for child in self.children}
         if len(orders) != 1:
             raise EquationError(f"a sum needs nodes of one order; got {[child.ndim for child in self.children]}")
+        super().__post_init__()
 
     @property
     def operands(self) -> tuple[Node, ...]:

@@ -8,6 +8,10 @@ from .node import Contract, Labels, Map, Node, Sum, postorder
 __all__ = ["inline", "is_mergeable"]
 
 
+SHARED_TERMS = 16
+"""Terms of the largest shared node that is merged into its users."""
+
+
 def is_mergeable(outer: Contract, inner: Contract, nonnegative: bool = False) -> bool:
     """Whether `inner` may become terms of `outer` without changing a number.
 
@@ -22,7 +26,10 @@ def is_mergeable(outer: Contract, inner: Contract, nonnegative: bool = False) ->
 
 
 def inline(root: Node, *, keep_shared: bool = False, nonnegative: bool = False) -> Node:
-    """Merge every nested `Contract` that may be merged; with `keep_shared`, none that is used twice."""
+    """Merge every nested `Contract` that may be merged; with `keep_shared`, none that is used twice.
+
+    A shared node of many terms is always kept: merging squares of squares would double the terms each time.
+    """
     users: dict[Node, int] = {}
     for node in postorder(root):
         for child in node.operands:
@@ -34,7 +41,11 @@ def inline(root: Node, *, keep_shared: bool = False, nonnegative: bool = False) 
                 new = Contract(
                     node.xi, node.reduce, node.inputs, tuple(done[child] for child in node.operands), node.output
                 )
-                kept = {done[child] for child in node.operands if keep_shared and users[child] > 1}
+                kept = {
+                    done[child]
+                    for child in node.operands
+                    if users[child] > 1 and (keep_shared or len(done[child].operands) > SHARED_TERMS)
+                }
                 done[node] = _merge(new, kept, nonnegative)
             case Map(function, child):
                 done[node] = Map(function, done[child])

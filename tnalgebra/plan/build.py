@@ -34,6 +34,9 @@ def build_plan(
     A node that is used twice may be merged into both users or computed once: both are planned, the cheaper is kept.
     Raises `AxisMismatchError`, `UnknownNameError` for the optimizer, `MemoryLimitError` with the least that fits.
     """
+    shapes_of(root, shapes)  # a size that does not fit is named as the user nested it, before nodes are merged
+    if any(isinstance(node, Map) for node in postorder(root)):
+        nonnegative = False  # what a function makes of numbers that are not negative may be
     graphs = dict.fromkeys(inline(root, keep_shared=keep, nonnegative=nonnegative) for keep in (False, True))
     plans = [_Builder(graph, shapes, optimize, memory_limit, itemsize, nonnegative).plan() for graph in graphs]
     fitting = [plan for plan in plans if memory_limit is None or plan.peak_bytes <= memory_limit]
@@ -74,9 +77,10 @@ class _Builder:
         self.nodes = tuple(postorder(root))
         self.names = tuple(shapes)
         self.shapes = shapes_of(root, shapes)
-        self.users = {
-            node: [parent for parent in self.nodes for child in parent.operands if child == node] for node in self.nodes
-        }
+        self.users: dict[Node, list[Node]] = {node: [] for node in self.nodes}
+        for parent in self.nodes:
+            for child in parent.operands:
+                self.users[child].append(parent)
         self.place: dict[Node, int] = {
             node: self.names.index(node.name) for node in self.nodes if isinstance(node, Leaf)
         }
