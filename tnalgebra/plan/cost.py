@@ -9,8 +9,8 @@ from .step import Step, Tree, union, volume
 
 __all__ = ["BLOCK", "TILE", "Layout", "chunk_sizes", "layout", "peak_bytes", "priced", "tile_order", "tree_labels"]
 
-BLOCK = 1 << 15
-"""Entries of one block of a broadcast kernel: a few of them fit a core's own cache."""
+BLOCK = 1 << 18
+"""Entries of one block of a broadcast kernel: still cached, and long enough that its Python calls do not show."""
 TILE = 1 << 17
 """Entries of one block that BLAS consumes: large enough for a matrix product, still cached."""
 

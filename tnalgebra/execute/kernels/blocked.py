@@ -86,7 +86,7 @@ class Evaluator:
         self.tree, self.terms, self.order, self.xp = tree, terms, order, xp
         self.chunk = dict(zip(order, chunk, strict=True))
         self.aligners = [aligner(term, order) for term in terms]
-        self.present = [tuple(label in term for label in order) for term in terms]
+        self.axes = [[label if label in term else "" for label in order] for term in terms]
 
     def bind(self, arrays: Sequence[Array]) -> tuple[Any, Callable[[dict[str, slice], Array | None], Array]]:
         """Return the dtype of the value, and the function from a block (and a place to write it) to its value."""
@@ -94,14 +94,10 @@ class Evaluator:
         pool = _Pool()
         run, dtype, _ = self._node(self.tree, views, pool)
         pool.allocate(self.xp)
-        order, whole = self.order, slice(None)
+        places, whole = list(zip(views, self.axes, strict=True)), slice(None)
 
         def evaluate(block: dict[str, slice], out: Array | None) -> Array:
-            parts = [
-                view[(*(block[label] if is_there else whole for label, is_there in zip(order, here, strict=True)), ...)]
-                for view, here in zip(views, self.present, strict=True)
-            ]
-            return run(parts, out)
+            return run([view[(*[block.get(label, whole) for label in axes], ...)] for view, axes in places], out)
 
         return dtype, evaluate
 
