@@ -53,6 +53,10 @@ def check_laws(op: Operator, known: Mapping[str, Operator]) -> None:
                 (x,),
             )
         _check_partial(op)
+        if op.distributes_over_nonnegative:  # values stay where that law holds
+            a, b = (column[(x >= 0) & (y >= 0)] for column in (x, y))
+            value = f(a, b)
+            _check(op, "is negative for numbers that are not", "ξ({0}, {1})", value, "|ξ|", np.abs(value), (a, b))
         for name in sorted(op.distributes_over | op.distributes_over_nonnegative):
             if name != op.name and name not in known:
                 raise LawError(f"operator {op.name!r} says it distributes over {name!r}, which is not registered")
