@@ -18,6 +18,7 @@ def slice_labels(plan: Callable[[Chunks], Sequence[Step]], sizes: Chunks, limit:
     fits, the slice with the least peak is returned.
     """
     chunks, body = dict(sizes), plan(sizes)
+    best = (peak_bytes(body), body, chunks)
     while peak_bytes(body) > limit:
         trials = [{**chunks, label: ceil(size / 2)} for label, size in chunks.items() if size > 1]
         if not trials:
@@ -25,5 +26,7 @@ def slice_labels(plan: Callable[[Chunks], Sequence[Step]], sizes: Chunks, limit:
         priced = [
             (peak_bytes(steps), -max(trial.values()), steps, trial) for trial in trials for steps in [plan(trial)]
         ]
-        _, _, body, chunks = min(priced, key=lambda row: row[:2])
+        peak, _, body, chunks = min(priced, key=lambda row: row[:2])
+        best = min(best, (peak, body, chunks), key=lambda row: row[0])
+    _, body, chunks = best
     return body, {label: size for label, size in chunks.items() if size < sizes[label]}
