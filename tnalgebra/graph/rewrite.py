@@ -8,8 +8,8 @@ from .node import Contract, Labels, Map, Node, Sum, postorder
 __all__ = ["inline", "is_mergeable"]
 
 
-SHARED_TERMS = 16
-"""Terms of the largest shared node that is merged into its users."""
+GROWTH = 4
+"""Merging shared nodes may give one node this many terms for each distinct node of the graph, and no more."""
 
 
 def is_mergeable(outer: Contract, inner: Contract, nonnegative: bool = False) -> bool:
@@ -28,24 +28,23 @@ def is_mergeable(outer: Contract, inner: Contract, nonnegative: bool = False) ->
 def inline(root: Node, *, keep_shared: bool = False, nonnegative: bool = False) -> Node:
     """Merge every nested `Contract` that may be merged; with `keep_shared`, none that is used twice.
 
-    A shared node of many terms is always kept: merging squares of squares would double the terms each time.
+    A shared node is kept, too, where merging would multiply terms: squares of squares would double them each time.
     """
+    nodes = list(postorder(root))
     users: dict[Node, int] = {}
-    for node in postorder(root):
+    for node in nodes:
         for child in node.operands:
             users[child] = users.get(child, 0) + 1
+    most = max(64, GROWTH * len(nodes))
     done: dict[Node, Node] = {}
-    for node in postorder(root):
+    for node in nodes:
         match node:
             case Contract():
                 new = Contract(
                     node.xi, node.reduce, node.inputs, tuple(done[child] for child in node.operands), node.output
                 )
-                kept = {
-                    done[child]
-                    for child in node.operands
-                    if users[child] > 1 and (keep_shared or len(done[child].operands) > SHARED_TERMS)
-                }
+                is_crowded = sum(len(child.operands) for child in new.operands) > most
+                kept = {done[child] for child in node.operands if users[child] > 1 and (keep_shared or is_crowded)}
                 done[node] = _merge(new, kept, nonnegative)
             case Map(function, child):
                 done[node] = Map(function, done[child])
