@@ -1,0 +1,308 @@
+"""What a plan promises: its memory is an upper bound of what is measured, its loops run, its cache forgets."""
+
+import functools
+import itertools
+import re
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import tnalgebra as tna
+from tests.corpus import EQUATIONS, operands, relative_error, shapes
+from tests.execute.test_contract import BUILTIN, PAIRS, kind_of, truth
+from tnalgebra.algebra import known_operators
+from tnalgebra.errors import MemoryLimitError
+from tnalgebra.graph import Contract, Leaf, Map, Sum
+from tnalgebra.plan import build_plan
+
+MIB = 2**20
+SLACK = 512 * 1024  # NumPy's own buffers: 8192 entries an operand of a ufunc; and Python's objects
+REAL = tuple(name for name in BUILTIN if not name.startswith("logical"))
+
+
+def measured(call):
+    """Result of a call and the most bytes that were allocated beside what was there before."""
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        result = call()
+        return result, tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+
+
+CASES = (
+    ("ab,bc->ac", ((40, 210), (210, 60))), ("ab,bc->", ((40, 210), (210, 60))), ("abc->a", ((30, 31, 137),)),
+    ("ab,a->b", ((3, 140000), (3,))), ("ab,cb->ac", ((3, 40000), (5, 40000))), ("a,b->ab", ((900,), (310,))),
+    ("ab,bc,cd,da->", ((17, 19), (19, 13), (13, 11), (11, 17))), ("a,b,c,d,e->ab", ((17,), (19,), (13,), (11,), (7,))),
+    ("aab,bc->ac", ((80, 80, 41), (41, 41))), ("xab,xbc->xac", ((32, 20, 41), (32, 41, 30))),
+    ("abx,cbx->xac", ((11, 41, 40), (17, 41, 40))), ("ab,bc,cd->da", ((32, 20), (20, 17), (17, 31))),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("xi", "reduce"),
+    [
+        ("multiply", "add"), ("multiply", "minimum"), ("rectifier", "add"), ("logaddexp", "logaddexp"),
+        ("add", "logaddexp"), ("maximum", "hypot"), ("hypot", "hypot"), ("hypot", "rectifier"),
+    ],
+)  # fmt: skip
+def test_peak_bytes_bound_what_is_allocated(xi, reduce, rng):
+    for equation, sizes in CASES:
+        arrays = [rng.standard_normal(shape) for shape in sizes]
+        plan = tna.contract_path(equation, *arrays, xi=xi, reduce=reduce)
+        call = functools.partial(tna.contract, equation, *arrays, xi=xi, reduce=reduce)
+        call()  # plans and caches are no part of the measurement
+        assert measured(call)[1] <= plan.peak_bytes + SLACK, equation
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8", "bool", "complex128"])
+def test_peak_bytes_know_the_dtype(dtype, rng):
+    for xi, reduce in (
+        ("multiply", "add"),
+        ("add", "add"),
+        *([("logaddexp", "add"), ("rectifier", "hypot")] if dtype != "complex128" else []),
+    ):
+        arrays = [(5 * rng.standard_normal(shape)).astype(dtype) for shape in ((300, 71), (71, 300))]
+        plan = tna.contract_path("ab,bc->ac", *arrays, xi=xi, reduce=reduce, dtype=dtype)
+        call = functools.partial(tna.contract, "ab,bc->ac", *arrays, xi=xi, reduce=reduce)
+        call()
+        converted = 8 * sum(array.size for array in arrays) if np.dtype(dtype).kind in "bi" else 0
+        assert measured(call)[1] <= plan.peak_bytes + converted + SLACK, (xi, reduce)
+
+
+@pytest.mark.parametrize(
+    ("equation", "sizes", "xi", "reduce"),
+    [
+        ("ab,bc->ac", ((700, 700), (700, 700)), "maximum", "add"),
+        ("ab,bc->ac", ((700, 300), (300, 701)), "rectifier", "add"),
+        ("ar,br,cr->", ((700, 1), (700, 1), (700, 1)), "rectifier", "minimum"),
+        ("ab,bc,cd->ad", ((17, 170), (170, 180), (180, 19)), "add", "multiply"),
+        ("a,b->", ((14000,), (10000,)), "maximum", "add"),
+        ("ab->a", ((3, 4_000_000),), "multiply", "logaddexp"),
+    ],
+)
+def test_a_contraction_takes_its_output_and_little_more(equation, sizes, xi, reduce, rng):
+    """The whole broadcast array would take more than a gigabyte (or as much as the operand, for one operand)."""
+    arrays = [rng.standard_normal(shape) for shape in sizes]
+    found, peak = measured(lambda: tna.contract(equation, *arrays, xi=xi, reduce=reduce))
+    plan = tna.contract_path(equation, *arrays, xi=xi, reduce=reduce)
+    assert peak <= found.nbytes + 64 * MIB
+    assert peak <= plan.peak_bytes + SLACK + MIB  # planned in the same call
+    assert plan.peak_bytes <= found.nbytes + 64 * MIB
+
+
+def test_a_weighted_contraction_takes_its_output_and_little_more(rng):
+    unit = tna.contract(
+        "ijk,bij->bk",
+        tna.leaf("G", "ijk"),
+        tna.contract("bi,bj->bij", tna.leaf("a", "bi"), tna.leaf("h", "bj"), xi="maximum"),
+    )
+    arrays = {
+        "a": rng.standard_normal((2000, 260)),
+        "h": rng.standard_normal((2000, 260)),
+        "G": rng.standard_normal((260, 260, 3)),
+    }
+    unit.evaluate(**arrays)
+    found, peak = measured(lambda: unit.evaluate(**arrays))
+    plan = unit.plan(**{name: array.shape for name, array in arrays.items()})
+    assert [step.kind for step in plan.steps] == ["weighted"]
+    assert peak <= min(plan.peak_bytes + SLACK, found.nbytes + 64 * MIB)
+
+
+LIMITED = (
+    ("ab,bc,cd->ad", ((97, 89), (89, 101), (101, 83)), "multiply", "add"),
+    ("ab,ac,ad->bcd", ((37, 31), (37, 29), (37, 23)), "multiply", "add"),
+    ("ab,bc->ac", ((97, 211), (211, 101)), "rectifier", "add"),
+    ("ab,bc->", ((97, 211), (211, 101)), "hypot", "hypot"),
+    ("ab,bc,cd->d", ((13, 11), (11, 17), (17, 7)), "logaddexp", "logaddexp"),
+    ("ab,bc,cd->a", ((29, 31), (31, 37), (37, 23)), "add", "logaddexp"),
+)
+
+
+@pytest.mark.parametrize(("equation", "sizes", "xi", "reduce"), LIMITED)
+def test_a_memory_limit_holds(equation, sizes, xi, reduce, rng):
+    arrays = [rng.standard_normal(shape) for shape in sizes]
+    call = functools.partial(tna.contract, equation, *arrays, xi=xi, reduce=reduce)
+    plan = tna.contract_path(equation, *arrays, xi=xi, reduce=reduce)
+    with pytest.raises(MemoryLimitError, match=r"memory_limit is 8 bytes, but `\S+` needs at least \d+ bytes") as found:
+        call(memory_limit=8)
+    least = int(re.search(r"at least (\d+)", str(found.value))[1])
+    expected = call()
+    for limit in (plan.peak_bytes, (plan.peak_bytes + 3 * least) // 4, least + (plan.peak_bytes - least) // 16):
+        sliced = tna.contract_path(equation, *arrays, xi=xi, reduce=reduce, memory_limit=limit)
+        assert sliced.peak_bytes <= limit
+        call(memory_limit=limit)
+        result, peak = measured(lambda limit=limit: call(memory_limit=limit))
+        assert peak <= limit + SLACK
+        assert relative_error(result, expected) < 1e-12
+    assert tna.contract_path(equation, *arrays, xi=xi, reduce=reduce, memory_limit=least).peak_bytes <= least
+    with pytest.raises(MemoryLimitError, match=f"needs at least {least} bytes"):
+        tna.contract_path(equation, *arrays, xi=xi, reduce=reduce, memory_limit=least - 1)
+
+
+def test_costs_of_known_products():
+    plan = tna.contract_path("ij,jk->ik", (3, 5), (5, 7))
+    assert (plan.flops, plan.bytes_moved, plan.peak_bytes) == (2 * 3 * 5 * 7, 8 * (15 + 35 + 21), 8 * 21)
+    plan = tna.contract_path("ij,jk->ik", (3, 5), (5, 7), dtype="float32")
+    assert (plan.flops, plan.bytes_moved, plan.peak_bytes) == (2 * 3 * 5 * 7, 4 * (15 + 35 + 21), 4 * 21)
+    plan = tna.contract_path("ij,jk,kl->il", (3, 5), (5, 7), (7, 2), xi="hypot")
+    assert plan.flops == 3 * 5 * 7 + 3 * 5 * 7 * 2 + 3 * 5 * 7 * 2 or plan.flops == 5 * 7 * 2 + 2 * 3 * 5 * 7 * 2
+    assert [step.equation for step in plan.steps] == ["ij,jk,kl->il"]
+    for equation in EQUATIONS:
+        for xi, reduce in PAIRS[::5]:
+            plan = tna.contract_path(equation, *shapes(equation), xi=xi, reduce=reduce)
+            assert min(plan.flops, plan.bytes_moved, plan.peak_bytes) >= 0
+            assert plan.flops == sum(step.flops for step in plan.steps)
+            assert plan.peak_bytes >= 8 * np.prod(plan.shape)
+
+
+def test_a_plan_prints_as_a_table():
+    assert str(tna.contract_path("ij,jk,kl->il", (3, 5), (5, 7), (7, 2), xi="multiply")) == "\n".join(
+        [
+            "step  kind     equation   flops  bytes  peak",
+            "1     product  jk,kl->jl    140    472    80",
+            "2     product  ij,jl->il     60    248   128",
+            "reorderable: multiply distributes over add",
+            "total: 200 operations, 720 bytes moved, 128 bytes at the peak",
+        ]
+    )
+    table = str(tna.contract_path("ij,jk,kl->i", (97, 89), (89, 101), (101, 83), xi="hypot", memory_limit=300_000))
+    assert re.search(r"for slices: \w by \d+ of \d+", table)
+    assert (
+        "not reorderable: labels 'j', 'k', 'l' can be summed only in the last step: hypot does not distribute" in table
+    )
+    one = tna.contract_path("i,i->", (3,), (3,), xi="rectifier")
+    assert one.reason == "label 'i' can be summed only in the last step: rectifier does not distribute over add"
+    hint = tna.contract_path("i,i->", (3,), (3,), xi="multiply", reduce="maximum")
+    assert hint.reason.endswith("multiply does not distribute over maximum; it does on non-negative numbers")
+    assert tna.contract_path("i,i->", (3,), (3,), reduce="maximum", nonnegative=True).reason.endswith(
+        "on non-negative numbers"
+    )
+
+
+def loops_of(plan):
+    return plan.explain().split("The same numbers, slowly:\n\n")[1]
+
+
+def executed(loop, arrays):
+    """Value of ``out`` after the loop, with every operator as a function of any number of arguments."""
+    functions = {op.name: (lambda *args, op=op: functools.reduce(op.apply, args)) for op in known_operators()}
+    scope = {"np": np, **functions, **arrays}
+    exec(loop, scope)
+    return scope["out"]
+
+
+def test_explained_loops_give_the_same_numbers(rng):
+    for number, (equation, (xi, reduce)) in enumerate(itertools.product(EQUATIONS, PAIRS)):
+        if number % 23:
+            continue
+        arrays = operands(equation, rng, kind=kind_of(xi, reduce))
+        plan = tna.contract_path(equation, *arrays, xi=xi, reduce=reduce)
+        found = executed(loops_of(plan), dict(zip("ABCDE", arrays, strict=False)))
+        assert relative_error(found, truth(equation, arrays, xi, reduce)) < 1e-12, (equation, xi, reduce)
+
+
+def test_explained_loops_survive_names(rng):
+    """Labels that are leaves' names, labels that Python cannot spell, maps, sums and infinite units."""
+    a, b = rng.standard_normal((3, 5)), rng.standard_normal((5, 7))
+    plan = tna.contract_path("AB,BC->AC", a, b, reduce="maximum")
+    assert relative_error(executed(loops_of(plan), {"A": a, "B": b}), (a[:, :, None] * b).max(1)) < 1e-14
+    plan = tna.contract_path("i×,×k->ik", a, b)
+    assert relative_error(executed(loops_of(plan), {"A": a, "B": b}), a @ b) < 1e-14
+    leaf = Leaf("t0", ("i", "j"))
+    row = Contract(tna.operator("add"), tna.operator("maximum"), (("i", "max"),), (leaf,), ("i",))
+    node = Sum((Map("exp(-x) + maximum(x, -inf)", row), row))
+    plan = build_plan(node, {"t0": (3, 5)})
+    top = a.max(1)
+    assert relative_error(executed(loops_of(plan), {"t0": a}), np.exp(-top) + 2 * top) < 1e-14
+
+
+def test_an_explanation_says_why(rng):
+    text = tna.contract_path("ij,jk,kl->il", (3, 5), (5, 7), (7, 2), xi="rectifier").explain()
+    assert text.startswith("out[il] = Σ_jk rectifier(A[ij], B[jk], C[kl])\n")
+    assert "Sums stay where they are: labels 'j', 'k' can be summed only in the last step: rectifier does not" in text
+    assert "1. ij,jk,kl->il: combine in cache-sized blocks and reduce at once." in text
+    assert "Sums may move: multiply distributes over add." in tna.contract_path("i,i->", (3,), (3,)).explain()
+
+
+@pytest.fixture
+def empty_cache():
+    capacity = tna.plan_cache.info().capacity
+    tna.plan_cache.clear()
+    yield tna.plan_cache
+    tna.plan_cache.resize(capacity)
+    tna.plan_cache.clear()
+
+
+def test_a_plan_is_found_again_by_all_that_it_depends_on(empty_cache):
+    a, b = np.ones((3, 5)), np.ones((5, 7))
+    calls = [
+        lambda: tna.contract("ij,jk->ik", a, b),
+        lambda: tna.contract("ij,jk->ik", a.astype("float32"), b),
+        lambda: tna.contract("ij,jk->ik", a, np.ones((5, 2))),
+        lambda: tna.contract("ij,jk->ki", a, b),
+        lambda: tna.contract("ij,jk->ik", a, b, xi="hypot"),
+        lambda: tna.contract("ij,jk->ik", a, b, xi="hypot", reduce="maximum"),
+        lambda: tna.contract("ij,jk->ik", a, b, optimize="greedy"),
+        lambda: tna.contract("ij,jk->ik", a, b, optimize=[(0, 1)]),
+        lambda: tna.contract("ij,jk->ik", a, b, memory_limit=10**6),
+        lambda: tna.contract("ij,jk->ik", -a, b, reduce="maximum"),
+        lambda: tna.contract("ij,jk->ik", a, b, reduce="maximum"),  # on non-negative numbers
+    ]
+    for number, call in enumerate(calls, 1):
+        call()
+        assert empty_cache.info()[:3] == (0, number, number)
+    for number, call in enumerate(calls, 1):
+        call()
+        assert empty_cache.info()[:3] == (number, len(calls), len(calls))
+
+
+def test_the_cache_forgets(empty_cache):
+    def call(size):
+        tna.contract("i->", np.ones(size))
+
+    empty_cache.resize(2)
+    for size in (2, 3, 2, 5, 2, 3):  # 3 is the least recently used when 5 comes
+        call(size)
+    assert empty_cache.info() == (2, 4, 2, 2)
+    empty_cache.resize(0)
+    call(2)
+    call(2)
+    assert empty_cache.info() == (2, 6, 0, 0)
+    empty_cache.clear()
+    assert empty_cache.info() == (0, 0, 0, 0)
+    with pytest.raises(ValueError, match="capacity must be 0 or more; got -1"):
+        empty_cache.resize(-1)
+
+
+def test_the_cache_keeps_no_array(empty_cache):
+    import gc
+    import weakref
+
+    array = np.ones((3, 5))
+    seen = weakref.ref(array)
+    tna.contract("ij,ij->i", array, array, xi="hypot")
+    tna.contract("ij,ik->jk", array, array)
+    del array
+    gc.collect()
+    assert seen() is None
+
+
+def test_paths_need_shapes_alone():
+    class Shaped:
+        shape = (10**6, 10**6)
+
+        def __getattr__(self, name):
+            raise AssertionError(f"the planner asked for .{name}")
+
+    plan = tna.contract_path("ij,jk->ik", Shaped(), (10**6, 3), xi="rectifier")
+    assert plan.shape == (10**6, 3)
+    assert plan.flops == 2 * 3 * 10**12
+    assert tna.contract_path("ij,jk->ik", [2, 3], np.empty((3, 5))).shape == (2, 5)
+    for wrong, got in (((2, -1), "(2, -1)"), ((2, 3.0), "(2, 3.0)"), ("ab", "str")):
+        with pytest.raises(
+            tna.errors.EquationError, match=re.escape(f"operand 0 must be a shape or have one; got {got}")
+        ):
+            tna.contract_path("ij,jk->ik", wrong, (3, 5))
