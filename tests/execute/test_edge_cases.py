@@ -1,0 +1,157 @@
+"""Operands as they come: strided, read-only, empty, scalar, huge, tiny, not finite, of any dtype."""
+
+import re
+
+import numpy as np
+import pytest
+
+import tnalgebra as tna
+from tests.corpus import EQUATIONS, SIZES, operands, relative_error
+from tests.execute.test_contract import BUILTIN, truth
+from tnalgebra.errors import DTypeError
+
+REAL = tuple(name for name in BUILTIN if not name.startswith("logical"))
+PAIRS = (
+    ("multiply", "add"), ("rectifier", "add"), ("logaddexp", "add"), ("add", "add"), ("hypot", "maximum"),
+    ("add", "logaddexp"), ("hypot", "hypot"), ("maximum", "minimum"),
+)  # fmt: skip
+
+
+def variants(array):
+    """The same numbers in other memory: Fortran order, steps, negative strides, read-only, a part of more."""
+    yield np.array(array, order="F")
+    wide = np.zeros([2 * size for size in array.shape])
+    steps = wide[(*[slice(None, None, 2)] * array.ndim, ...)]
+    steps[...] = array
+    yield steps
+    yield np.flip(np.flip(array).copy())
+    frozen = array.copy()
+    frozen.flags.writeable = False
+    yield frozen
+    yield np.stack([array, array])[0, ...]
+
+
+@pytest.mark.parametrize(("xi", "reduce"), PAIRS)
+def test_memory_layout_changes_no_number(xi, reduce, rng):
+    for equation in EQUATIONS[::5]:
+        arrays = operands(equation, rng)
+        expected = tna.contract(equation, *arrays, xi=xi, reduce=reduce)
+        for laid in zip(*map(variants, arrays), strict=True):
+            copies = [array.copy() for array in laid]
+            found = tna.contract(equation, *laid, xi=xi, reduce=reduce)
+            assert relative_error(found, expected) < 1e-13, equation
+            assert all(np.array_equal(array, copy) for array, copy in zip(laid, copies, strict=True))
+            assert not any(np.shares_memory(found, array) for array in laid)
+
+
+@pytest.mark.parametrize(("xi", "reduce"), PAIRS)
+def test_labels_of_size_zero(xi, reduce, rng):
+    for empty in ("b", "a", "bc"):
+        sizes = {**SIZES, **dict.fromkeys(empty, 0)}
+        for equation in EQUATIONS[::3]:
+            arrays = operands(equation, rng, sizes=sizes)
+            found = tna.contract(equation, *arrays, xi=xi, reduce=reduce)
+            np.testing.assert_allclose(
+                found, truth(equation, arrays, xi, reduce).astype(float), rtol=1e-12, err_msg=f"{equation} {empty}"
+            )
+
+
+@pytest.mark.parametrize(("xi", "reduce"), PAIRS)
+def test_labels_of_size_one(xi, reduce, rng):
+    sizes = dict.fromkeys(SIZES, 1) | {"c": 5}
+    for equation in EQUATIONS:
+        arrays = operands(equation, rng, sizes=sizes)
+        found = tna.contract(equation, *arrays, xi=xi, reduce=reduce)
+        assert relative_error(found, truth(equation, arrays, xi, reduce)) < 1e-12, equation
+
+
+@pytest.mark.parametrize("scale", [1e300, 1e-300, 1e150, 1e-150])
+def test_scale_changes_no_digit(scale, rng):
+    """Operators that are homogeneous neither overflow nor vanish before their result does."""
+    for xi, reduce in (
+        ("rectifier", "maximum"),
+        ("hypot", "maximum"),
+        ("hypot", "hypot"),
+        ("add", "maximum"),
+        ("maximum", "add"),
+    ):
+        for equation in ("ab,bc->ac", "ab,bc,cd->ad", "ab->a"):
+            arrays = operands(equation, rng)
+            expected = tna.contract(equation, *arrays, xi=xi, reduce=reduce)
+            found = tna.contract(equation, *[array * scale for array in arrays], xi=xi, reduce=reduce)
+            assert relative_error(found / scale, expected) < 1e-13
+    assert tna.contract("i,i->", [700.0, -scale], [800.0, -scale], xi="add", reduce="logaddexp") == 1500.0
+
+
+def test_infinities_and_nan_arrive():
+    x = np.array([1.0, np.inf, -np.inf, 0.0])
+    y = np.array([-np.inf, 2.0, -np.inf, np.inf])
+    for xi in ("rectifier", "logaddexp", "maximum", "minimum", "hypot"):
+        np.testing.assert_array_equal(tna.contract("i,i->i", x, y, xi=xi), tna.operator(xi).apply(x, y))
+        for reduce in ("maximum", "minimum", "logaddexp", "hypot"):
+            found = tna.contract("i,j->", x, y, xi=xi, reduce=reduce)
+            assert not np.isnan(found), (xi, reduce)
+            np.testing.assert_array_equal(found, truth("i,j->", [x, y], xi, reduce))
+    with np.errstate(invalid="ignore"):
+        for xi in REAL:
+            for reduce in ("add", "maximum", "minimum", "logaddexp"):
+                assert np.isnan(tna.contract("i,i->", [1.0, np.nan], [2.0, 3.0], xi=xi, reduce=reduce)), (xi, reduce)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_small_floats_are_computed_as_they_are(dtype, rng):
+    for xi, reduce in PAIRS:
+        for equation in ("ab,bc->ac", "ab,bc,cd->ad", "abc->b"):
+            arrays = [array.astype(dtype) for array in operands(equation, rng)]
+            found = tna.contract(equation, *arrays, xi=xi, reduce=reduce)
+            assert found.dtype == dtype, (xi, reduce, equation)
+            wide = [array.astype(float) for array in arrays]
+            expected = tna.contract(equation, *wide, xi=xi, reduce=reduce)
+            assert relative_error(found, expected) < 16 * np.finfo(dtype).eps, (xi, reduce, equation)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint32", "int64", "uint64"])
+def test_integers_of_all_kinds(dtype, rng):
+    a, b = (rng.integers(0, 5, shape).astype(dtype) for shape in ((3, 5), (5, 7)))
+    for xi, reduce in (*PAIRS, ("multiply", "maximum"), ("rectifier", "rectifier"), ("multiply", "hypot")):
+        found = tna.contract("ij,jk->ik", a, b, xi=xi, reduce=reduce)
+        floats = {"logaddexp", "hypot"} & {xi, reduce}
+        assert found.dtype == (np.float64 if floats else dtype)
+        assert relative_error(found, truth("ij,jk->ik", [a.astype(float), b.astype(float)], xi, reduce)) < 1e-13
+
+
+def test_mixed_dtypes_are_promoted(rng):
+    a, b = rng.integers(-3, 4, (3, 5)), rng.standard_normal((5, 7)).astype("float32")
+    assert tna.contract("ij,jk->ik", a, b).dtype == np.float64
+    assert tna.contract("ij,jk->ik", a.astype("int8"), b).dtype == np.float32
+    assert tna.contract("ij,jk->ik", a, b, xi="maximum").dtype == np.float64
+    assert tna.contract("ij,jk->ik", a, b.astype(complex)).dtype == np.complex128
+    z = rng.standard_normal((5, 7)) * 1j
+    for equation in ("ij,jk->ik", "ij,jk->ijk", "ij,jk->"):
+        np.testing.assert_allclose(tna.contract(equation, a, z), np.einsum(equation, a, z))
+    np.testing.assert_allclose(tna.contract("ij,jk->ik", a, z, xi="add"), (a[:, :, None] + z).sum(1))
+
+
+def test_scalars_and_lists_are_operands():
+    assert tna.contract(",->", 2.0, 3.0, xi="hypot") == pytest.approx(13**0.5)
+    assert tna.contract(",,->", 2, np.float32(3), np.array(4)) == 24
+    assert tna.contract("i,->i", [1, 2], True).tolist() == [1, 2]
+    for xi in REAL:
+        assert tna.contract("->", -3.0, xi=xi) == -3.0  # one operand: no ξ
+    for wrong, message in (
+        ([[1], [1, 2]], "operands must be numbers: setting an array element with a sequence"),
+        (np.array(["2020"], "M8[D]"), "operands must be numbers; got dtype datetime64[D]"),
+        ("1", "operands must be numbers; got dtype <U1"),
+    ):
+        with pytest.raises(DTypeError, match=re.escape(message)):
+            tna.contract("i->", wrong)
+
+
+def test_a_product_of_very_many_operands(rng):
+    """300 operands with one label each: buffers are reused, so the memory does not grow with their number."""
+    vectors = [rng.standard_normal(3) for _ in range(300)]
+    parts = [part for vector in vectors for part in (vector, [0])]
+    for xi, expected in (("maximum", np.max(vectors, 0)), ("hypot", np.linalg.norm(vectors, axis=0))):
+        assert relative_error(tna.contract(*parts, [0], xi=xi), expected) < 1e-12
+    plan = tna.contract_path(",".join("i" * 300) + "->", *[(10**6,)] * 300, xi="hypot")
+    assert plan.peak_bytes < 64 * 2**20
