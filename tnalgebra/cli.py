@@ -54,7 +54,7 @@ def compare(
     """Compare the CP, TT and HT ranks of a tensor, and what each format costs at equal error."""
     array = load_tensor(tensor, key)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True) as bar:
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("start", total=STAGES)
         report = tna.compare_ranks(
             array, eps, seed=seed, progress=lambda stage: bar.update(task, description=stage, advance=1)

@@ -21,10 +21,12 @@ __all__ = ["cp_from_dense", "fit_rank", "trivial_cp"]
 
 Array = Any
 Fitted = tuple[list[Array], FitReport]
+ONE_THREAD = 10**5
+"""Entries of a core up to which BLAS is held to one thread: its threads would wait longer than they compute."""
 WARM_UP = 20
 """Sweeps of ALS before Gauss-Newton takes over."""
-GAUSS_NEWTON_UNKNOWNS = 1200
-"""Largest R·Σn for which the normal matrix of all factors is formed."""
+GAUSS_NEWTON_WORK = 5 * 10**10
+"""Multiplications that the Gauss-Newton steps of one run may take; a step takes (R·Σn)³."""
 
 
 @decomposer(CPTensor)
@@ -40,9 +42,10 @@ def cp_from_dense(
     """CP tensor of a dense array: of rank `max_rank`, or of the least rank found that meets `eps`.
 
     Up to two modes the SVD is exact. Beyond, the CP rank is NP-hard and a best fit may not exist: each rank is tried
-    by alternating least squares from `restarts` starts, from the largest matricization rank at eps upwards, and the
-    trivial decomposition of rank Πn / max n ends the search. Where neither reaches eps within `max_rank`, the best
-    fit is returned with a `ConvergenceWarning`. The result's `truncation` says what was reached, its `fit` how.
+    by least squares from `restarts` starts (alternating, then Gauss-Newton on small cores), from the largest
+    matricization rank at eps upwards, and the trivial decomposition of rank Πn / max n ends the search. Where neither
+    reaches eps within `max_rank`, the best fit is returned with a `ConvergenceWarning`. The result's `truncation` says
+    what was reached, its `fit` how.
     eps: relative Frobenius error of the whole. seed: of the random starts. sweeps: of each run.
     Source: Kolda & Bader 2009, §3.4; MATH §2.
 
@@ -68,7 +71,7 @@ def cp_from_dense(
 
 
 def _problems(rank: int, fit: FitReport, eps: float | None) -> Iterator[str]:
-    if fit.is_degenerate:
+    if fit.is_degenerate and (eps is None or fit.error > eps):
         yield (
             f"terms of the CP fit of rank {rank} grow against one another, so no best fit of this rank may exist "
             "(border rank); a larger rank does not have to"
@@ -99,15 +102,15 @@ class _Search:
     def run(self, cap: int | None) -> Fitted:
         """Without a goal, the fit at the cap; else the least rank that was found to meet the goal.
 
-        The rank grows by a quarter until a fit meets the goal, then halves the distance to the last that did not.
+        The rank grows by half until a fit meets the goal, then halves the distance to the last that did not.
         """
         top = min(self.trivial, cap or self.trivial)
         if not self.goal:
             return self.fit(top)
-        rank = min(top, max(_unfolding_rank(self.x, mode, self.goal) for mode in range(self.x.ndim)))
+        rank = min(top, _least_rank(self.x, self.goal))
         failed, best = rank - 1, self.fit(rank)
         while best[1].error > self.goal and rank < top:
-            failed, rank = rank, min(top, max(rank + 1, rank * 5 // 4))
+            failed, rank = rank, min(top, max(rank + 1, rank * 3 // 2))
             best = self.fit(rank)
         while best[1].error <= self.goal and rank - failed > 1:
             middle = (rank + failed) // 2
@@ -128,20 +131,24 @@ class _Search:
         if rank == self.trivial:
             report = FitReport(error=0.0, losses=(0.0,), restarts=0, is_converged=True, is_degenerate=False)
             return self._lifted(trivial_cp(self.x)), report
+        from threadpoolctl import threadpool_limits
+
         runs: list[Fitted] = []
-        for start in _starts(self.x, rank, self.rng, self.restarts):
-            runs.append(self._fit_from(start))
-            if runs[-1][1].error <= self.goal:
-                break
+        with threadpool_limits(limits=1 if self.x.size < ONE_THREAD else None, user_api="blas"):
+            for start in _starts(self.x, rank, self.rng, self.restarts):
+                runs.append(self._fit_from(start))
+                if runs[-1][1].error <= self.goal:
+                    break
         factors, report = min(runs, key=lambda run: run[1].error)
         return self._lifted(factors), replace(report, restarts=len(runs))
 
     def _fit_from(self, start: list[Array]) -> Fitted:
         """A few sweeps of ALS, then Gauss-Newton on cores that are small enough for it, else ALS to the end."""
-        is_small = start[0].shape[1] * sum(self.x.shape) <= GAUSS_NEWTON_UNKNOWNS
-        factors, losses = als(self.x, start, self.goal, WARM_UP if is_small else self.sweeps)
+        steps = min(self.sweeps, GAUSS_NEWTON_WORK // (start[0].shape[1] * sum(self.x.shape)) ** 3)
+        is_small = steps > WARM_UP
+        factors, losses = als(self.x, start, self.goal, min(WARM_UP, self.sweeps) if is_small else self.sweeps)
         if is_small:
-            factors, further = refine(self.x, factors, self.goal, self.sweeps)
+            factors, further = refine(self.x, factors, self.goal, steps)
             losses = losses + further[1:]
         degenerate = is_degenerate(factors)
         is_converged = (losses[-1] <= self.goal or len(losses) <= self.sweeps) and not degenerate
@@ -180,10 +187,16 @@ def _starts(x: Array, rank: int, rng: np.random.Generator, restarts: int) -> Ite
         yield factors
 
 
-def _unfolding_rank(x: Array, mode: int, goal: float) -> int:
-    """Rank that the matricization of one mode needs for the goal: no CP tensor of smaller rank can meet it."""
-    unfolded = np.moveaxis(x, mode, 0).reshape(x.shape[mode], -1)
-    return int(truncated_svd(unfolded, goal, None, np)[0].shape[1])
+def _least_rank(x: Array, goal: float) -> int:
+    """The largest rank that a matricization needs for the goal: no CP tensor of smaller rank can meet it."""
+    ndim = x.ndim
+    sides = [(mode,) for mode in range(ndim)] + [tuple(range(bond)) for bond in range(2, ndim - 1)]
+    ranks = []
+    for side in dict.fromkeys([*sides, tuple(range(0, ndim, 2))]):
+        rest = [mode for mode in range(ndim) if mode not in side]
+        matrix = x.transpose([*side, *rest]).reshape(prod(x.shape[mode] for mode in side), -1)
+        ranks.append(truncated_svd(matrix, goal, None, np)[0].shape[1])
+    return int(max(ranks))
 
 
 def trivial_cp(x: Array) -> list[Array]:

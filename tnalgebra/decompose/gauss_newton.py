@@ -28,21 +28,29 @@ def refine(x: Array, factors: Sequence[Array], goal: float, steps: int) -> tuple
     """
     factors, damping = list(factors), DAMPING
     losses = [residual(x, factors)]
-    while losses[-1] > goal and len(losses) <= steps and damping < HOPELESS:
-        matrix, gradient = _normal_matrix(factors), _gradient(x, factors)
-        mean = float(np.trace(matrix).real) / len(matrix)
-        while damping < HOPELESS:
-            trial = _step(factors, matrix, gradient, damping * mean)
-            loss = residual(x, trial)
-            damping = damping / 3 if loss < losses[-1] else damping * 4
-            if loss < losses[-1]:
-                balance(trial)
-                factors = trial
-                losses.append(loss)
-                break
-        if len(losses) > 1 and losses[-2] - losses[-1] <= STALL * losses[-1]:
+    while losses[-1] > goal and len(losses) <= steps:
+        trial, loss, damping = _improved(x, factors, losses[-1], damping)
+        if trial is None:
+            break
+        factors = trial
+        losses.append(loss)
+        if losses[-2] - losses[-1] <= STALL * losses[-1]:
             break
     return factors, losses
+
+
+def _improved(x: Array, factors: list[Array], loss: float, damping: float) -> tuple[list[Array] | None, float, float]:
+    """Factors with a smaller error, that error, and the next damping; None where no damping gives one."""
+    matrix, gradient = _normal_matrix(factors), _gradient(x, factors)
+    mean = float(np.trace(matrix).real) / len(matrix)
+    while damping < HOPELESS:
+        trial = _step(factors, matrix, gradient, damping * mean)
+        trial_loss = residual(x, trial)
+        if trial_loss < loss:
+            balance(trial)
+            return trial, trial_loss, damping / 3
+        damping *= 4
+    return None, loss, damping
 
 
 def _step(factors: Sequence[Array], matrix: Array, gradient: Array, damping: float) -> list[Array]:

@@ -46,13 +46,8 @@ def ht_from_dense(
             f"tree {tree.nested} has {tree.ndim} modes, but the array has {ndim}: shape {dense.array.shape}"
         )
     cuts = tree.nodes[:-1]
-    caps = dict(
-        zip(
-            cuts,
-            check_rank(max_rank, len(cuts), "nodes below the root") if max_rank else [None] * len(cuts),
-            strict=True,
-        )
-    )
+    ranks = (None,) * len(cuts) if max_rank is None else check_rank(max_rank, len(cuts), "nodes below the root")
+    caps = dict(zip(cuts, ranks, strict=True))
     if not dense.norm:
         return _zero(dense, tree, eps)
     budget = Budget(eps, dense, len(cuts) - (isinstance(tree.nested, tuple) and len(tree.nested) == 2))

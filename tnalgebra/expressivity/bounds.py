@@ -18,9 +18,10 @@ __all__ = ["CPBounds", "bipartitions", "cp_bounds", "predicted_widths"]
 Array = Any
 ALL_BIPARTITIONS = 10**10
 """Multiplications for which all bipartitions are tried; beyond, single modes, prefixes and odd/even."""
-ALS_ENTRIES = 200_000
-ALS_RANKS = 3
-ALS_GOAL = 1e-8
+FIT_UNKNOWNS = 600
+"""Largest R·Σn for which a fit is tried."""
+FIT_RANKS = 3
+FIT_GOAL = 1e-8
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +52,12 @@ def bipartitions(matricizations: Matricizations) -> Iterator[tuple[int, ...]]:
     if ndim <= 12 and sum(map(matricizations.cost, every)) <= ALL_BIPARTITIONS:
         yield from every
         return
-    yield tuple(range(0, ndim, 2))
-    yield from (tuple(range(bond)) for bond in range(1, ndim))
-    yield from ((mode,) for mode in range(1, ndim - 1))
+    few = [
+        tuple(range(0, ndim, 2)),
+        *(tuple(range(bond)) for bond in range(1, ndim)),
+        *((m,) for m in range(1, ndim - 1)),
+    ]
+    yield from dict.fromkeys(few)
 
 
 def cp_bounds(x: Any, tol: float | None = None, *, seed: Any = 0) -> CPBounds:
@@ -61,8 +65,8 @@ def cp_bounds(x: Any, tol: float | None = None, *, seed: Any = 0) -> CPBounds:
 
     lower: the largest matricization rank among the bipartitions tried [ERNN Lemma 1]. upper: the smallest of the
     trivial Πn / max n, the number of non-zero fibres of one mode, the rank of a CP tensor or the paths of a train that
-    was given, and an ALS fit with a residual of 1e-8 at a rank close above the lower bound (it says its residual).
-    tol: of the ranks, as in `matricization_rank`. seed: of the ALS starts.
+    was given, and a fit with a residual of 1e-8 at a rank close above the lower bound (it says its residual).
+    tol: of the ranks, as in `matricization_rank`. seed: of the starts of the fit.
     """
     matricizations = x if isinstance(x, Matricizations) else Matricizations(x, tol)
     array = matricizations.array
@@ -76,12 +80,14 @@ def cp_bounds(x: Any, tol: float | None = None, *, seed: Any = 0) -> CPBounds:
     upper, upper_by = min(_constructions(array, x), key=lambda bound: bound[0])
     if array.ndim == 2:
         return CPBounds(lower, by, lower, "the SVD of the matrix")
-    if lower < upper and array.size <= ALS_ENTRIES:
+    if lower < upper:
         unit = array / np.linalg.norm(array.reshape(-1))
-        for rank in range(lower, min(lower + ALS_RANKS, upper)):
-            factors, fit = fit_rank(unit, rank, ALS_GOAL, seed, restarts=2, sweeps=100)
-            if fit.error <= ALS_GOAL:
-                return CPBounds(lower, by, rank, f"an ALS fit with residual {residual(unit, factors):.1g}")
+        for rank in range(lower, min(lower + FIT_RANKS, upper)):
+            if rank * sum(array.shape) > FIT_UNKNOWNS:
+                break
+            factors, fit = fit_rank(unit, rank, FIT_GOAL, seed, restarts=2, sweeps=100)
+            if fit.error <= FIT_GOAL:
+                return CPBounds(lower, by, rank, f"a fit with residual {residual(unit, factors):.1g}")
     return CPBounds(lower, by, max(lower, upper), upper_by)
 
 

@@ -39,7 +39,8 @@ def _singular_values(axes: Any, report: "RankReport") -> None:
         axes.semilogy(np.arange(1, len(values) + 1)[keep], relative[keep], style, marker=".", markersize=3, label=name)
     axes.set(xlabel="index", ylabel="singular value / largest", title="Matricizations")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize="small")
+    if cuts:
+        axes.legend(fontsize="small")
 
 
 def _parameters(axes: Any, report: "RankReport") -> None:

@@ -57,8 +57,9 @@ def load_tensor(source: str | Path, key: str | None = None) -> Array:
             f"{str(source)!r} is neither an .npy or .npz file nor a data set; data sets: {', '.join(DATASETS)}"
         )
     try:
-        loaded = np.load(path, allow_pickle=False)
-        return loaded if isinstance(loaded, np.ndarray) else _member(loaded, path, key)
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            return loaded if isinstance(loaded, np.ndarray) else _member(loaded, path, key)
     except FileNotFoundError:
         raise DataError(f"there is no file {str(path)!r}") from None
     except (ValueError, OSError, EOFError, BadZipFile) as error:
