@@ -235,7 +235,8 @@ def test_interleaved_and_other_syntax(rng):
 
 
 @pytest.mark.parametrize(
-    "optimize", ["auto", "greedy", "optimal", "dp", "random-greedy", "auto-hq", True, False, [(0, 2), (0, 1)]]
+    "optimize",
+    ["auto", "greedy", "optimal", "dp", "random-greedy", "auto-hq", True, False, [(0, 2), (0, 1)], ([0, 2], [0, 1])],
 )
 def test_any_optimizer_gives_the_same_numbers(optimize, rng):
     a, b, c = (rng.standard_normal(shape) for shape in ((3, 5), (5, 7), (7, 2)))

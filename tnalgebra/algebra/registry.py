@@ -1,7 +1,5 @@
 """Operators by name: normalised once, refused twice, listed when asked for in vain."""
 
-from difflib import get_close_matches
-
 from ..errors import LawError, UnknownNameError
 from .builtin import BUILTIN
 from .laws import check_laws
@@ -31,6 +29,8 @@ def operator(name: str | Operator) -> Operator:
     if found is None and isinstance(name, str):
         found = _OPERATORS.get(name.casefold())
     if found is None:
+        from difflib import get_close_matches  # takes longer to import than this module; only a misspelt name needs it
+
         close = get_close_matches(str(name), _OPERATORS, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise UnknownNameError(f"unknown operator {name!r}; known: {', '.join(sorted(_OPERATORS))}{hint}")

@@ -107,10 +107,12 @@ def contract_expression(
     optimize: Optimizer = "auto",
     memory_limit: MemoryLimit = None,
     nonnegative: bool = False,
+    dtype: Any = np.float64,
 ) -> Callable[..., Array]:
     """Plan once, call many times with arrays of these shapes.
 
     constants: positions whose `shapes` entry is the array itself, given here once.
+    dtype: of the arrays to come; only the memory limit depends on it.
 
     Raises `AxisMismatchError` when called with another shape, and what `contract` raises.
 
@@ -120,17 +122,23 @@ def contract_expression(
     (32, 4)
     """
     plan = contract_path(
-        equation, *shapes, xi=xi, reduce=reduce, optimize=optimize, memory_limit=memory_limit, nonnegative=nonnegative
+        equation,
+        *shapes,
+        xi=xi,
+        reduce=reduce,
+        optimize=optimize,
+        memory_limit=memory_limit,
+        nonnegative=nonnegative,
+        dtype=dtype,
     )
-    fixed = {}
-    for position in constants:
-        given = shapes[position] if 0 <= position < len(shapes) else None
-        if tuple(getattr(given, "shape", ())) != plan.shapes[position % len(plan.shapes)] or not hasattr(
-            given, "dtype"
-        ):
-            raise EquationError(f"constant {position} must be the array of an operand; got {type(given).__name__}")
-        fixed[position] = as_array(given)
-    return PlannedContraction(plan, fixed)
+    return PlannedContraction(plan, {position: _constant(shapes, position) for position in constants})
+
+
+def _constant(operands: Sequence[Any], position: int) -> Array:
+    given = operands[position] if 0 <= position < len(operands) else None
+    if not hasattr(given, "dtype") or not hasattr(given, "shape"):
+        raise EquationError(f"constant {position} must be the array of an operand; got {type(given).__name__}")
+    return as_array(given)
 
 
 class PlannedContraction:
@@ -235,8 +243,7 @@ def _contract_arrays(
     if xi != "multiply" or reduce != "add":
         xi, reduce = operator(xi), operator(reduce)
         nonnegative = _is_conditional(xi, reduce) and _are_nonnegative(arrays)
-    if isinstance(optimize, list):
-        optimize = _hashable(optimize)
+    optimize = optimize if isinstance(optimize, str) else _hashable(optimize)
     shapes = (
         [(array.shape, array.dtype) for array in arrays]
         if xp is np
