@@ -55,7 +55,7 @@ def test_an_entry_is_what_the_definition_says():
 
 
 def test_a_path_sum_keeps_every_sum_outside():
-    """For ξ that does not distribute, W[i, j] = Σ_r ξ(G¹[i, r], G²[r, j]) and nothing else (MATH §2)."""
+    """For ξ that does not distribute, W[i, j] = Σ_r ξ(G¹[i, r], G²[r, j]) and nothing else."""
     tt = tna.TTTensor.random((2, 3), 5, seed=0, xi="rectifier")
     g, h = tt.cores[0][0], tt.cores[1][:, :, 0]
     expected = [[sum(max(g[i, r], h[r, j], 0) for r in range(5)) for j in range(3)] for i in range(2)]

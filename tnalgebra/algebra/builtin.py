@@ -1,4 +1,4 @@
-"""The operators of MATH §1 and the Boolean ones, one definition each."""
+"""The operators of the generalized networks, orders and truth values: one definition each."""
 
 from math import inf
 

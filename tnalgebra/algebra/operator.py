@@ -24,7 +24,7 @@ class Operator:
         ξ(x, y) = value,    ∂ξ/∂x = partial(x, y, t)  with t = ξ(x, y)
 
     value, partial: scalar expressions in x, y (and t); ξ is commutative, so one partial is enough.
-    unit: u with ξ(x, y, u) = ξ(x, y); it is strict if ξ(x, u) = x as well (MATH §1).
+    unit: u with ξ(x, y, u) = ξ(x, y); it is strict if ξ(x, u) = x as well.
     distributes_over: names of ⊕ with ξ(a, b ⊕ c) = ξ(a, b) ⊕ ξ(a, c) for all numbers: only then may a
     reduction by ⊕ move inside ξ. `distributes_over_nonnegative`: the same where no number is negative.
     repeat: ξ(x, …, x) of n equal arguments, an expression in x and n; it makes Σ-like rewrites exact.

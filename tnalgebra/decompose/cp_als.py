@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import ConvergenceWarning, RankError
 from ..formats import CPTensor, TruncationReport
-from ..formats.base import decomposer
+from ..formats.base import implements
 from ..formats.parts import check_eps, check_rank
 from ..formats.truncation import FitReport
 from .als import als, is_degenerate
@@ -29,7 +29,7 @@ GAUSS_NEWTON_WORK = 5 * 10**10
 """Multiplications that the Gauss-Newton steps of one run may take; a step takes (R·Σn)³."""
 
 
-@decomposer(CPTensor)
+@implements("from_dense", CPTensor)
 def cp_from_dense(
     array: Any,
     *,
@@ -47,7 +47,7 @@ def cp_from_dense(
     reaches eps within `max_rank`, the best fit is returned with a `ConvergenceWarning`. The result's `truncation` says
     what was reached, its `fit` how.
     eps: relative Frobenius error of the whole. seed: of the random starts. sweeps: of each run.
-    Source: Kolda & Bader 2009, §3.4; MATH §2.
+    Source: Kolda & Bader 2009, §3.4; Tomasi & Bro 2006.
 
     >>> import numpy as np, tnalgebra as tna
     >>> x = tna.CPTensor.random((3, 5, 7), rank=2, seed=1).to_dense()

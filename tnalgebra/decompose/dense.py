@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import DTypeError, FormatError, NonFiniteError
 from ..execute.namespace import as_array, namespace_of
+from ..formats.orthogonal import rescaled
 
 __all__ = ["Budget", "Dense", "prepare", "truncated_svd"]
 
@@ -25,7 +26,7 @@ class Dense:
 
     def restored(self, part: Array) -> Array:
         """The part times 2^exponent: what every part of a decomposition but one leaves alone."""
-        return _shifted(part, self.exponent)
+        return rescaled(part, self.exponent)
 
     @property
     def rounding(self) -> float:
@@ -62,15 +63,8 @@ def prepare(array: Any, what: str = "from_dense") -> Dense:
     exponent = 0
     if largest and not limits.tiny**0.25 < largest < limits.max**0.25:
         exponent = int(np.frexp(largest)[1])
-        x = _shifted(x, -exponent)
+        x = rescaled(x, -exponent)
     return Dense(x, exponent, float(xp.linalg.norm(x.reshape(-1))), xp)
-
-
-def _shifted(x: Array, exponent: int) -> Array:
-    """Return x · 2^exponent in two factors, as one alone may overflow."""
-    half = exponent // 2
-    number = x.dtype.type
-    return x * number(2.0**half) * number(2.0 ** (exponent - half)) if exponent else x
 
 
 class Budget:

@@ -54,10 +54,8 @@ def _improved(x: Array, factors: list[Array], loss: float, damping: float) -> tu
 
 
 def _step(factors: Sequence[Array], matrix: Array, gradient: Array, damping: float) -> list[Array]:
-    from scipy.linalg import solve
-
     damped = matrix + damping * np.eye(len(matrix), dtype=matrix.dtype)
-    delta = solve(damped, gradient, assume_a="pos", check_finite=False)
+    delta = np.linalg.solve(damped, gradient)
     cuts = np.cumsum([factor.size for factor in factors])[:-1]
     return [factor + part.reshape(factor.shape) for factor, part in zip(factors, np.split(delta, cuts), strict=True)]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..errors import TreeError
 from ..formats import DimensionTree, HTTensor, TruncationReport
-from ..formats.base import decomposer
+from ..formats.base import implements
 from ..formats.parts import check_eps, check_rank
 from ..formats.tree import Nested, modes_of
 from .dense import Budget, Dense, prepare, truncated_svd
@@ -16,7 +16,7 @@ __all__ = ["ht_from_dense"]
 Array = Any
 
 
-@decomposer(HTTensor)
+@implements("from_dense", HTTensor)
 def ht_from_dense(
     array: Any,
     *,
@@ -31,7 +31,7 @@ def ht_from_dense(
     discard an equal share of what is still allowed.
     tree: any `DimensionTree` over the modes; balanced if not given.
     max_rank: a cap for every node below the root, or one a node in the order of `tree.nodes`.
-    Source: Grasedyck 2010, Theorem 3.11; sequential truncation as in Vannieuwenhoven et al. 2012; MATH §2.
+    Source: Grasedyck 2010, Theorem 3.11; sequential truncation as in Vannieuwenhoven et al. 2012.
 
     >>> import numpy as np, tnalgebra as tna
     >>> i = np.arange(5.0)

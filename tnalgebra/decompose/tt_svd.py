@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..formats import TruncationReport, TTTensor
-from ..formats.base import decomposer
+from ..formats.base import implements
 from ..formats.parts import check_eps, check_rank
 from .dense import Budget, prepare, truncated_svd
 
 __all__ = ["tt_from_dense"]
 
 
-@decomposer(TTTensor)
+@implements("from_dense", TTTensor)
 def tt_from_dense(array: Any, *, eps: float | None = None, max_rank: int | Sequence[int] | None = None) -> TTTensor:
     """Tensor train of a dense array with ‖X − X̃‖ ≤ eps·‖X‖.
 
@@ -19,7 +19,7 @@ def tt_from_dense(array: Any, *, eps: float | None = None, max_rank: int | Seque
     within eps and no share is lost; ranks are at most √(d−1) times worse than the best.
     eps: relative Frobenius error of the whole; None keeps all but rounding errors.
     max_rank: a cap for every bond, or one a bond; where it binds, `truncation.bound` says what it cost.
-    Source: Oseledets 2011, Algorithm 1; MATH §2.
+    Source: Oseledets 2011, Algorithm 1.
 
     >>> import numpy as np, tnalgebra as tna
     >>> i = np.arange(5.0)

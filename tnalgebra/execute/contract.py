@@ -44,7 +44,7 @@ def contract(
 
     The result has the dtype of ξ on the operands, and never shares memory with them.
     Raises `EquationError`, `AxisMismatchError`, `UnknownNameError`, `MemoryLimitError`, `DTypeError`, `DeviceError`.
-    Source: MATH §1, generalized einsum; opt_einsum for the syntax and the paths.
+    Source: opt_einsum for the syntax and the paths; Cohen & Shashua 2016 for ξ in place of the product.
 
     >>> import numpy as np, tnalgebra as tna
     >>> tna.contract("ij,jk->ik", np.array([[1.0, 5.0]]), np.array([[2.0], [3.0]]), xi="add", reduce="maximum")

@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
-from math import floor, log2, prod
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from ..decompose.als import residual
 from ..decompose.cp_als import fit_rank
-from ..formats import CPTensor, TTTensor
+from ..formats import CPTensor, DimensionTree, TTTensor
+from ..formats.tree import Nested, modes_of
 from .ranks import Matricizations
 
 __all__ = ["CPBounds", "bipartitions", "cp_bounds", "predicted_widths"]
@@ -107,16 +108,30 @@ def predicted_widths(given: str, width: int, ndim: int, size: int) -> dict[str, 
     """ERNN Table 2: the width that each format needs for what a `given` one of some width does.
 
     size: the smallest mode, the number of features. Upper bounds hold always; lower bounds hold for almost every
-    tensor of the given width, with q = min(width, size).
+    tensor of the given width, with q = min(width, size). The exponent of the TT width, log₂(d)/2 in the paper, is the
+    number of subtrees of a balanced tree that make up a prefix of the modes, or what is left of it.
 
     >>> predicted_widths("TT", 2, 8, 4)
     {'TT': '2', 'HT': '≤ 4', 'CP': '≥ 16'}
     """
     least = f"≥ {min(width, size) ** (ndim // 2)}"
-    exponent = log2(ndim) / 2 if ndim > 1 else 0
     table = {
         "TT": {"TT": f"{width}", "HT": f"≤ {width**2}", "CP": least},
-        "HT": {"TT": f"≤ {floor(width**exponent + 1e-9)}", "HT": f"{width}", "CP": least},
+        "HT": {"TT": f"≤ {width ** _pieces(ndim)}", "HT": f"{width}", "CP": least},
         "CP": {"TT": f"≤ {width}", "HT": f"≤ {width}", "CP": f"{width}"},
     }
     return table[given]
+
+
+def _pieces(ndim: int) -> int:
+    """Over all cuts of a train, the most subtrees of the balanced tree that one side of the cut needs at least."""
+    tree = DimensionTree.balanced(ndim)
+
+    def cover(node: Nested, modes: range) -> int:
+        inside = [mode in modes for mode in modes_of(node)]
+        if all(inside) or not any(inside):
+            return int(all(inside))
+        return sum(cover(child, modes) for child in node) if isinstance(node, tuple) else 0
+
+    sides = [(range(bond), range(bond, ndim)) for bond in range(1, ndim)]
+    return max((min(cover(tree.nested, side) for side in pair) for pair in sides), default=0)

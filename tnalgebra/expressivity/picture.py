@@ -1,11 +1,8 @@
 """The picture of a rank report; Matplotlib is imported when it is drawn."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from .report import RankReport
 
 __all__ = ["draw_report"]
 
@@ -13,7 +10,7 @@ COLOURS = {"TT": "#0072b2", "HT balanced": "#d55e00", "HT linear": "#e69f00", "C
 """Okabe and Ito's palette: told apart by colour-blind readers."""
 
 
-def draw_report(report: "RankReport", path: Any = None) -> Any:
+def draw_report(report: Any, path: Any = None) -> Any:
     """Left: singular values of every cut, relative to the largest. Right: parameters at equal error."""
     from matplotlib.figure import Figure
 
@@ -27,7 +24,7 @@ def draw_report(report: "RankReport", path: Any = None) -> Any:
     return figure
 
 
-def _singular_values(axes: Any, report: "RankReport") -> None:
+def _singular_values(axes: Any, report: Any) -> None:
     cuts = {f"TT {bond}": estimate for bond, estimate in report.tt.items()}
     inner = list(report.multilinear.items())[1:-1]  # the first and the last mode are cuts of the train
     cuts |= {f"mode {mode}": estimate for mode, estimate in inner}
@@ -43,7 +40,7 @@ def _singular_values(axes: Any, report: "RankReport") -> None:
         axes.legend(fontsize="small")
 
 
-def _parameters(axes: Any, report: "RankReport") -> None:
+def _parameters(axes: Any, report: Any) -> None:
     names = [compressed.name for compressed in report.compressed]
     sizes = [compressed.tensor.n_params for compressed in report.compressed]
     bars = axes.barh(names, sizes, color=[COLOURS[name] for name in names])
@@ -53,5 +50,6 @@ def _parameters(axes: Any, report: "RankReport") -> None:
     axes.axvline(entries, color="black", linestyle="--", linewidth=1, label=f"dense: {entries}")
     axes.set(xlabel="stored numbers", title=f"Parameters at relative error {report.eps:g}")
     axes.set_xlim(0, max(entries, *sizes) * 1.5)
+    axes.locator_params(axis="x", nbins=5)
     axes.invert_yaxis()
     axes.legend(fontsize="small", loc="lower right")

@@ -48,7 +48,7 @@ def matricization_rank(
     Singular values are computed in float64 (complex128) whatever the dtype.
 
     Raises `FormatError` where rows and cols do not share the modes out, `NonFiniteError`, `ToleranceError`.
-    Source: MATH §2, matricization; ERNN Lemma 1 for what it says of the CP rank.
+    Source: ERNN, Lemma 1, for what it says of the CP rank.
 
     >>> import numpy as np, tnalgebra as tna
     >>> tna.matricization_rank(np.eye(3), [0])

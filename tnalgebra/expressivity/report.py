@@ -128,7 +128,7 @@ class RankReport:
 
 
 def compare_ranks(
-    x: Any, eps: float = 0.01, *, tol: float | None = None, seed: Any = 0, progress: Progress = lambda stage: None
+    x: Any, eps: float = 0.1, *, tol: float | None = None, seed: Any = 0, progress: Progress = lambda stage: None
 ) -> RankReport:
     """Compare the CP, TT and HT ranks of a tensor, exact and at a relative error.
 

@@ -1,41 +1,42 @@
 """What every format can do by substituting into the modes of its graph."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any, Self
 
 import numpy as np
 
-from ..algebra import Operator, operator
+from ..algebra import operator
 from ..errors import AlgebraError, AxisMismatchError, FormatError, IndexRangeError
 from ..execute import Expression
 from ..execute.expression import evaluate
 from ..execute.memory import MemoryLimit
 from ..execute.namespace import as_array, device_of, namespace_of, to_device
 from ..graph import Contract, Labels, Leaf, Node
+from .arithmetic import Arithmetic, require_multiply
 from .truncation import TruncationReport
 
-__all__ = ["Format", "decomposer"]
+__all__ = ["Format", "implements"]
 
 Array = Any
 CHUNK_BYTES = 1 << 26
 """What one batch of gathered entries may take."""
 
-_DECOMPOSERS: dict[type, Callable[..., Any]] = {}
+_LATER: dict[tuple[str, type], Callable[..., Any]] = {}
 
 
-def decomposer(kind: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Register the function behind ``kind.from_dense``; decompositions live in a later layer."""
+def implements(method: str, kind: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register the function behind a method such as ``kind.from_dense``: decompositions live in a later layer."""
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        _DECOMPOSERS[kind] = function
+        _LATER[method, kind] = function
         return function
 
     return register
 
 
-class Format(ABC):
+class Format(Arithmetic):
     """A tensor given by small arrays on an einsum graph; immutable.
 
     A subclass gives `shape`, `ranks`, `parameters()` and `_graph`: the graph with other nodes in place of the parts
@@ -43,22 +44,12 @@ class Format(ABC):
     """
 
     __slots__ = ()
-    xi: Operator
     truncation: TruncationReport | None
-
-    @property
-    @abstractmethod
-    def shape(self) -> tuple[int, ...]:
-        """Size of every mode."""
 
     @property
     @abstractmethod
     def ranks(self) -> tuple[int, ...]:
         """Sizes of the bonds."""
-
-    @abstractmethod
-    def parameters(self) -> dict[str, Array]:
-        """Arrays by name."""
 
     @abstractmethod
     def _carriers(self) -> tuple[tuple[str, int], ...]:
@@ -67,10 +58,6 @@ class Format(ABC):
     @abstractmethod
     def _graph(self, carriers: Sequence[Node], labels: Sequence[Labels], output: Labels) -> Node:
         """The graph with `carriers[t]` in place of mode t's part and `labels[t]` in place of the mode."""
-
-    @abstractmethod
-    def _rebuild(self, parts: Mapping[str, Array]) -> Self:
-        """The same format with other arrays."""
 
     @abstractmethod
     def _take(self, mode: int, piece: slice) -> Self:
@@ -123,7 +110,20 @@ class Format(ABC):
         was requested, what is guaranteed and what each bond lost.
         Raises `NonFiniteError`, `ToleranceError`, `RankError`, `DTypeError`.
         """
-        result: Self = _DECOMPOSERS[cls](array, eps=eps, max_rank=max_rank, **options)
+        result: Self = _LATER["from_dense", cls](array, eps=eps, max_rank=max_rank, **options)
+        return result
+
+    def round(self, *, eps: float | None = None, max_rank: Any = None) -> Self:
+        """A tensor of smaller ranks with ‖X − X̃‖ ≤ eps·‖X‖, without densifying; for ξ = multiply, TT and HT.
+
+        eps: relative Frobenius error of the whole; None keeps all but rounding errors. max_rank: as in `from_dense`.
+        The result's `truncation` says what was requested, what is guaranteed and what each bond lost.
+        Raises `AlgebraError` for other ξ, `ToleranceError`, `RankError`.
+        """
+        require_multiply(self.xi, "round", "a sum of few terms of small rank keeps ranks small by itself")
+        if ("round", type(self)) not in _LATER:
+            raise FormatError(f"{type(self).__name__} cannot be rounded; from_dense fits one of another rank")
+        result: Self = _LATER["round", type(self)](self, eps=eps, max_rank=max_rank)
         return result
 
     def expression(self) -> Expression:
@@ -153,8 +153,8 @@ class Format(ABC):
         """Put one vector into every mode: W(x₁, …, x_d), a number for each row of a batch.
 
         vectors: one array a mode, (B, n_t) for a batch or (n_t,) alone. Returns (B,), or a number.
-        For ξ = multiply this is ⟨W, x₁ ⊗ … ⊗ x_d⟩; for other ξ it is the score of MATH §3, and one-hot vectors give
-        entries for every ξ.
+        For ξ = multiply this is ⟨W, x₁ ⊗ … ⊗ x_d⟩; for other ξ it is the score of a network with
+        these features (GTM, eq. 21–23), and one-hot vectors give entries for every ξ.
         """
         arrays = [as_array(vector) for vector in vectors]
         self._check_vectors(arrays)

@@ -10,6 +10,7 @@ from ..execute.namespace import namespace_of
 from ..graph import Contract, Labels, Leaf, Node
 from ..plan.step import union
 from .base import Array, Format
+from .orthogonal import cp_norm
 from .parts import check_rank, check_shape, frozen, normal, one_home
 from .truncation import FitReport, TruncationReport
 
@@ -18,7 +19,7 @@ __all__ = ["CPTensor"]
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class CPTensor(Format):
-    """W[i₁, …, i_d] = Σ_r λ_r · ξ(V¹[i₁, r], …, V^d[i_d, r])   (MATH §2; GTM eq. 5, 14).
+    """W[i₁, …, i_d] = Σ_r λ_r · ξ(V¹[i₁, r], …, V^d[i_d, r])   (GTM, eq. 5 and 14).
 
     factors: V^t of shape (n_t, R), one a mode. weights: λ of shape (R,), ones if not given; it
     multiplies, whatever ξ is. fit: how an ALS fit went, if one made the tensor.
@@ -68,7 +69,7 @@ class CPTensor(Format):
         dtype: Any = "float64",
         xi: str | Operator = "multiply",
     ) -> Self:
-        """Draw normal factors; for ξ = multiply so that an entry has mean 0 and variance 1 (MATH §3).
+        """Draw normal factors; for ξ = multiply so that an entry has mean 0 and variance 1.
 
         >>> import tnalgebra as tna
         >>> tna.CPTensor.random((2, 3, 5), rank=4, seed=0)
@@ -118,6 +119,23 @@ class CPTensor(Format):
     def _drop(self, mode: int) -> Self:
         rest = self.factors[:mode] + self.factors[mode + 1 :]
         return type(self)(rest, self.weights * self.factors[mode][0, :], self.xi)
+
+    def _plus(self, other: Self) -> Self:
+        """λ is linear whatever ξ is, so the terms stand side by side for every ξ."""
+        xp = namespace_of(self.factors)
+        factors = (xp.concat(pair, axis=1) for pair in zip(self.factors, other.factors, strict=True))
+        return type(self)(tuple(factors), xp.concat([self.weights, other.weights]), self.xi)
+
+    def _scaled(self, factor: Any) -> Self:
+        return type(self)(self.factors, self.weights * factor, self.xi)
+
+    def _times(self, other: Self) -> Self:
+        pairs = zip(self.factors, other.factors, strict=True)
+        factors = tuple((a[:, :, None] * b[:, None, :]).reshape(len(a), -1) for a, b in pairs)
+        return type(self)(factors, (self.weights[:, None] * other.weights).reshape(-1), self.xi)
+
+    def _scaled_norm(self) -> tuple[float, int]:
+        return cp_norm(self.factors, self.weights, namespace_of(self.factors))
 
     def show(self) -> str:
         """Draw the network with characters: one factor a mode, all on one rank.

@@ -6,11 +6,12 @@ from math import prod
 from typing import Any, Self
 
 from ..algebra import Operator, operator
-from ..errors import FormatError
+from ..errors import FormatError, TreeError
 from ..execute.namespace import namespace_of
 from ..graph import Contract, Labels, Leaf, Node
 from ..plan.step import union
 from .base import Array, Format
+from .orthogonal import ht_sweep, scaled_norm
 from .parts import check_rank, check_shape, frozen, normal, one_home
 from .tree import DimensionTree, Nested
 from .truncation import TruncationReport
@@ -20,7 +21,7 @@ __all__ = ["HTTensor"]
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class HTTensor(Format):
-    """Values that climb a dimension tree   (MATH §2).
+    """Values that climb a dimension tree   (Grasedyck 2010; GTM for other ξ).
 
         leaf t:    z_t[k] = U_t[i_t, k]
         branch b:  z_b[k] = Σ_{ij…} B_b[i, j, …, k] · ξ(z_left[i], z_right[j], …)
@@ -188,6 +189,52 @@ class HTTensor(Format):
 
         tree = DimensionTree(renumbered(self.tree.nested))
         return type(self)(tree, tuple(moved[t] for t in range(tree.ndim)), tuple(moved[b] for b in tree.inner), self.xi)
+
+    def _check_alike(self, other: Any, sign: str) -> None:
+        Format._check_alike(self, other, sign)
+        if self.tree != other.tree:
+            raise TreeError(
+                f"operands of {sign} have the trees {self.tree.nested} and {other.tree.nested}; both need the same"
+            )
+
+    def _plus(self, other: Self) -> Self:
+        """Transfers are linear whatever ξ is: blocks side by side, with zeros for the mixed pairs, for every ξ."""
+        if not self.tree.inner:
+            return self._rebuild({"leaf0": self.leaves[0] + other.leaves[0]})
+        xp = namespace_of(self.leaves)
+        leaves = tuple(xp.concat(pair, axis=1) for pair in zip(self.leaves, other.leaves, strict=True))
+        transfers = []
+        for branch, a, b in zip(self.tree.inner, self.transfers, other.transfers, strict=True):
+            is_root = branch == self.tree.nested
+            shape = [p + q for p, q in zip(a.shape, b.shape, strict=True)]
+            block = xp.zeros((*shape[:-1], 1) if is_root else tuple(shape), dtype=xp.result_type(a, b))
+            block[tuple(slice(0, size) for size in a.shape)] = a
+            start = (*a.shape[:-1], 0) if is_root else a.shape
+            block[tuple(slice(first, None) for first in start)] = b
+            transfers.append(block)
+        return type(self)(self.tree, leaves, tuple(transfers), self.xi)
+
+    def _scaled(self, factor: Any) -> Self:
+        name = f"transfer{len(self.transfers) - 1}" if self.transfers else "leaf0"
+        return self._rebuild({**self.parameters(), name: self.parameters()[name] * factor})
+
+    def _times(self, other: Self) -> Self:
+        parts = {}
+        for name, a in self.parameters().items():
+            b, axes = other.parameters()[name], range(a.ndim)
+            is_kept = [name.startswith("leaf") and axis == 0 for axis in axes]
+            left = tuple(index for axis in axes for index in ((slice(None),) if is_kept[axis] else (slice(None), None)))
+            right = tuple(
+                index for axis in axes for index in ((slice(None),) if is_kept[axis] else (None, slice(None)))
+            )
+            shape = [size if is_kept[axis] else size * b.shape[axis] for axis, size in enumerate(a.shape)]
+            parts[name] = (a[left] * b[right]).reshape(shape)
+        return self._rebuild(parts)
+
+    def _scaled_norm(self) -> tuple[float, int]:
+        xp = namespace_of(self.leaves)
+        parts, exponent = ht_sweep(self.tree, self.leaves, self.transfers, xp)
+        return scaled_norm(parts[self.tree.nested], exponent, xp)
 
     def show(self) -> str:
         """Draw the tree with characters: modes, sizes and ranks of every node.

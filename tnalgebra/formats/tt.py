@@ -6,10 +6,12 @@ from math import prod
 from typing import Any, Self
 
 from ..algebra import Operator, operator
-from ..errors import FormatError
+from ..errors import FormatError, IndexRangeError
 from ..execute.namespace import namespace_of
 from ..graph import Contract, Labels, Node
+from .arithmetic import require_multiply
 from .base import Array, Format
+from .orthogonal import rescaled, scaled_norm, tt_center
 from .parts import check_rank, check_shape, frozen, normal, one_home
 from .truncation import TruncationReport
 
@@ -20,7 +22,7 @@ __all__ = ["TTTensor"]
 class TTTensor(Format):
     """W[i₁, …, i_d] = Σ over r₁ … r_{d−1} of ξ(G¹[1, i₁, r₁], G²[r₁, i₂, r₂], …, G^d[r_{d−1}, i_d, 1]).
 
-    Source: MATH §2; GTM eq. 7.
+    Source: GTM, eq. 7.
 
     cores: G^t of shape (R_{t−1}, n_t, R_t), one a mode, with R_0 = R_d = 1.
     For ξ = multiply an entry is a product of matrices; for a ξ that does not distribute, all sums stay outside.
@@ -66,7 +68,7 @@ class TTTensor(Format):
         dtype: Any = "float64",
         xi: str | Operator = "multiply",
     ) -> Self:
-        """Draw normal cores; for ξ = multiply so that an entry has mean 0 and variance 1 (MATH §3).
+        """Draw normal cores; for ξ = multiply so that an entry has mean 0 and variance 1.
 
         rank: one number for all d − 1 inner bonds, or one a bond. It is taken as it is, even above what is needed.
 
@@ -120,6 +122,52 @@ class TTTensor(Format):
     def _gather_path(self) -> Any:
         """From the left: a row vector a point, never a product of two matrices."""
         return ((0, 1), *((0, k) for k in range(self.ndim - 2, 0, -1))) if self.ndim > 1 else ((0,),)
+
+    def _plus(self, other: Self) -> Self:
+        require_multiply(self.xi, "the sum of trains", "CP and HT tensors add by blocks for every ξ")
+        if self.ndim == 1:
+            return type(self)((self.cores[0] + other.cores[0],), self.xi)
+        xp = namespace_of(self.cores)
+        cores = [xp.concat([self.cores[0], other.cores[0]], axis=2)]
+        for a, b in zip(self.cores[1:-1], other.cores[1:-1], strict=True):
+            right = xp.zeros((a.shape[0], a.shape[1], b.shape[2]), dtype=a.dtype)
+            left = xp.zeros((b.shape[0], a.shape[1], a.shape[2]), dtype=b.dtype)
+            cores.append(xp.concat([xp.concat([a, right], axis=2), xp.concat([left, b], axis=2)], axis=0))
+        return type(self)((*cores, xp.concat([self.cores[-1], other.cores[-1]], axis=0)), self.xi)
+
+    def _scaled(self, factor: Any) -> Self:
+        require_multiply(self.xi, "the multiple of a train", "the weights of a CP and the root of an HT tensor scale")
+        return type(self)((*self.cores[:-1], self.cores[-1] * factor), self.xi)
+
+    def _times(self, other: Self) -> Self:
+        cores = []
+        for a, b in zip(self.cores, other.cores, strict=True):
+            product = a[:, None, :, :, None] * b[None, :, :, None, :]  # (R, S, n, R', S')
+            cores.append(product.reshape(a.shape[0] * b.shape[0], a.shape[1], a.shape[2] * b.shape[2]))
+        return type(self)(tuple(cores), self.xi)
+
+    def _scaled_norm(self) -> tuple[float, int]:
+        xp = namespace_of(self.cores)
+        cores, exponent = tt_center(self.cores, self.ndim - 1, xp)
+        return scaled_norm(cores[-1], exponent, xp)
+
+    def orthogonalize(self, center: int = -1) -> Self:
+        """The same tensor with isometries for cores on both sides of `center`, whose norm is then that of the whole.
+
+        Raises `IndexRangeError` for a mode that is not there, `AlgebraError` for ξ other than multiply.
+
+        >>> import tnalgebra as tna
+        >>> t = tna.TTTensor.random((2, 3, 5), rank=4, seed=0).orthogonalize(1)
+        >>> t.ranks
+        (1, 2, 4, 1)
+        """
+        require_multiply(self.xi, "orthogonalize", "there is no gauge freedom for other ξ")
+        if not -self.ndim <= center < self.ndim:
+            raise IndexRangeError(f"center {center} is outside the modes 0, …, {self.ndim - 1}")
+        center %= self.ndim
+        cores, exponent = tt_center(self.cores, center, namespace_of(self.cores))
+        cores[center] = rescaled(cores[center], exponent)
+        return type(self)(tuple(cores), self.xi)
 
     def show(self) -> str:
         """Draw the network with characters: modes above, ranks between the cores.

@@ -27,9 +27,9 @@ def find_path(terms: Sequence[Labels], output: Labels, sizes: dict[str, int], op
         return _checked(optimize, count)
     if optimize is False:
         return (tuple(range(count)),)
+    finder = _finder("auto" if optimize is True else optimize)
     if count <= 2:
         return (tuple(range(count)),)
-    finder = _finder("auto" if optimize is True else optimize)
     path = finder([frozenset(term) for term in terms], frozenset(output), dict(sizes), None)
     return _checked(path, count)
 
