@@ -1,0 +1,94 @@
+"""`python -m benchmarks.page`: the results as docs/benchmarks.md; every number on that page comes from the files."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from .__main__ import RESULTS
+from .harness import QUIET
+
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+
+INTRODUCTION = """# Benchmarks
+
+`make bench` measures and writes `benchmarks/results/contract.json`; `python -m benchmarks.page` writes this page from
+that file. Nothing here is typed by hand.
+
+All contestants of a row run in one process, one after the other, round after round, with the same BLAS and its own
+number of threads. Results are checked before anything is timed. Times are medians over at least seven rounds; a ratio
+is the median over the rounds of our time divided by the peer's, so **below 1 tnalgebra is faster**. On a machine that
+does other work as well, ratios within 1.1 of each other are ties. A row is measured again, at most twice, when the
+middle half of some contestant's samples spans more than 15 % of their median, and the attempt with the least span is
+kept; where that is still so, the row is marked with ~ and says little.
+"""
+
+ABOUT = {
+    "large products": "`contract` is one call from an equation: tnalgebra finds again the plan that it made for these "
+    "shapes before, opt_einsum looks for its path each time. *Planned* is `contract_expression`.",
+    "tiny products": "Operands of a few entries: what is left is the cost of a call. `np.einsum` without `optimize` "
+    "is one loop in C, without any plan.",
+    "generalized matrix products": "out[ik] = ⊕ⱼ ξ(A[ij], B[jk]) for n × n matrices. *Chunked NumPy* is the loop that "
+    "a careful user writes: one row at a time into a buffer. *Scratch* is the most memory in use beside operands and "
+    "result.",
+    "bilinear units": "out[bk] = Σᵢⱼ ξ(a[bi], h[bj]) G[ijk], the step of a recurrent network, for b × i × j × k.",
+    "import": "Seconds of a fresh process, start of the interpreter included.",
+}
+COLUMNS = {"case": "", "size": "sizes", "n": "n", "dtype": "dtype", "how": "call"}
+
+
+def main() -> None:
+    """Write the page."""
+    results = json.loads(RESULTS.read_text(encoding="utf-8"))
+    parts = [INTRODUCTION]
+    for name, suite in results.items():
+        rows = suite["rows"]
+        parts += [f"## {name.capitalize()}\n", ABOUT[name] + "\n", table(rows), f"\n{described(suite['machine'])}\n"]
+    PAGE.write_text("\n".join(parts), encoding="utf-8")
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """A Markdown table: what was measured, our time, the ratio to each peer."""
+    words = [key for key in COLUMNS if key in rows[0]]
+    peers = list(dict.fromkeys(peer for row in rows for peer in row.get("ratio", {})))
+    others = [] if peers else [name for name in rows[0]["seconds"] if name != "tnalgebra"]
+    scratch = ["peak_mib"] if "peak_mib" in rows[0] else []
+    head = [
+        *(COLUMNS[key] for key in words),
+        "tnalgebra",
+        *others,
+        *(f"/ {peer}" for peer in peers),
+        *("scratch" for _ in scratch),
+    ]
+    lines = [head, ["---"] * len(words) + ["---:"] * (len(head) - len(words))]
+    for row in rows:
+        seconds, ratio = row["seconds"], row.get("ratio", {})
+        mark = "~ " if row.get("spread", 0.0) > QUIET else ""
+        numbers = [f"{mark}{ratio[peer]:.2f}" if peer in ratio else "" for peer in peers]
+        memory = [f"{row[key]:.2g} MiB" for key in scratch]
+        lines.append(
+            [
+                *(str(row[key]) for key in words),
+                *(duration(seconds[key]) for key in ("tnalgebra", *others)),
+                *numbers,
+                *memory,
+            ]
+        )
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def duration(seconds: float) -> str:
+    """Three digits in the unit that fits."""
+    unit, scale = next((pair for pair in (("s", 1.0), ("ms", 1e-3)) if seconds >= pair[1]), ("µs", 1e-6))
+    return f"{float(f'{seconds / scale:.3g}'):g} {unit}"
+
+
+def described(machine: dict[str, Any]) -> str:
+    """Where and when, in one line."""
+    versions = ", ".join(
+        f"{name} {machine[name]}" for name in ("python", "numpy", "opt_einsum", "cotengra") if name in machine
+    )
+    return f"*{machine['cpu']}, {machine['cores']} cores, {machine['blas']}; {versions}; {machine['date']}.*"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""The measurements: each suite yields one row a case, made of numbers and of what was compared."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from importlib.util import find_spec
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import opt_einsum
+
+import tnalgebra as tna
+
+from . import chunked
+from .cases import LARGE, TINY, UNITS, XI, operands, random_matrix
+from .harness import check, compare, peak_mib
+
+__all__ = ["SUITES", "missing_peers"]
+
+Row = dict[str, Any]
+OPTIONAL = ("cotengra",)
+TOLERANCE = {"float32": 1e-3, "float64": 1e-9}
+
+
+def missing_peers() -> list[str]:
+    """Optional peers that are not installed, and so are left out."""
+    return [name for name in OPTIONAL if find_spec(name) is None]
+
+
+def large_products() -> Iterator[Row]:
+    """One call of `contract` and one of a planned expression, on operands of which BLAS sees most."""
+    for dtype in ("float64", "float32"):
+        for name, (equation, sizes) in LARGE.items():
+            arrays = operands(equation, sizes, dtype)
+            truth = opt_einsum.contract(equation, *(array.astype("float64") for array in arrays))
+            for how, contestants in (("contract", _calls(equation, arrays)), ("planned", _planned(equation, arrays))):
+                check(contestants, truth, TOLERANCE[dtype])
+                yield {"case": name, "equation": equation, "dtype": dtype, "how": how, **compare(contestants)}
+
+
+def tiny_products() -> Iterator[Row]:
+    """The same on operands so small that only the overhead of a call is seen."""
+    for name, (equation, sizes) in TINY.items():
+        arrays = operands(equation, sizes, "float64")
+        calls = _calls(equation, arrays) | {
+            "np.einsum": partial(np.einsum, equation, *arrays),
+            "np.einsum, optimize": partial(np.einsum, equation, *arrays, optimize=True),
+        }
+        for how, contestants in (("contract", calls), ("planned", _planned(equation, arrays))):
+            check(contestants, np.einsum(equation, *arrays), 1e-12)
+            yield {"case": name, "equation": equation, "dtype": "float64", "how": how, **compare(contestants)}
+
+
+def _calls(equation: str, arrays: list[np.ndarray]) -> dict[str, Callable[[], Any]]:
+    """`contract` as a user calls it; tnalgebra finds the plan of the warm-up again, opt_einsum keeps none."""
+    return {
+        "tnalgebra": partial(tna.contract, equation, *arrays),
+        "opt_einsum": partial(opt_einsum.contract, equation, *arrays),
+    }
+
+
+def _planned(equation: str, arrays: list[np.ndarray]) -> dict[str, Callable[[], Any]]:
+    shapes = [array.shape for array in arrays]
+    made = {
+        "tnalgebra": tna.contract_expression(equation, *shapes),
+        "opt_einsum": opt_einsum.contract_expression(equation, *shapes),
+    }
+    if find_spec("cotengra"):
+        import cotengra
+
+        terms, output = equation.split("->")
+        inputs = [tuple(term) for term in terms.split(",")]
+        sizes = {
+            label: n for term, shape in zip(inputs, shapes, strict=True) for label, n in zip(term, shape, strict=True)
+        }
+        made["cotengra"] = cotengra.array_contract_expression(inputs, tuple(output), size_dict=sizes)
+    return {name: partial(call, *arrays) for name, call in made.items()}
+
+
+def generalized_matrices() -> Iterator[Row]:
+    """out[ik] = ⊕_j ξ(A[ij], B[jk]) against NumPy on one row of A at a time, with buffers that it keeps."""
+    for dtype, n in (("float64", 256), ("float32", 256), ("float32", 1024)):
+        a, b = random_matrix(n, n, dtype, 0), random_matrix(n, n, dtype, 1)
+        wide_a, wide_b = a.astype("float64"), b.astype("float64")
+        for xi, reduce in XI:
+            if n > 256 and {xi, reduce} & {"logaddexp", "hypot"}:
+                continue  # bound by the same slow ufunc at every size
+            ours = partial(tna.contract, "ij,jk->ik", a, b, xi=xi, reduce=reduce)
+            contestants = {"tnalgebra": ours, "chunked NumPy": partial(chunked.matrices, a, b, xi, reduce)}
+            check(contestants, chunked.matrices(wide_a, wide_b, xi, reduce), TOLERANCE[dtype])
+            row = {"case": f"{xi} over {reduce}", "n": n, "dtype": dtype, "peak_mib": peak_mib(ours)}
+            yield {**row, **compare(contestants)}
+
+
+def bilinear_units() -> Iterator[Row]:
+    """out[bk] = Σ_ij ξ(a[bi], h[bj]) G[ijk], the step of a recurrent network, against NumPy on some rows at a time."""
+    a, h, g = tna.leaf("a", "bi"), tna.leaf("h", "bj"), tna.leaf("G", "ijk")
+    for dtype in ("float64", "float32"):
+        for batch, left, right, outputs in UNITS:
+            x, y = random_matrix(batch, left, dtype, 0), random_matrix(batch, right, dtype, 1)
+            weight = random_matrix(left * right, outputs, dtype, 2).reshape(left, right, outputs)
+            for xi in ("rectifier", "logaddexp", "hypot"):
+                unit = tna.contract("bij,ijk->bk", tna.contract("bi,bj->bij", a, h, xi=xi), g)
+                ours = partial(unit.evaluate, a=x, h=y, G=weight)
+                contestants = {"tnalgebra": ours, "chunked NumPy": partial(chunked.unit, x, y, weight, xi)}
+                check(
+                    contestants,
+                    chunked.unit(x.astype("float64"), y.astype("float64"), weight.astype("float64"), xi),
+                    TOLERANCE[dtype],
+                )
+                size = f"{batch} × {left} × {right} × {outputs}"
+                yield {"case": xi, "size": size, "dtype": dtype, "peak_mib": peak_mib(ours), **compare(contestants)}
+
+
+def import_time() -> Iterator[Row]:
+    """Fresh processes that import the package, less fresh processes that import nothing."""
+    codes = {"tnalgebra": "import tnalgebra", "numpy": "import numpy", "nothing": "pass"}
+    samples: dict[str, list[float]] = {name: [] for name in codes}
+    for _ in range(11):
+        for name, code in codes.items():
+            begin = perf_counter()
+            subprocess.run([sys.executable, "-c", code], check=True)
+            samples[name].append(perf_counter() - begin)
+    yield {"case": "process", "rounds": 11, "seconds": {name: median(times) for name, times in samples.items()}}
+
+
+SUITES = {
+    "large products": large_products,
+    "tiny products": tiny_products,
+    "generalized matrix products": generalized_matrices,
+    "bilinear units": bilinear_units,
+    "import": import_time,
+}
