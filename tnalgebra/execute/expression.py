@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -48,8 +49,7 @@ class Expression:
     @property
     def free(self) -> tuple[str, ...]:
         """Names of the leaves that must be given, in order of first use."""
-        names = [node.name for node in postorder(self.node) if isinstance(node, Leaf)]
-        return tuple(name for name in dict.fromkeys(names) if name not in self.bound)
+        return tuple(name for name in _leaf_names(self.node) if name not in self.bound)
 
     def __str__(self) -> str:
         return str(self.node)
@@ -81,8 +81,9 @@ class Expression:
         return build_plan(self.node, sizes, optimize=_hashable(optimize), memory_limit=limit, nonnegative=nonnegative)
 
     def _check_names(self, given: Mapping[str, Any]) -> None:
-        missing = [name for name in self.free if name not in given]
-        unknown = [name for name in given if name not in self.free]
+        free = self.free
+        missing = [name for name in free if name not in given]
+        unknown = [name for name in given if name not in free]
         if missing or unknown:
             parts = [
                 f"{word} {', '.join(names)}" for word, names in (("missing", missing), ("unknown", unknown)) if names
@@ -90,6 +91,12 @@ class Expression:
             raise EquationError(
                 f"leaves do not fit: {'; '.join(parts)}; the expression has {', '.join(self.free) or 'no free leaf'}"
             )
+
+
+@lru_cache(maxsize=1024)
+def _leaf_names(node: Node) -> tuple[str, ...]:
+    """Names of all leaves, in order of first use."""
+    return tuple(dict.fromkeys(child.name for child in postorder(node) if isinstance(child, Leaf)))
 
 
 def leaf(name: str, labels: str | Sequence[str]) -> Expression:
@@ -163,7 +170,8 @@ def evaluate(
     values = list(arrays.values())
     xp = namespace_of(values)
     optimize = _hashable(optimize)
-    shapes = tuple((name, tuple(array.shape), str(array.dtype)) for name, array in arrays.items())
+    kind = (lambda dtype: dtype) if xp is np else str
+    shapes = tuple((name, tuple(array.shape), kind(array.dtype)) for name, array in arrays.items())
     key = (node, shapes, xp.__name__, optimize, memory_limit, nonnegative)
 
     def build() -> Program:

@@ -45,7 +45,9 @@ def _parameters(axes: Any, report: Any) -> None:
     sizes = [compressed.tensor.n_params for compressed in report.compressed]
     bars = axes.barh(names, sizes, color=[COLOURS[name] for name in names])
     labels = [f" {c.tensor.n_params} at error {c.error:.2g}" for c in report.compressed]
-    axes.bar_label(bars, labels, fontsize="small", bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
+    axes.bar_label(
+        bars, labels, fontsize="small", padding=4, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1}
+    )
     entries = int(np.prod(report.shape))
     axes.axvline(entries, color="black", linestyle="--", linewidth=1, label=f"dense: {entries}")
     axes.set(xlabel="stored numbers", title=f"Parameters at relative error {report.eps:g}")
