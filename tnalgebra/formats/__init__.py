@@ -1,5 +1,6 @@
 """CP, TT and HT tensors as frozen values; each is an einsum graph with arrays on its leaves."""
 
+from . import convert as _convert  # noqa: F401  (registers to_cp, to_tt and to_ht)
 from .base import Format
 from .cp import CPTensor
 from .ht import HTTensor

@@ -8,13 +8,14 @@ from typing import Any, Self
 import numpy as np
 
 from ..algebra import operator
-from ..errors import AlgebraError, AxisMismatchError, FormatError, IndexRangeError
+from ..errors import AlgebraError, AxisMismatchError, FormatError, IndexRangeError, TreeError
 from ..execute import Expression
 from ..execute.expression import evaluate
 from ..execute.memory import MemoryLimit
 from ..execute.namespace import as_array, device_of, namespace_of, to_device
 from ..graph import Contract, Labels, Leaf, Node
 from .arithmetic import Arithmetic, require_multiply
+from .tree import DimensionTree
 from .truncation import TruncationReport
 
 __all__ = ["Format", "implements"]
@@ -121,10 +122,33 @@ class Format(Arithmetic):
         Raises `AlgebraError` for other ξ, `ToleranceError`, `RankError`.
         """
         require_multiply(self.xi, "round", "a sum of few terms of small rank keeps ranks small by itself")
-        if ("round", type(self)) not in _LATER:
-            raise FormatError(f"{type(self).__name__} cannot be rounded; from_dense fits one of another rank")
-        result: Self = _LATER["round", type(self)](self, eps=eps, max_rank=max_rank)
+        result: Self = self._later("round", eps=eps, max_rank=max_rank)
         return result
+
+    def to_cp(self) -> Any:
+        """The same tensor as a `CPTensor`: a train is the sum over its paths, so its ranks multiply, for every ξ."""
+        return self._later("to_cp")
+
+    def to_tt(self) -> Any:
+        """The same tensor as a `TTTensor`: a CP tensor of rank R has inner ranks R. For ξ = multiply."""
+        return self._later("to_tt")
+
+    def to_ht(self, tree: DimensionTree | None = None) -> Any:
+        """The same tensor as an `HTTensor` on any tree, balanced if not given.
+
+        A CP tensor of rank R has rank R at every node, for every ξ. For a train (ξ = multiply) a node's rank is the
+        product of the bonds that leave its modes: r² for modes in a row. `round` finds smaller ranks if there are any.
+        """
+        tree = DimensionTree.balanced(self.ndim) if tree is None else tree
+        if tree.ndim != self.ndim:
+            raise TreeError(f"tree {tree.nested} has {tree.ndim} modes, but the tensor has {self.ndim}")
+        return self._later("to_ht", tree)
+
+    def _later(self, method: str, *arguments: Any, **options: Any) -> Any:
+        """Call what `implements` registered for this format."""
+        if (method, type(self)) not in _LATER:
+            raise FormatError(f"{type(self).__name__} has no {method}; from_dense(t.to_dense(), …) decomposes it anew")
+        return _LATER[method, type(self)](self, *arguments, **options)
 
     def expression(self) -> Expression:
         """The graph of the tensor, its parts bound: a valid operand of `contract`."""
