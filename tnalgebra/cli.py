@@ -53,6 +53,9 @@ def compare(
 ) -> None:
     """Compare the CP, TT and HT ranks of a tensor, and what each format costs at equal error."""
     array = load_tensor(tensor, key)
+    for target in (plot, json_):
+        if target is not None and not target.absolute().parent.is_dir():
+            raise DataError(f"cannot write {str(target)!r}: there is no folder {str(target.absolute().parent)!r}")
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("start", total=STAGES)
@@ -126,6 +129,9 @@ def _shapes(equation: str, sizes: str) -> list[tuple[int, ...]]:
         if not all(label.strip() and size.strip().isdigit() for label, _, size in pairs):
             raise EquationError(f"--sizes must be a number, or label=number pairs such as i=3,j=4; got {sizes!r}")
         known = {label.strip(): int(size) for label, _, size in pairs}
+    unknown = [label for label in known if label not in labels]
+    if unknown:
+        raise EquationError(f"--sizes gives a size for {', '.join(unknown)}, which `{equation}` does not have")
     missing = [label for label in labels if label not in known]
     if missing:
         raise EquationError(f"--sizes gives no size for {', '.join(missing)} of `{equation}`")

@@ -304,3 +304,24 @@ def test_memory_limits_are_read_as_users_write_them():
 
 def test_shapes_of_the_corpus_are_distinct_primes():
     assert shapes("ab,cd->") == [(2, 3), (5, 7)]
+
+
+def test_operands_of_several_dtypes_are_computed_in_the_dtype_of_the_result():
+    i8, f64 = np.array([100, 100], np.int8), np.ones(2)
+    np.testing.assert_array_equal(tna.contract("a,a,b->b", i8, i8, f64), [20000.0, 20000.0])
+    assert tna.contract("i,j->i", np.array([200], np.uint8), np.zeros(3), xi="add") == 600
+    yes = np.array([True])
+    for arrays in ((yes, yes, np.ones(1)), (np.ones(1), yes, yes)):
+        assert tna.contract("i,i,i->i", *arrays, xi="add") == 3
+
+
+def test_a_limit_counts_what_a_block_takes(rng):
+    import tracemalloc
+
+    a, b, c = (rng.standard_normal(size) for size in (47, 33, 20))
+    tna.contract("i,j,k->ijk", a, b, c, xi="logaddexp", reduce="maximum", memory_limit=400_000)
+    tracemalloc.start()
+    tna.contract("i,j,k->ijk", a, b, c, xi="logaddexp", reduce="maximum", memory_limit=400_000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak <= 400_000 + 2**16  # ufuncs hold a buffer of their own

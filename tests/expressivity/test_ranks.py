@@ -210,3 +210,18 @@ def test_reports_at_the_edges(array, tmp_path):
 def test_bad_input_is_named(call, error, message):
     with pytest.raises(error, match=re.escape(message)):
         call()
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e155, 1e300])
+def test_bounds_do_not_depend_on_the_scale(scale):
+    w = np.zeros((2, 2, 2))
+    w[0, 0, 1] = w[0, 1, 0] = w[1, 0, 0] = scale
+    assert (cp_bounds(w).lower, cp_bounds(w).upper) == (2, 3)
+    report = tna.compare_ranks(w, eps=1e-6)
+    assert all(c.error <= 1e-6 or c.note for c in report.compressed)
+
+
+def test_a_format_that_does_not_fit_memory_is_refused():
+    with pytest.raises(tna.errors.MemoryLimitError, match=r"the dense tensor of shape \(2, 2.* takes up to \d+ bytes"):
+        tna.matricization_rank(tna.TTTensor.random((2,) * 60, 2, seed=0), [0, 1])
+    assert tna.matricization_rank(np.eye(3), 0).rank == 3

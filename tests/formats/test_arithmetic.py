@@ -226,3 +226,23 @@ def test_operands_that_do_not_fit_are_named():
     with pytest.raises(FormatError, match=r"CPTensor has no round; from_dense\(t.to_dense\(\), …\) decomposes it anew"):
         tna.CPTensor.random(SHAPE, 2).round(eps=0.1)
     assert (np.float64(2) * a).to_dense()[0, 0, 0, 0] == pytest.approx(2 * a[0, 0, 0, 0])
+
+
+@pytest.mark.parametrize("entry", [1e-150, 1e150])
+def test_rounding_keeps_tensors_whose_norm_no_number_can_hold(entry):
+    train = tna.TTTensor([np.full((1, 10, 1), entry)] * 10)
+    for found in (train.round(eps=1e-6), train.orthogonalize(3), train.to_ht().round(eps=1e-6)):
+        assert found.log_norm() == pytest.approx(train.log_norm(), rel=1e-12)
+    single = tna.TTTensor.random((10,) * 100, 3, seed=0, dtype="float32")
+    assert single.round(eps=1e-3).log_norm() == pytest.approx(single.log_norm(), rel=1e-5)
+
+
+def test_a_norm_beyond_the_dtype_does_not_spoil_a_decomposition():
+    array = np.full((50, 50, 4), 1e37, np.float32)
+    for kind in KINDS:
+        assert relative_error(kind.from_dense(array, eps=1e-3).to_dense() / 1e37, array / 1e37) < 1e-3
+
+
+def test_inner_needs_one_shape():
+    with pytest.raises(AxisMismatchError, match=re.escape("inner needs one shape; got (1, 4) and (3, 4)")):
+        tna.TTTensor.random((1, 4), 2).inner(np.ones((3, 4)))

@@ -267,7 +267,7 @@ ONES = np.ones
         (lambda: tna.DimensionTree((0, "1")), TreeError, "a tree is written with mode numbers in nested tuples"),
         (lambda: tna.DimensionTree.balanced(0), TreeError, "a tree needs at least one mode; got 0"),
         (lambda: tna.HTTensor.random((2, 3), 2, tree=tna.DimensionTree.balanced(3)), FormatError,
-         "tree ((0, 1), 2) has 3 modes, but the shape (2, 3) has 2"),
+         "tree ((0, 1), 2) has 3 modes, but the tensor has 2"),
         (lambda: tna.TTTensor.random((2, 3), 0), RankError, "a rank must be at least 1; got 0"),
         (lambda: tna.TTTensor.random((2, 3, 5), (2,)), RankError, "rank has 1 entries, but there are 2 inner bonds"),
         (lambda: tna.TTTensor.random((2, 3), 2.5), RankError, "rank must be an integer or a sequence of 1 integers"),
@@ -300,3 +300,28 @@ def test_trees():
     assert tna.DimensionTree.from_nested([[0, 1], [2, np.int64(3)]]) == tna.DimensionTree.balanced(4)
     assert tna.DimensionTree.balanced(1).nodes == (0,)
     assert hash(tree) == hash(tna.DimensionTree.balanced(5))
+
+
+def test_long_trains_and_trees_are_evaluated_in_batches(rng):
+    """Nothing larger than a batch of the values of one bond: no path finder may pair matrices of a batch."""
+    for tensor in (
+        tna.TTTensor.random((4,) * 20, 5, seed=0),
+        tna.HTTensor.random((4,) * 20, 5, seed=0),
+        tna.CPTensor.random((4,) * 20, 5, seed=0),
+    ):
+        points = rng.integers(0, 4, (1000, 20))
+        rows = [np.eye(4)[points[:, mode]] for mode in range(20)]
+        assert relative_error(tensor.evaluate(rows), tensor.gather(points)) < 1e-12
+
+
+def test_parts_are_copies_of_what_the_caller_gave():
+    core = np.ones((1, 3, 1))
+    tensor = tna.TTTensor([core])
+    core[:] = 5
+    np.testing.assert_array_equal(tensor.to_dense(), np.ones(3))
+    vector = np.arange(3.0)
+    for kind in (tna.TTTensor, tna.HTTensor, tna.CPTensor):
+        found = kind.from_dense(vector, eps=0.1)
+        expected = vector.copy()
+        vector += 1
+        np.testing.assert_allclose(found.to_dense(), expected, atol=1e-14)

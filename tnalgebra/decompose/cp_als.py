@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import ConvergenceWarning, RankError
 from ..formats import CPTensor, TruncationReport
 from ..formats.base import implements
+from ..formats.orthogonal import spread
 from ..formats.parts import check_eps, check_rank
 from ..formats.truncation import FitReport
 from .als import als, is_degenerate
@@ -216,7 +217,7 @@ def _by_svd(dense: Dense, eps: float | None, cap: int | None) -> CPTensor:
     left, right, discarded = truncated_svd(x.reshape(len(x), -1), threshold, cap, dense.xp)
     factors = [left, right.T] if x.ndim == 2 else [left * right[0, 0]]
     report = TruncationReport(requested=eps, bound=discarded / dense.norm)
-    weights = dense.restored(dense.xp.ones(factors[0].shape[1], dtype=x.dtype))
+    weights, *factors = spread([dense.xp.ones(factors[0].shape[1], dtype=x.dtype), *factors], dense.exponent, 0)
     return CPTensor(tuple(factors), weights, truncation=report)
 
 
@@ -227,5 +228,6 @@ def _assembled(factors: list[Array], dense: Dense, report: TruncationReport, fit
     order = np.argsort(-weights, kind="stable")
     units = [(factor / np.where(norm > 0, norm, 1))[:, order] for factor, norm in zip(factors, norms, strict=True)]
     xp, dtype = dense.xp, dense.array.dtype
-    scaled = dense.restored(xp.asarray(weights[order], dtype=dtype))
-    return CPTensor(tuple(xp.asarray(unit, dtype=dtype) for unit in units), scaled, truncation=report, fit=fit)
+    parts = [xp.asarray(part, dtype=dtype) for part in (weights[order], *units)]
+    scaled, *units = spread(parts, dense.exponent, 0)
+    return CPTensor(tuple(units), scaled, truncation=report, fit=fit)

@@ -24,10 +24,6 @@ class Dense:
     norm: float
     xp: ModuleType
 
-    def restored(self, part: Array) -> Array:
-        """The part times 2^exponent: what every part of a decomposition but one leaves alone."""
-        return rescaled(part, self.exponent)
-
     @property
     def rounding(self) -> float:
         """Relative error below which singular values are noise.

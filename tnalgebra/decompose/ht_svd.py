@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from ..errors import TreeError
 from ..formats import DimensionTree, HTTensor, TruncationReport
 from ..formats.base import implements
+from ..formats.orthogonal import spread
 from ..formats.parts import check_eps, check_rank
-from ..formats.tree import Nested, modes_of
+from ..formats.tree import Nested, as_tree, modes_of
 from .dense import Budget, Dense, prepare, truncated_svd
 
 __all__ = ["ht_from_dense"]
@@ -40,11 +40,7 @@ def ht_from_dense(
     """
     dense, eps = prepare(array), check_eps(eps)
     ndim = dense.array.ndim
-    tree = DimensionTree.balanced(ndim) if tree is None else tree
-    if tree.ndim != ndim:
-        raise TreeError(
-            f"tree {tree.nested} has {tree.ndim} modes, but the array has {ndim}: shape {dense.array.shape}"
-        )
+    tree = as_tree(tree, ndim)
     cuts = tree.nodes[:-1]
     ranks = (None,) * len(cuts) if max_rank is None else check_rank(max_rank, len(cuts), "nodes below the root")
     caps = dict(zip(cuts, ranks, strict=True))
@@ -62,12 +58,12 @@ def ht_from_dense(
         budget.spend(" ".join(map(str, modes_of(node))), discarded)
         parts[node] = basis.reshape(*sizes, -1)
         core = core_matrix.reshape(-1, *core.shape[len(sizes) :])
-    scaled = dense.restored(core)
     root = tree.nested
     if isinstance(root, tuple):
-        parts[root] = scaled.transpose([frontier.index(child) for child in root])[..., None]
+        parts[root] = core.transpose([frontier.index(child) for child in root])[..., None]
     else:
-        parts[root] = scaled[:, None]
+        parts[root] = core[:, None]
+    parts = dict(zip(tree.nodes, spread([parts[n] for n in tree.nodes], dense.exponent, len(cuts)), strict=True))
     report = TruncationReport(requested=eps, bound=budget.bound, discarded=budget.discarded)
     return _assembled(tree, parts, report)
 

@@ -6,7 +6,7 @@ from typing import Any
 from ..execute.namespace import namespace_of
 from ..formats import HTTensor, TruncationReport, TTTensor
 from ..formats.base import implements
-from ..formats.orthogonal import ht_sweep, rescaled, tt_center
+from ..formats.orthogonal import ht_sweep, spread, tt_center
 from ..formats.parts import check_eps, check_rank
 from ..formats.tree import Nested, modes_of
 from .dense import Budget, prepare, truncated_svd
@@ -41,9 +41,8 @@ def tt_round(tensor: TTTensor, *, eps: float | None = None, max_rank: int | Sequ
         budget.spend(f"{bond}|{bond + 1}", discarded)
         cores[bond] = u.reshape(left, size, -1)
         cores[bond + 1] = xp.tensordot(rest, cores[bond + 1], axes=1)
-    cores[-1] = rescaled(cores[-1], exponent)
     report = TruncationReport(requested=eps, bound=budget.bound, discarded=budget.discarded)
-    return TTTensor(tuple(cores), truncation=report)
+    return TTTensor(tuple(spread(cores, exponent, -1 % len(cores))), truncation=report)
 
 
 @implements("round", HTTensor)
@@ -78,7 +77,8 @@ def _cut(tensor: HTTensor, eps: float | None, caps: dict[Nested, int | None]) ->
         return tensor._rebuild(flat), TruncationReport(requested=eps, bound=0.0)
     budget = Budget(eps, dense, len(caps) - (isinstance(tree.nested, tuple) and len(tree.nested) == 2))
     parts = _truncated(parts, tree.nodes, caps, budget, xp)
-    parts[tree.nested] = rescaled(parts[tree.nested], exponent)
+    scaled = spread([parts[node] for node in tree.nodes], exponent, len(tree.nodes) - 1)
+    parts = dict(zip(tree.nodes, scaled, strict=True))
     leaves = tuple(parts[mode] for mode in range(tree.ndim))
     found = HTTensor(tree, leaves, tuple(parts[branch] for branch in tree.inner))
     return found, TruncationReport(requested=eps, bound=budget.bound, discarded=budget.discarded)

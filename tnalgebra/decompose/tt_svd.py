@@ -5,6 +5,7 @@ from typing import Any
 
 from ..formats import TruncationReport, TTTensor
 from ..formats.base import implements
+from ..formats.orthogonal import spread
 from ..formats.parts import check_eps, check_rank
 from .dense import Budget, prepare, truncated_svd
 
@@ -40,6 +41,7 @@ def tt_from_dense(array: Any, *, eps: float | None = None, max_rank: int | Seque
         budget.spend(f"{bond}|{bond + 1}", discarded)
         cores.append(u.reshape(rank, shape[bond], -1))
         rank = rest.shape[0]
-    cores.append(dense.restored(rest.reshape(rank, shape[-1], 1)))
+    cores.append(rest.reshape(rank, shape[-1], 1))
+    cores = spread(cores, dense.exponent, bonds)
     report = TruncationReport(requested=eps, bound=budget.bound, discarded=budget.discarded)
     return TTTensor(tuple(cores), truncation=report)

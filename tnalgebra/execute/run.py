@@ -29,9 +29,20 @@ class Program:
 
     def __call__(self, arrays: Sequence[Array]) -> Array:
         """Run on the leaves, in the order of `plan.inputs`."""
+        if any(array.dtype != arrays[0].dtype for array in arrays):
+            arrays = _common(arrays, self._xp)
         if self._is_floating:  # NumPy would take ln(eˣ + eʸ) of int8 in float16
             arrays = [_floating(array, self._xp) for array in arrays]
         return run(self._calls, self._size, self._output, arrays)
+
+
+def _common(arrays: Sequence[Array], xp: ModuleType) -> Sequence[Array]:
+    """Operands in the dtype of the result, so that no step computes in a narrower one; libraries may refuse to mix."""
+    try:
+        dtype = xp.result_type(*arrays)
+    except TypeError:
+        return arrays
+    return [array if array.dtype == dtype else cast(array, dtype, xp) for array in arrays]
 
 
 def _floating(array: Array, xp: ModuleType) -> Array:
@@ -87,6 +98,7 @@ def _loop(step: Step, xp: ModuleType) -> Callable[..., Array]:
         out = None
         parts = []
         for place in outer:
+            part = None  # the last part must not outlive its copy while the next one is made
             part = body({**place, **inner[0]}, arrays)
             for piece in inner[1:]:
                 part = combine(part, body({**place, **piece}, arrays))

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import FormatError, NonFiniteError, ToleranceError
+from ..decompose.dense import prepare
+from ..errors import FormatError, MemoryLimitError, NonFiniteError, ToleranceError
+from ..execute.memory import as_bytes
 from ..execute.namespace import as_array, to_device
 from ..formats import Format
 
@@ -39,7 +41,7 @@ class RankEstimate:
 
 
 def matricization_rank(
-    x: Any, rows: Sequence[int], cols: Sequence[int] | None = None, tol: float | None = None
+    x: Any, rows: int | Sequence[int], cols: Sequence[int] | None = None, tol: float | None = None
 ) -> RankEstimate:
     """Rank of the matrix whose rows run over some modes and whose columns over the others.
 
@@ -65,7 +67,8 @@ class Matricizations:
             raise ToleranceError(f"tol is relative to the largest singular value and must be in [0, 1); got {tol!r}")
         array = dense_of(x)
         self.tol, self.eps = tol, float(np.finfo(array.dtype).eps)
-        self.array = array.astype(np.result_type(array.dtype, np.float64), copy=False)
+        # ranks do not depend on the scale, and at this one squares neither overflow nor vanish
+        self.array = prepare(array.astype(np.result_type(array.dtype, np.float64), copy=False)).array
         self._found: dict[frozenset[int], RankEstimate] = {}
 
     @property
@@ -79,9 +82,9 @@ class Matricizations:
         n = self.array.size // m
         return int(4 * m * n * min(m, n))
 
-    def rank(self, rows: Sequence[int], cols: Sequence[int] | None = None) -> RankEstimate:
+    def rank(self, rows: int | Sequence[int], cols: Sequence[int] | None = None) -> RankEstimate:
         """Rank for these rows; a transposed matricization is the same."""
-        rows = list(rows)
+        rows = [rows] if isinstance(rows, int) else list(rows)
         cols = [mode for mode in range(self.ndim) if mode not in rows] if cols is None else list(cols)
         if sorted([*rows, *cols]) != list(range(self.ndim)):
             raise FormatError(f"rows {rows} and cols {cols} must share out the modes 0, …, {self.ndim - 1}, each once")
@@ -104,8 +107,18 @@ class Matricizations:
 
 
 def dense_of(x: Any) -> Array:
-    """The dense NumPy array of a tensor in floating point; finite, with one mode at least."""
-    array = to_device(x.to_dense() if isinstance(x, Format) else as_array(x), "cpu")
+    """The dense NumPy array of a tensor in floating point; finite, with one mode at least.
+
+    A format that would not fit half of the memory raises `MemoryLimitError`.
+    """
+    if isinstance(x, Format):
+        size, limit = prod(x.shape) * 16, as_bytes("50%") or 0
+        if size > limit:
+            raise MemoryLimitError(
+                f"the dense tensor of shape {x.shape} takes up to {size} bytes, more than half of the memory"
+            )
+        x = x.to_dense()
+    array = to_device(as_array(x), "cpu")
     array = np.asarray(array)
     if array.ndim == 0 or 0 in array.shape:
         raise FormatError(f"a rank needs at least one mode, and no mode of size 0; got shape {array.shape}")

@@ -115,6 +115,9 @@ class Arithmetic(ABC):
         other: a format or an array of the same shape. For ξ = multiply.
         """
         require_multiply(self.xi, "inner", "to_dense() gives it for other ξ")
+        shape = tuple(getattr(other, "shape", np.shape(other)))
+        if shape != self.shape:
+            raise AxisMismatchError(f"inner needs one shape; got {self.shape} and {shape}")
         labels = [f"{mode}" for mode in range(len(self.shape))]
         return contract(self.conj(), labels, other, labels, [])
 

@@ -1,21 +1,20 @@
 """What every format can do by substituting into the modes of its graph."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any, Self
 
 import numpy as np
 
-from ..algebra import operator
-from ..errors import AlgebraError, AxisMismatchError, FormatError, IndexRangeError, TreeError
+from ..errors import AlgebraError, AxisMismatchError, FormatError, IndexRangeError
 from ..execute import Expression
 from ..execute.expression import evaluate
 from ..execute.memory import MemoryLimit
 from ..execute.namespace import as_array, device_of, namespace_of, to_device
-from ..graph import Contract, Labels, Leaf, Node
+from ..graph import Labels, Leaf, Node
 from .arithmetic import Arithmetic, require_multiply
-from .tree import DimensionTree
+from .tree import DimensionTree, as_tree
 from .truncation import TruncationReport
 
 __all__ = ["Format", "implements"]
@@ -139,10 +138,7 @@ class Format(Arithmetic):
         A CP tensor of rank R has rank R at every node, for every ξ. For a train (ξ = multiply) a node's rank is the
         product of the bonds that leave its modes: r² for modes in a row. `round` finds smaller ranks if there are any.
         """
-        tree = DimensionTree.balanced(self.ndim) if tree is None else tree
-        if tree.ndim != self.ndim:
-            raise TreeError(f"tree {tree.nested} has {tree.ndim} modes, but the tensor has {self.ndim}")
-        return self._later("to_ht", tree)
+        return self._later("to_ht", as_tree(tree, self.ndim))
 
     def _later(self, method: str, *arguments: Any, **options: Any) -> Any:
         """Call what `implements` registered for this format."""
@@ -182,16 +178,18 @@ class Format(Arithmetic):
         """
         arrays = [as_array(vector) for vector in vectors]
         self._check_vectors(arrays)
-        batch: Labels = ("b",) if arrays[0].ndim == 2 else ()
-        names = tuple(f"x{mode}" for mode in range(self.ndim))
-        multiply, add = operator("multiply"), operator("add")
-        carriers: list[Node] = []
-        for leaf, (_, axis), name in zip(self._leaves(), self._carriers(), names, strict=True):
-            own = ("n",) if leaf.ndim == 1 else tuple("n" if i == axis else f"r{i}" for i in range(leaf.ndim))
-            rest = (*own[:axis], *batch, *own[axis + 1 :])
-            carriers.append(Contract(multiply, add, (own, (*batch, "n")), (leaf, Leaf(name, (*batch, "n"))), rest))
-        node = self._graph(carriers, (batch,) * self.ndim, batch)
-        return evaluate(node, {**self.parameters(), **dict(zip(names, arrays, strict=True))})
+        if arrays[0].ndim == 1:
+            return self.evaluate([array[None, :] for array in arrays])[0]
+        parts, chunk = self.parameters(), self._chunk()
+        xp = namespace_of([*parts.values(), *arrays])
+        pieces = []
+        for start in range(0, len(arrays[0]), chunk):
+            rows = []
+            for (name, axis), array in zip(self._carriers(), arrays, strict=True):
+                weighed = xp.tensordot(array[start : start + chunk, :], parts[name], axes=((1,), (axis,)))
+                rows.append(xp.moveaxis(weighed, 0, axis))
+            pieces.append(self._batched(rows))
+        return xp.concat(pieces) if pieces else xp.empty(0, dtype=self.dtype)
 
     def _check_vectors(self, arrays: Sequence[Array]) -> None:
         if len(arrays) != self.ndim:
@@ -221,28 +219,30 @@ class Format(Arithmetic):
             row, mode = np.argwhere(outside)[0]
             raise IndexRangeError(f"index {points[row, mode]} is outside mode {mode} of size {self.shape[mode]}")
         points = np.where(points < 0, points + sizes, points)
+        parts, chunk = self.parameters(), self._chunk()
+        xp = namespace_of(list(parts.values()))
+        pieces = []
+        for start in range(0, len(points), chunk):
+            at = xp.asarray(points[start : start + chunk])
+            rows = [xp.take(parts[name], at[:, t], axis=axis) for t, (name, axis) in enumerate(self._carriers())]
+            pieces.append(self._batched(rows))
+        return xp.concat(pieces) if pieces else xp.empty(0, dtype=self.dtype)
+
+    def _chunk(self) -> int:
+        """Points whose rows of all carriers take `CHUNK_BYTES`."""
         parts = self.parameters()
-        width = sum(parts[name].size // parts[name].shape[axis] for name, axis in self._carriers())
-        chunk = max(1, CHUNK_BYTES // (width * np.dtype(self.dtype).itemsize))
-        xp = namespace_of(list(parts.values()))
-        pieces = [self._gather(points[i : i + chunk], parts) for i in range(0, len(points), chunk)]
-        return xp.concat(pieces) if pieces else xp.empty(0, self.dtype)
+        width: int = sum(prod(parts[name].shape) // parts[name].shape[axis] for name, axis in self._carriers())
+        return max(1, CHUNK_BYTES // (width * 16))
 
-    def _gather(self, points: Any, parts: Mapping[str, Array]) -> Array:
-        """Rows of every carrier, then the graph with a shared batch label."""
-        xp = namespace_of(list(parts.values()))
-        carriers: list[Node] = []
-        arrays: dict[str, Array] = dict(parts)
-        for mode, (name, axis) in enumerate(self._carriers()):
-            arrays[f"{name}'"] = xp.take(parts[name], xp.asarray(points[:, mode]), axis=axis)
-            carriers.append(Leaf(f"{name}'", tuple(map(str, range(parts[name].ndim)))))
-        used = {name for name, _ in self._carriers()}
+    def _batched(self, rows: Sequence[Array]) -> Array:
+        """Value of the graph for a batch: `rows[t]` is mode t's carrier with the batch in place of the mode."""
+        names = [name for name, _ in self._carriers()]
+        carriers = [Leaf(name, tuple(map(str, range(row.ndim)))) for name, row in zip(names, rows, strict=True)]
         node = self._graph(carriers, (("b",),) * self.ndim, ("b",))
-        return evaluate(
-            node, {name: array for name, array in arrays.items() if name not in used}, optimize=self._gather_path()
-        )
+        arrays = {**self.parameters(), **dict(zip(names, rows, strict=True))}
+        return evaluate(node, arrays, optimize=self._batch_path())
 
-    def _gather_path(self) -> Any:
+    def _batch_path(self) -> Any:
         return "auto"
 
     def __getitem__(self, key: Any) -> Any:

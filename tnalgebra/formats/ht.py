@@ -7,13 +7,14 @@ from typing import Any, Self
 
 from ..algebra import Operator, operator
 from ..errors import FormatError, TreeError
+from ..execute.expression import evaluate
 from ..execute.namespace import namespace_of
 from ..graph import Contract, Labels, Leaf, Node
 from ..plan.step import union
 from .base import Array, Format
 from .orthogonal import ht_sweep, scaled_norm
 from .parts import check_rank, check_shape, frozen, normal, one_home
-from .tree import DimensionTree, Nested
+from .tree import DimensionTree, Nested, as_tree
 from .truncation import TruncationReport
 
 __all__ = ["HTTensor"]
@@ -103,9 +104,7 @@ class HTTensor(Format):
         (4, 4, 4, 4, 1)
         """
         sizes = check_shape(shape)
-        tree = DimensionTree.balanced(len(sizes)) if tree is None else tree
-        if tree.ndim != len(sizes):
-            raise FormatError(f"tree {tree.nested} has {tree.ndim} modes, but the shape {sizes} has {len(sizes)}")
+        tree = as_tree(tree, len(sizes))
         ranks = dict(zip(tree.nodes, (*check_rank(rank, len(tree.nodes) - 1, "nodes below the root"), 1), strict=True))
         shapes = [(size, ranks[mode]) for mode, size in enumerate(sizes)]
         shapes_inner = [(*(ranks[child] for child in branch), ranks[branch]) for branch in tree.inner]
@@ -154,6 +153,22 @@ class HTTensor(Format):
             transfer = Leaf(f"transfer{i}", tuple(map(str, range(len(own)))))
             found[branch] = (Contract(multiply, add, (own, *inputs), (transfer, *nodes), result), result)
         return found[self.tree.nested][0]
+
+    def _batched(self, rows: Sequence[Array]) -> Array:
+        """Node by node, so that nothing is larger than a batch of the values of one node."""
+        values: dict[Nested, Array] = dict(enumerate(rows))
+        multiply, add = operator("multiply"), operator("add")
+        for branch, transfer in zip(self.tree.inner, self.transfers, strict=True):
+            ranks = tuple(f"k{i}" for i in range(len(branch) + 1))
+            inputs: tuple[Labels, ...] = tuple(("b", rank) for rank in ranks[:-1])
+            children: tuple[Node, ...] = tuple(Leaf(f"z{i}", term) for i, term in enumerate(inputs))
+            if self.xi != multiply:
+                terms = union(*inputs)
+                children, inputs = (Contract(self.xi, add, inputs, children, terms),), (terms,)
+            node = Contract(multiply, add, (ranks, *inputs), (Leaf("transfer", ranks), *children), ("b", ranks[-1]))
+            arrays = {f"z{i}": values.pop(child) for i, child in enumerate(branch)}
+            values[branch] = evaluate(node, {"transfer": transfer, **arrays})
+        return values[self.tree.nested][:, 0]
 
     def _rebuild(self, parts: Mapping[str, Array]) -> Self:
         leaves = tuple(parts[f"leaf{mode}"] for mode in range(self.ndim))

@@ -8,7 +8,7 @@ import numpy as np
 
 from .tree import DimensionTree, Nested
 
-__all__ = ["cp_norm", "ht_sweep", "normalised", "rescaled", "scaled_norm", "tt_center"]
+__all__ = ["cp_norm", "ht_sweep", "normalised", "rescaled", "scaled_norm", "spread", "tt_center"]
 
 Array = Any
 
@@ -27,6 +27,22 @@ def rescaled(array: Array, exponent: int) -> Array:
     half = exponent // 2
     number = array.real.dtype.type
     return array * number(2.0**half) * number(2.0 ** (exponent - half)) if exponent else array
+
+
+def spread(parts: Sequence[Array], exponent: int, center: int) -> list[Array]:
+    """The parts with 2^exponent multiplied in: into the center as far as it goes, the rest shared by all others.
+
+    Where the center cannot hold the scale of the whole, no single part can, and the product of all still does.
+    """
+    parts = list(parts)
+    most = int(np.finfo(parts[0].real.dtype).maxexp) // 2
+    own = max(-most, min(most, exponent)) if len(parts) > 1 else exponent
+    parts[center] = rescaled(parts[center], own)
+    others = [position for position in range(len(parts)) if position != center]
+    for count, position in enumerate(others):
+        share = (exponent - own) * (count + 1) // len(others) - (exponent - own) * count // len(others)
+        parts[position] = rescaled(parts[position], share)
+    return parts
 
 
 def scaled_norm(array: Array, exponent: int, xp: ModuleType) -> tuple[float, int]:

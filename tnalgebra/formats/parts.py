@@ -20,8 +20,10 @@ def frozen(array: Any, name: str, axes: Sequence[str]) -> Array:
         raise FormatError(f"{name} must have axes ({', '.join(axes)}); got shape {tuple(array.shape)}")
     if not isinstance(array, np.ndarray):
         return array
-    if array.dtype.kind in "biu":
-        array = array.astype(np.float64)
+    if array.dtype.kind in "biu" or array.dtype == np.float16:
+        array = array.astype(np.float32 if array.dtype == np.float16 else np.float64)
+    elif array.flags.writeable:
+        array = array.copy()  # what the caller does with its array later is no concern of this one
     view = array.view()
     view.flags.writeable = False
     return view

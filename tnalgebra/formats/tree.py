@@ -6,7 +6,7 @@ from typing import Any
 
 from ..errors import TreeError
 
-__all__ = ["DimensionTree", "Nested", "modes_of"]
+__all__ = ["DimensionTree", "Nested", "as_tree", "modes_of"]
 
 Nested = int | tuple["Nested", ...]
 """A leaf is a mode number; a branch is the tuple of its children."""
@@ -92,6 +92,16 @@ class DimensionTree:
         └─ 2
         """
         return "\n".join(_lines(self.nested))
+
+
+def as_tree(tree: Any, ndim: int) -> DimensionTree:
+    """Return a tree over `ndim` modes from a tree, nested tuples, or None for the balanced one."""
+    if tree is None:
+        return DimensionTree.balanced(ndim)
+    found = tree if isinstance(tree, DimensionTree) else DimensionTree(tree)
+    if found.ndim != ndim:
+        raise TreeError(f"tree {found.nested} has {found.ndim} modes, but the tensor has {ndim}")
+    return found
 
 
 def _order(ndim: int) -> int:

@@ -11,7 +11,7 @@ from ..execute.namespace import namespace_of
 from ..graph import Contract, Labels, Node
 from .arithmetic import require_multiply
 from .base import Array, Format
-from .orthogonal import rescaled, scaled_norm, tt_center
+from .orthogonal import scaled_norm, spread, tt_center
 from .parts import check_rank, check_shape, frozen, normal, one_home
 from .truncation import TruncationReport
 
@@ -119,7 +119,7 @@ class TTTensor(Format):
             cores[mode - 1] = xp.tensordot(cores[mode - 1], matrix, axes=1)
         return type(self)(tuple(cores), self.xi)
 
-    def _gather_path(self) -> Any:
+    def _batch_path(self) -> Any:
         """From the left: a row vector a point, never a product of two matrices."""
         return ((0, 1), *((0, k) for k in range(self.ndim - 2, 0, -1))) if self.ndim > 1 else ((0,),)
 
@@ -166,8 +166,7 @@ class TTTensor(Format):
             raise IndexRangeError(f"center {center} is outside the modes 0, …, {self.ndim - 1}")
         center %= self.ndim
         cores, exponent = tt_center(self.cores, center, namespace_of(self.cores))
-        cores[center] = rescaled(cores[center], exponent)
-        return type(self)(tuple(cores), self.xi)
+        return type(self)(tuple(spread(cores, exponent, center)), self.xi)
 
     def show(self) -> str:
         """Draw the network with characters: modes above, ranks between the cores.

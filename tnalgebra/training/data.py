@@ -65,7 +65,10 @@ def load_tensor(source: str | Path, key: str | None = None) -> Array:
     except (ValueError, OSError, EOFError, BadZipFile) as error:
         if isinstance(error, DataError):
             raise
-        reason = "it holds pickled objects, which are not loaded" if "pickle" in str(error) else str(error)
+        reason = str(error)
+        if "pickle" in reason:
+            known = path.read_bytes()[:6] == b"\x93NUMPY"
+            reason = "it holds pickled objects, which are not loaded" if known else "it is not a NumPy file"
         raise DataError(f"cannot read {str(path)!r}: {reason}") from error
 
 

@@ -31,7 +31,7 @@ def lower_blocked(step: Step, xp: ModuleType) -> Kernel:
     inner = blocks(summed, step.sizes, chunks)
     axes = tuple(axis for axis, label in enumerate(order) if label in summed)
     kept = tuple(label for label in order if label not in summed)
-    evaluator = Evaluator(step.tree, step.terms, order, [chunks[label] for label in order], xp)
+    evaluator = Evaluator(step.tree, step.terms, order, [chunks[label] for label in order], xp, is_held=bool(summed))
     shape = tuple(step.sizes[label] for label in step.result)
     is_empty = prod(step.sizes.values()) == 0
     accumulate = None if step.reduce is None or not summed else _Accumulator(step.reduce, axes, xp)
@@ -81,9 +81,15 @@ class Evaluator:
     """The tree of ξ on blocks: a node writes into a buffer that no later node still reads, the same for all blocks."""
 
     def __init__(
-        self, tree: Tree, terms: Sequence[Labels], order: Labels, chunk: Sequence[int], xp: ModuleType
+        self,
+        tree: Tree,
+        terms: Sequence[Labels],
+        order: Labels,
+        chunk: Sequence[int],
+        xp: ModuleType,
+        is_held: bool = True,
     ) -> None:
-        self.tree, self.terms, self.order, self.xp = tree, terms, order, xp
+        self.tree, self.terms, self.order, self.xp, self.is_held = tree, terms, order, xp, is_held
         self.chunk = dict(zip(order, chunk, strict=True))
         self.aligners = [aligner(term, order) for term in terms]
         self.axes = [[label if label in term else "" for label in order] for term in terms]
@@ -113,7 +119,9 @@ class Evaluator:
         check_domain(op, dtype_left)
         check_domain(op, dtype_right)
         dtype = op.apply(np.empty(0, dtype_left), np.empty(0, dtype_right)).dtype
-        place = pool.take(prod(self.chunk[label] for label in tree_labels(tree, self.terms)), dtype)
+        is_written = tree is self.tree and not self.is_held  # the value goes to its place in the result at once
+        size = 0 if is_written else prod(self.chunk[label] for label in tree_labels(tree, self.terms))
+        place = pool.take(size, dtype)
         pool.give_back(first, second)
         buffers = pool.buffers
 
