@@ -14,7 +14,7 @@ from tnalgebra.training.data import load_tensor
 
 def run(capsys, *arguments):
     """Exit code, standard output and standard error of one call."""
-    with pytest.raises(SystemExit) as stop:
+    with pytest.raises(SystemExit, match=r"^[012]$") as stop:
         main([str(argument) for argument in arguments])
     captured = capsys.readouterr()
     return stop.value.code or 0, captured.out, captured.err
