@@ -174,7 +174,7 @@ def _core(x: Array) -> tuple[Array, list[Array]]:
     return x, bases
 
 
-def _starts(x: Array, rank: int, rng: np.random.Generator, restarts: int) -> Iterator[list[Array]]:
+def _starts(x: Array, rank: int, rng: Any, restarts: int) -> Iterator[list[Array]]:
     """Leading singular vectors of each matricization first (random columns where they run out), then random factors."""
     for run in range(restarts):
         factors = []
