@@ -67,13 +67,8 @@ class _Builder:
         itemsize: int,
         nonnegative: bool,
     ) -> None:
-        self.root, self.optimize, self.limit, self.itemsize, self.nonnegative = (
-            root,
-            optimize,
-            limit,
-            itemsize,
-            nonnegative,
-        )
+        self.root, self.optimize, self.nonnegative = root, optimize, nonnegative
+        self.limit, self.itemsize = limit, itemsize
         self.nodes = tuple(postorder(root))
         self.names = tuple(shapes)
         self.shapes = shapes_of(root, shapes)
