@@ -144,7 +144,7 @@ def _print(report: RankReport) -> None:
     for title, header, rows in report.tables():
         table = Table(box=None, pad_edge=False)
         for column, name in enumerate(header):
-            is_number = all(row[column][:1].isdigit() or row[column] in ("∞", "") for row in rows)
+            is_number = all(row[column][:1].isdigit() or row[column][:1] in ("∞", ">", "") for row in rows)
             table.add_column(name, justify="right" if is_number else "left")
         for row in rows:
             table.add_row(*map(_escaped, row))

@@ -246,3 +246,27 @@ def test_a_norm_beyond_the_dtype_does_not_spoil_a_decomposition():
 def test_inner_needs_one_shape():
     with pytest.raises(AxisMismatchError, match=re.escape("inner needs one shape; got (1, 4) and (3, 4)")):
         tna.TTTensor.random((1, 4), 2).inner(np.ones((3, 4)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("scale", [1e-200, 1e-30, 1e30, 1e200])
+def test_inner_products_of_hundreds_of_parts_neither_overflow_nor_vanish(kind, scale):
+    """Parts of one tensor are scaled up and those of the other down: only the result has to fit."""
+    a, b = (kind.random((2, 3) * 60, 2, seed=seed) for seed in (0, 1))
+    a, b = a / a.norm(), b / b.norm()
+    up = a._rebuild({name: part * scale for name, part in a.parameters().items()})
+    down = b._rebuild({name: part / scale for name, part in b.parameters().items()})
+    assert up.inner(down) == pytest.approx(a.inner(b), rel=1e-9, abs=1e-20)
+    assert up.inner(up) in (0.0, inf)
+    assert (a * 1e-160).inner(a * 1e160) == pytest.approx(1, rel=1e-10)
+
+
+def test_inner_of_infinite_and_undefined_entries_says_so():
+    bad = tna.TTTensor([np.ones((1, 700, 1)), np.full((1, 2, 1), np.nan)])
+    assert np.isnan(bad.inner(bad))
+    hidden = np.ones((1, 1031, 1))
+    hidden[0, 1000] = 1e300  # an entry that no sample of the operand sees
+    big = tna.TTTensor([hidden, np.full((1, 2, 1), 1e-300)])
+    assert big.inner(big) == pytest.approx(2.0, rel=1e-12)
+    single = tna.TTTensor.random((3, 5), 2, seed=0, dtype="float32")
+    assert single.inner(single).dtype == np.float32

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 import tnalgebra as tna
 from tests.corpus import relative_error
-from tnalgebra.errors import AlgebraError, FormatError, TreeError
+from tnalgebra.errors import AlgebraError, TreeError
+from tnalgebra.expressivity import predicted_widths
 
 SHAPE = (2, 3, 5, 2)
 TREES = [((0, 1), (2, 3)), (((0, 1), 2), 3), (0, 1, 2, 3), ((3, 0), (1, 2)), (((2, 0), 3), 1), (0, (1, 2, 3))]
@@ -77,16 +78,73 @@ def test_a_train_on_a_shuffled_tree(seed, order):
     assert relative_error(tt.to_ht(tna.DimensionTree((((a, b), c), (d, e)))).to_dense(), tt.to_dense()) < 1e-12
 
 
+@pytest.mark.parametrize("dtype", ["float32", "complex128"])
+@pytest.mark.parametrize("nested", TREES)
+def test_trees_become_trains_cp_tensors_and_other_trees(nested, dtype):
+    ht = tna.HTTensor.random(SHAPE, 2, seed=0, tree=tna.DimensionTree(nested), dtype=dtype)
+    dense, tol = ht.to_dense(), 1e-5 if dtype == "float32" else 1e-13
+    for found in (ht.to_tt(), ht.to_cp(), *(ht.to_ht(tna.DimensionTree(other)) for other in TREES)):
+        assert found.dtype == dtype
+        assert relative_error(found.to_dense(), dense) < tol
+    assert ht.to_cp().rank == 8
+
+
+@pytest.mark.parametrize("ndim", [2, 3, 4, 5, 6, 7, 8, 9])
+def test_a_balanced_tree_as_a_train_has_the_ranks_that_theory_predicts(ndim):
+    """The exponent of ERNN Table 2, corrected: the subtrees that make up a prefix of the modes, or what is left of it."""
+    ht = tna.HTTensor.random((4,) * ndim, 2, seed=0)
+    law = predicted_widths("HT", 2, ndim, 4)["TT"]
+    assert f"≤ {ht.to_tt().max_rank}" == law
+    if ndim <= 8:
+        exact = tna.TTTensor.from_dense(ht.to_dense()).ranks
+        assert ht.to_tt().round().ranks == exact
+        assert max(exact) == ht.to_tt().max_rank or ndim <= 3
+
+
+def test_rank_laws_of_trees():
+    linear = tna.HTTensor.random((3,) * 6, 2, seed=0, tree=tna.DimensionTree.linear(6))
+    assert linear.to_tt().ranks == (1, 2, 2, 2, 2, 2, 1)
+    back = linear.to_tt().to_ht(linear.tree)
+    assert [back.node_rank(node) for node in linear.tree.inner] == [2, 2, 2, 2, 1]
+    assert [back.node_rank(mode) for mode in range(6)] == [2, 4, 4, 4, 4, 2]
+    tucker = tna.HTTensor.random((3,) * 4, 2, seed=0, tree=tna.DimensionTree((0, 1, 2, 3)))
+    assert tucker.to_tt().ranks == (1, 2, 4, 2, 1)
+    assert tucker.to_cp().rank == 8
+    moved = tna.HTTensor.random((3,) * 4, (2, 3, 2, 3, 4, 4), seed=0).to_ht(tna.DimensionTree(((0, 2), (1, 3))))
+    assert moved.ranks[-1] == 1
+    assert moved.node_rank(0) == 2
+    assert moved.node_rank((0, 2)) == moved.node_rank((1, 3))
+    assert moved.round().ranks == tna.HTTensor.from_dense(moved.to_dense(), tree=moved.tree).ranks
+
+
+@given(seed=st.integers(0, 999), order=st.permutations(range(6)))
+def test_any_tree_on_any_other(seed, order):
+    a, b, c, d, e, f = order
+    ht = tna.HTTensor.random((2, 3, 2, 1, 2, 3), 2, seed=seed, tree=tna.DimensionTree(((a, b, c), (d, (e, f)))))
+    dense = ht.to_dense()
+    assert relative_error(ht.to_tt().to_dense(), dense) < 1e-12
+    assert relative_error(ht.to_ht(tna.DimensionTree.linear(6)).to_dense(), dense) < 1e-12
+    assert relative_error(ht.to_tt().to_ht(ht.tree).to_dense(), dense) < 1e-12
+
+
+def test_long_tensors_are_converted_without_their_entries():
+    ht = tna.HTTensor.random((2,) * 64, 2, seed=0)
+    tt = ht.to_tt()
+    assert predicted_widths("HT", 2, 64, 2)["TT"] == f"≤ {tt.max_rank}" == "≤ 8"
+    assert tt.log_norm() == pytest.approx(ht.log_norm(), rel=1e-12)
+
+
 def test_what_cannot_be_converted_says_so():
     ht = tna.HTTensor.random(SHAPE, 2, seed=0)
-    with pytest.raises(
-        FormatError, match=re.escape("HTTensor has no to_tt; from_dense(t.to_dense(), …) decomposes it anew")
-    ):
-        ht.to_tt()
-    with pytest.raises(
-        TreeError, match=re.escape("the tensor has the tree ((0, 1), (2, 3)); on (((0, 1), 2), 3) from_dense")
-    ):
-        ht.to_ht(tna.DimensionTree.linear(4))
     with pytest.raises(TreeError, match=re.escape("tree (0, 1) has 2 modes, but the tensor has 4")):
         tna.CPTensor.random(SHAPE, 2).to_ht(tna.DimensionTree((0, 1)))
     np.testing.assert_array_equal(ht.to_ht().to_dense(), ht.to_dense())
+    other = tna.HTTensor.random(SHAPE, 2, seed=0, xi="hypot")
+    assert other.to_ht(other.tree) is other
+    for call, name in (
+        (other.to_tt, "HT to TT"),
+        (other.to_cp, "HT to CP"),
+        (lambda: other.to_ht(tna.DimensionTree.linear(4)), "HT on another tree"),
+    ):
+        with pytest.raises(AlgebraError, match=f"{name} is defined for ξ = multiply, not hypot"):
+            call()

@@ -83,7 +83,7 @@ def test_evaluate_is_the_inner_product_with_vectors(rng):
 
 
 def test_gather_in_chunks(monkeypatch, rng):
-    monkeypatch.setattr("tnalgebra.formats.base.CHUNK_BYTES", 300)
+    monkeypatch.setattr("tnalgebra.formats.indexing.CHUNK_BYTES", 300)
     points = rng.integers(0, 2, (101, 3))
     for tensor in examples():
         np.testing.assert_allclose(tensor.gather(points), tensor.to_dense()[tuple(points.T)], rtol=1e-12)

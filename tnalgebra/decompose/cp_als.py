@@ -10,15 +10,16 @@ import numpy as np
 
 from ..errors import ConvergenceWarning, RankError
 from ..formats import CPTensor, TruncationReport
-from ..formats.base import implements
+from ..formats.convert import trivial_factors
 from ..formats.orthogonal import spread
 from ..formats.parts import check_eps, check_rank
+from ..formats.structure import implements
 from ..formats.truncation import FitReport
 from .als import als, is_degenerate
 from .dense import Dense, prepare, truncated_svd
 from .gauss_newton import refine
 
-__all__ = ["cp_from_dense", "fit_rank", "trivial_cp"]
+__all__ = ["cp_from_dense", "fit_rank"]
 
 Array = Any
 Fitted = tuple[list[Array], FitReport]
@@ -131,7 +132,7 @@ class _Search:
         """The best of several runs at one rank; the first that meets the goal ends them."""
         if rank == self.trivial:
             report = FitReport(error=0.0, losses=(0.0,), restarts=0, is_converged=True, is_degenerate=False)
-            return self._lifted(trivial_cp(self.x)), report
+            return self._lifted(trivial_factors(self.x)), report
         from threadpoolctl import threadpool_limits
 
         runs: list[Fitted] = []
@@ -198,16 +199,6 @@ def _least_rank(x: Array, goal: float) -> int:
         matrix = x.transpose([*side, *rest]).reshape(prod(x.shape[mode] for mode in side), -1)
         ranks.append(truncated_svd(matrix, goal, None, np)[0].shape[1])
     return int(max(ranks))
-
-
-def trivial_cp(x: Array) -> list[Array]:
-    """The exact decomposition of rank Πn / max n: a fibre of the longest mode for every place of the others."""
-    long = int(np.argmax(x.shape))
-    others = [size for mode, size in enumerate(x.shape) if mode != long]
-    places = np.array(list(np.ndindex(*others)), dtype=int).reshape(-1, len(others))
-    factors = [np.eye(size, dtype=x.dtype)[:, places[:, i]] for i, size in enumerate(others)]
-    factors.insert(long, np.moveaxis(x, long, 0).reshape(x.shape[long], -1))
-    return factors
 
 
 def _by_svd(dense: Dense, eps: float | None, cap: int | None) -> CPTensor:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import DTypeError, FormatError, NonFiniteError
 from ..execute.namespace import as_array, namespace_of
-from ..formats.orthogonal import rescaled
+from ..execute.scaling import largest, rescaled
 
 __all__ = ["Budget", "Dense", "prepare", "truncated_svd"]
 
@@ -50,15 +50,14 @@ def prepare(array: Any, what: str = "from_dense") -> Dense:
         x = x.astype(np.float64)
     elif x.dtype == np.float16:
         x = x.astype(np.float32)
-    parts = (x.real, x.imag) if x.dtype.kind == "c" else (x,)
-    largest = float(np.max([float(bound) for part in parts for bound in (part.max(), -part.min())]))  # NaN if any is
-    if not np.isfinite(largest):
+    bound = largest(x)
+    if not np.isfinite(bound):
         bad = int(xp.count_nonzero(~xp.isfinite(x)))
         raise NonFiniteError(f"{what} needs finite numbers; {bad} of {x.size} entries are NaN or infinite")
     limits = np.finfo(x.dtype)
     exponent = 0
-    if largest and not limits.tiny**0.25 < largest < limits.max**0.25:
-        exponent = int(np.frexp(largest)[1])
+    if bound and not limits.tiny**0.25 < bound < limits.max**0.25:
+        exponent = int(np.frexp(bound)[1])
         x = rescaled(x, -exponent)
     return Dense(x, exponent, float(xp.linalg.norm(x.reshape(-1))), xp)
 

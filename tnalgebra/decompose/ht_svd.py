@@ -5,9 +5,9 @@ from math import prod
 from typing import Any
 
 from ..formats import DimensionTree, HTTensor, TruncationReport
-from ..formats.base import implements
 from ..formats.orthogonal import spread
 from ..formats.parts import check_eps, check_rank
+from ..formats.structure import implements
 from ..formats.tree import Nested, as_tree, modes_of
 from .dense import Budget, Dense, prepare, truncated_svd
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from ..execute.namespace import namespace_of
 from ..formats import HTTensor, TruncationReport, TTTensor
-from ..formats.base import implements
 from ..formats.orthogonal import ht_sweep, spread, tt_center
 from ..formats.parts import check_eps, check_rank
+from ..formats.structure import implements
 from ..formats.tree import Nested, modes_of
 from .dense import Budget, prepare, truncated_svd
 

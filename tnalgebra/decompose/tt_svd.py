@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..formats import TruncationReport, TTTensor
-from ..formats.base import implements
 from ..formats.orthogonal import spread
 from ..formats.parts import check_eps, check_rank
+from ..formats.structure import implements
 from .dense import Budget, prepare, truncated_svd
 
 __all__ = ["tt_from_dense"]

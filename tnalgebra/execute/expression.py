@@ -19,7 +19,7 @@ from .memory import MemoryLimit, as_bytes
 from .namespace import as_array, device_of, is_numpy_like, namespace_of
 from .run import Program
 
-__all__ = ["Expression", "evaluate", "leaf", "merge"]
+__all__ = ["Expression", "evaluate", "evaluate_scaled", "leaf", "merge"]
 
 Array = Any
 RESERVED = ("optimize", "memory_limit", "nonnegative")
@@ -167,6 +167,17 @@ def evaluate(
     nonnegative: bool = False,
 ) -> Array:
     """Plan (or recall the plan of) a graph for these leaves, and run it."""
+    return _program(node, arrays, optimize, memory_limit, nonnegative)(list(arrays.values()))
+
+
+def evaluate_scaled(node: Node, arrays: Mapping[str, Array], *, optimize: Optimizer = "auto") -> tuple[Array, int]:
+    """The value of a graph of multiply over add as an array and an exponent of 2: nothing over- or underflows."""
+    return _program(node, arrays, optimize, None, nonnegative=False).scaled(list(arrays.values()))
+
+
+def _program(
+    node: Node, arrays: Mapping[str, Array], optimize: Optimizer, memory_limit: MemoryLimit, nonnegative: bool
+) -> Program:
     values = list(arrays.values())
     xp = namespace_of(values)
     optimize = _hashable(optimize)
@@ -187,7 +198,7 @@ def evaluate(
         )
         return Program(plan, xp)
 
-    return plan_cache.get(key, build)(values)
+    return plan_cache.get(key, build)
 
 
 def itemsize_of(dtypes: Sequence[Any], xp: ModuleType, node: Node) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from ..algebra.scalar import is_complex, is_numpy_like
 from ..errors import DeviceError, DTypeError
 
-__all__ = ["as_array", "device_of", "is_nonnegative", "is_numpy_like", "namespace_of", "to_device"]
+__all__ = ["as_array", "concatenate", "device_of", "is_nonnegative", "is_numpy_like", "namespace_of", "to_device"]
 
 Array = Any
 
@@ -54,6 +54,11 @@ def namespace_of(arrays: Sequence[Array]) -> ModuleType:
         raise DTypeError(
             f"{type(array).__name__} is not an array of a library that follows the array API: {error}"
         ) from error
+
+
+def concatenate(arrays: Sequence[Array], axis: int, xp: ModuleType) -> Array:
+    """Join arrays along an axis; CuPy has the array standard's name for it since version 14 only."""
+    return xp.concatenate(arrays, axis=axis) if is_numpy_like(xp) else xp.concat(arrays, axis=axis)
 
 
 def is_nonnegative(array: Array) -> bool:

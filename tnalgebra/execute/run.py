@@ -5,15 +5,20 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from ..algebra.scalar import cast, is_integral
 from ..plan import Plan, Step
 from .kernels import lower
 from .kernels.blocked import blocks
 from .namespace import is_numpy_like
+from .scaling import is_moderate, largest, normalised
 
 __all__ = ["Program"]
 
 Array = Any
+SAMPLE = 512
+"""Entries of an operand that are looked at before its scale is taken for moderate."""
 Call = tuple[Callable[..., Array], tuple[int, ...], int, tuple[int, ...]]
 
 
@@ -29,11 +34,27 @@ class Program:
 
     def __call__(self, arrays: Sequence[Array]) -> Array:
         """Run on the leaves, in the order of `plan.inputs`."""
+        return run(self._calls, self._size, self._output, self._ready(arrays))
+
+    def scaled(self, arrays: Sequence[Array]) -> tuple[Array, int]:
+        """The value as an array and an exponent of 2, so that no product over- or underflows on the way.
+
+        Only for graphs of multiply over add: a step is then linear in each operand.
+        """
+        assert {op.name for op in self.plan.operators} <= {"multiply", "add"}
+        arrays = self._ready(arrays)
+        seen = [(array, 0) if is_moderate(array, SAMPLE) else normalised(array) for array in arrays]
+        value, exponent = run_scaled(self._calls, self._size, self._output, seen)
+        if np.isfinite(largest(value)):
+            return value, exponent
+        return run_scaled(self._calls, self._size, self._output, [normalised(array) for array in arrays])
+
+    def _ready(self, arrays: Sequence[Array]) -> Sequence[Array]:
         if any(array.dtype != arrays[0].dtype for array in arrays):
             arrays = _common(arrays, self._xp)
         if self._is_floating:  # NumPy would take ln(eˣ + eʸ) of int8 in float16
             arrays = [_floating(array, self._xp) for array in arrays]
-        return run(self._calls, self._size, self._output, arrays)
+        return arrays
 
 
 def _common(arrays: Sequence[Array], xp: ModuleType) -> Sequence[Array]:
@@ -57,6 +78,25 @@ def run(calls: Sequence[Call], size: int, output: int, arrays: Sequence[Array]) 
         for i in done:
             values[i] = None
     return values[output]
+
+
+def run_scaled(calls: Sequence[Call], size: int, output: int, pairs: Sequence[tuple[Array, int]]) -> tuple[Array, int]:
+    """The same loop, with powers of two taken out of values: the exponents of a product add.
+
+    Every value is a product of so many factors of moderate scale, and of three at most, before it is scaled anew.
+    """
+    values: list[Any] = [*((array, exponent, 1) for array, exponent in pairs), *([None] * size)]
+    for kernel, inputs, slot, done in calls:
+        operands, exponents, factors = zip(*(values[i] for i in inputs), strict=True)
+        value, exponent, count = kernel(*operands), sum(exponents), sum(factors)
+        if count > 2:
+            value, shift = normalised(value)
+            exponent, count = exponent + shift, 1
+        values[slot] = value, exponent, count
+        for i in done:
+            values[i] = None
+    array, exponent, _ = values[output]
+    return array, exponent
 
 
 def _lowered(steps: Sequence[Step], inputs: Sequence[int], output: int, xp: ModuleType) -> tuple[list[Call], int, int]:

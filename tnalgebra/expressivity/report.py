@@ -215,15 +215,16 @@ def _ranks(tensor: Format) -> str:
     return " ".join(map(str, inner))
 
 
-def _number(value: float) -> str:
-    return f"{value:.1e}" if np.isfinite(value) else "∞"
+def _number(gap: float) -> str:
+    """Two digits, but none of a gap down to the rounding errors: they differ from machine to machine."""
+    return "∞" if np.isinf(gap) else "> 1e+12" if gap > 1e12 else f"{gap:.1e}"
 
 
 def _text(title: str, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     """A table in characters: text to the left, numbers to the right."""
     columns = list(zip(header, *rows, strict=True))
     widths = [max(map(len, column)) for column in columns]
-    is_number = [all(cell[:1].isdigit() or cell in ("∞", "") for cell in column[1:]) for column in columns]
+    is_number = [all(cell[:1].isdigit() or cell[:1] in ("∞", ">", "") for cell in column[1:]) for column in columns]
 
     def line(cells: tuple[str, ...]) -> str:
         padded = (

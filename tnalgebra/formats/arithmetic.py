@@ -1,65 +1,32 @@
-"""Sums, multiples, entrywise products, inner products and norms of formats, each for the ξ that it is defined for."""
+"""Sums, multiples, products, inner products and norms of formats, each for the ξ that it is defined for."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Sequence
+from itertools import accumulate
 from math import ldexp, log
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
-from ..algebra import Operator
+from ..algebra import operator
 from ..errors import AlgebraError, AxisMismatchError, FormatError
-from ..execute import contract
-from ..execute.namespace import namespace_of
+from ..execute.expression import Expression, evaluate_scaled, merge
+from ..execute.namespace import as_array, namespace_of
+from ..execute.scaling import as_number
+from ..graph import Contract, Leaf
+from .structure import Structure, require_multiply
 
-__all__ = ["Arithmetic", "require_multiply"]
+__all__ = ["Arithmetic", "block_sum"]
 
 Array = Any
+NUMBERS = (int, float, complex, np.number)
+T = TypeVar("T", bound="Arithmetic")
 
 
-def require_multiply(xi: Operator, what: str, instead: str) -> None:
-    """Refuse an operation that rests on the linearity of every part, and name what works."""
-    if xi.name != "multiply":
-        raise AlgebraError(
-            f"{what} is defined for ξ = multiply, not {xi}: no part but the last enters linearly; {instead}"
-        )
-
-
-class Arithmetic(ABC):
-    """Operators of formats; a subclass gives `_plus`, `_scaled`, `_times` and `_scaled_norm`.
-
-    Sums and multiples keep the format: ranks add, so round the result where that is defined.
-    """
+class Arithmetic(Structure):
+    """Operators of formats: sums, multiples and products keep the format and let ranks grow, `round` lets them fall."""
 
     __slots__ = ()
     __array_ufunc__ = None  # NumPy numbers on the left leave the operation to the format
-    xi: Operator
-
-    @property
-    @abstractmethod
-    def shape(self) -> tuple[int, ...]:
-        """Size of every mode."""
-
-    @abstractmethod
-    def parameters(self) -> dict[str, Array]:
-        """Arrays by name."""
-
-    @abstractmethod
-    def _rebuild(self, parts: Mapping[str, Array]) -> Self:
-        """The same format with other arrays."""
-
-    @abstractmethod
-    def _plus(self, other: Self) -> Self: ...
-
-    @abstractmethod
-    def _scaled(self, factor: Any) -> Self: ...
-
-    @abstractmethod
-    def _times(self, other: Self) -> Self: ...
-
-    @abstractmethod
-    def _scaled_norm(self) -> tuple[float, int]:
-        """The norm as mantissa · 2^exponent."""
 
     def _check_alike(self, other: "Arithmetic", sign: str) -> None:
         if len(self.shape) != len(other.shape):
@@ -69,6 +36,10 @@ class Arithmetic(ABC):
                 raise AxisMismatchError(
                     f"mode {mode} has size {left} in the left operand of {sign} but {right} in the right"
                 )
+        self._check_structure(other, sign)
+
+    def _check_structure(self, other: "Arithmetic", sign: str) -> None:
+        """Refuse another ξ (or another tree)."""
         if self.xi != other.xi:
             raise AlgebraError(f"operands of {sign} have ξ = {self.xi} and ξ = {other.xi}; both need the same")
 
@@ -76,50 +47,122 @@ class Arithmetic(ABC):
         if type(other) is not type(self):
             return NotImplemented
         self._check_alike(other, "+")
-        return self._plus(other)
+        return block_sum([self, other])
 
     def __sub__(self, other: Any) -> Self:
         if type(other) is not type(self):
             return NotImplemented
         self._check_alike(other, "-")
-        return self._plus(other._scaled(-1))
+        return block_sum([self, other._scaled(-1)])
+
+    def __pos__(self) -> Self:
+        return self
 
     def __neg__(self) -> Self:
         return self._scaled(-1)
 
     def __mul__(self, other: Any) -> Self:
         """Entrywise product with a format (ranks multiply), or the multiple by a number."""
-        if isinstance(other, int | float | complex | np.number):
+        if isinstance(other, NUMBERS):
             return self._scaled(other)
         if type(other) is not type(self):
             return NotImplemented
-        self._check_alike(other, "*")
         require_multiply(self.xi, "the entrywise product", "grid tensors or to_dense() give it for other ξ")
-        return self._times(other)
+        self._check_alike(other, "*")
+        return self._kronecker(other, is_entrywise=True)
 
     def __rmul__(self, other: Any) -> Self:
-        return self._scaled(other) if isinstance(other, int | float | complex | np.number) else NotImplemented
+        return self._scaled(other) if isinstance(other, NUMBERS) else NotImplemented
 
     def __truediv__(self, other: Any) -> Self:
-        return self._scaled(1 / other) if isinstance(other, int | float | complex | np.number) else NotImplemented
+        return self._scaled(1 / other) if isinstance(other, NUMBERS) else NotImplemented
+
+    def kron(self, other: Self) -> Self:
+        """Kronecker product: entry [i₁·m₁ + j₁, …] is self[i] · other[j] for `other` of shape (m₁, …); ranks multiply.
+
+        other: the same format with as many modes (and the same tree). For ξ = multiply.
+
+        >>> import tnalgebra as tna
+        >>> t = tna.TTTensor.random((2, 3), rank=2, seed=0)
+        >>> t.kron(t)
+        TTTensor(shape=(4, 9), ranks=(1, 4, 1), dtype=float64)
+        """
+        require_multiply(self.xi, "the Kronecker product", "to_dense() and np.kron give it for other ξ")
+        self._check_same_kind(other, "kron")
+        if self.ndim != other.ndim:
+            raise FormatError(f"operands of kron have {self.ndim} and {other.ndim} modes")
+        self._check_structure(other, "kron")
+        return self._kronecker(other, is_entrywise=False)
+
+    def outer(self, other: Self) -> Self:
+        """Outer product: entry [i, j] is self[i] · other[j], the modes of `other` after those of this tensor.
+
+        Ranks stay in TT and HT, and multiply in CP. For ξ = multiply.
+
+        >>> import tnalgebra as tna
+        >>> t = tna.TTTensor.random((2, 3), rank=2, seed=0)
+        >>> t.outer(t)
+        TTTensor(shape=(2, 3, 2, 3), ranks=(1, 2, 1, 2, 1), dtype=float64)
+        """
+        require_multiply(self.xi, "the outer product", "contract with xi= gives the one of another ξ")
+        self._check_same_kind(other, "outer")
+        self._check_xi(other)
+        return self._outer(other)
+
+    def _check_same_kind(self, other: Any, name: str) -> None:
+        if type(other) is not type(self):
+            raise FormatError(
+                f"{name} of a {type(self).__name__} needs another one; got {type(other).__name__}: "
+                "to_tt() and to_ht() convert exactly"
+            )
+
+    def _check_xi(self, other: "Arithmetic") -> None:
+        if self.xi != other.xi:
+            raise AlgebraError(f"operands have ξ = {self.xi} and ξ = {other.xi}; both need the same")
+
+    def _kronecker(self, other: Self, *, is_entrywise: bool) -> Self:
+        """Each part times each part: axes multiply, but for the modes of an entrywise product."""
+        modes = dict(self._carriers())
+        parts = {}
+        for name, a in self.parameters().items():
+            b = other.parameters()[name]
+            shared = modes.get(name) if is_entrywise else None
+            left, right = list[Any](), list[Any]()
+            for axis in range(a.ndim):
+                left += [slice(None)] if axis == shared else [slice(None), None]
+                right += [slice(None)] if axis == shared else [None, slice(None)]
+            shape = [n if axis == shared else n * b.shape[axis] for axis, n in enumerate(a.shape)]
+            parts[name] = (a[tuple(left)] * b[tuple(right)]).reshape(shape)
+        return self._rebuild(parts)
 
     def conj(self) -> Self:
         """The entrywise complex conjugate."""
+        parts = self.parameters()
+        if not any(part.dtype.kind == "c" for part in parts.values()):
+            return self
         require_multiply(self.xi, "conjugation", "parts are real for other ξ")
-        xp = namespace_of(list(self.parameters().values()))
-        return self._rebuild({name: xp.conj(part) for name, part in self.parameters().items()})
+        xp = namespace_of(list(parts.values()))
+        return self._rebuild({name: xp.conj(part) for name, part in parts.items()})
 
     def inner(self, other: Any) -> Any:
         """⟨self, other⟩ = Σ conj(self) · other, over all entries, without forming any; the formats may differ.
 
-        other: a format or an array of the same shape. For ξ = multiply.
+        other: a format or an array of the same shape. For ξ = multiply. Powers of two are kept apart on the way, so
+        the result is 0 or infinite only where no number of its dtype can hold it.
         """
         require_multiply(self.xi, "inner", "to_dense() gives it for other ξ")
+        modes = tuple(f"i{mode}" for mode in range(self.ndim))
+        if isinstance(other, Arithmetic):
+            require_multiply(other.xi, "inner", "to_dense() gives it for other ξ")
+            right = other.expression()
+        else:
+            right = Expression(Leaf("x", modes[: np.ndim(other)]), {"x": as_array(other)})
         shape = tuple(getattr(other, "shape", np.shape(other)))
         if shape != self.shape:
             raise AxisMismatchError(f"inner needs one shape; got {self.shape} and {shape}")
-        labels = [f"{mode}" for mode in range(len(self.shape))]
-        return contract(self.conj(), labels, other, labels, [])
+        nodes, bound = merge([self.conj().expression(), right])
+        node = Contract(operator("multiply"), operator("add"), (modes, modes), tuple(nodes), ())
+        return as_number(*evaluate_scaled(node, bound))
 
     def norm(self) -> float:
         """Frobenius norm, through orthogonalization: accurate where ⟨x, x⟩ has lost half of its digits.
@@ -140,3 +183,49 @@ class Arithmetic(ABC):
     def _multiply_norm(self) -> tuple[float, int]:
         require_multiply(self.xi, "the norm without densifying", "to_dense() gives it for other ξ")
         return self._scaled_norm()
+
+    def distance(self, other: Any) -> float:
+        """‖self − other‖, through orthogonalization: a distance of 1e-12 of the norm is found with its digits.
+
+        other: any format of the same shape; the two are written in the more general of both formats, exactly. For
+        ξ = multiply.
+
+        >>> import tnalgebra as tna
+        >>> t = tna.TTTensor.random((2, 3, 5), rank=2, seed=0)
+        >>> f"{t.distance(t * (1 + 1e-12)) / t.norm():.1e}"
+        '1.0e-12'
+        """
+        require_multiply(self.xi, "distance", "to_dense() gives it for other ξ")
+        left, right = self._in_one_format(other)
+        left._check_alike(right, "distance")
+        return block_sum([left, right._scaled(-1)]).norm()
+
+    def _in_one_format(self, other: Any) -> tuple["Arithmetic", "Arithmetic"]:
+        """Both tensors in a format that holds either exactly: CP in TT, CP and TT in HT, HT on one tree."""
+        if not isinstance(other, Arithmetic):
+            raise FormatError(f"distance needs a format; got {type(other).__name__}: from_dense makes one of an array")
+        require_multiply(other.xi, "distance", "to_dense() gives it for other ξ")
+        if type(self) is type(other) and getattr(self, "tree", None) == getattr(other, "tree", None):
+            return self, other
+        tree = getattr(self, "tree", None) or getattr(other, "tree", None)
+        if tree is None or self.ndim != other.ndim:
+            return self._later("to_tt"), other._later("to_tt")
+        return self._later("to_ht", tree), other._later("to_ht", tree)
+
+
+def block_sum(tensors: Sequence[T]) -> T:
+    """Σ of tensors of one structure: blocks on the diagonal of every part; an axis that is no bond is shared."""
+    first = tensors[0]
+    parts = {name: [tensor.parameters()[name] for tensor in tensors] for name in first.parameters()}
+    xp = namespace_of([array for arrays in parts.values() for array in arrays])
+    found = {}
+    for name, arrays in parts.items():
+        bonds = first._bonds(name)
+        starts = [list(accumulate((a.shape[axis] for a in arrays), initial=0)) for axis in range(arrays[0].ndim)]
+        starts = [start if axis in bonds else [0] * len(start) for axis, start in enumerate(starts)]
+        shape = tuple(start[-1] or size for start, size in zip(starts, arrays[0].shape, strict=True))
+        found[name] = xp.zeros(shape, dtype=xp.result_type(*arrays))
+        for i, array in enumerate(arrays):
+            spot = tuple(slice(start[i], start[i] + n) for start, n in zip(starts, array.shape, strict=True))
+            found[name][spot] += array
+    return first._rebuild(found)

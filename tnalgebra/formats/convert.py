@@ -1,18 +1,16 @@
 """One format as another, exactly: what the small arrays of one are in the graph of the other."""
 
-from math import prod
 from typing import Any
 
-from ..errors import TreeError
 from ..execute.namespace import namespace_of
-from .arithmetic import require_multiply
-from .base import implements
 from .cp import CPTensor
 from .ht import HTTensor
-from .tree import DimensionTree, Nested, modes_of
+from .parts import sealed
+from .structure import implements, require_multiply
+from .tree import DimensionTree
 from .tt import TTTensor
 
-__all__ = ["cp_to_ht", "cp_to_tt", "tt_to_cp", "tt_to_ht"]
+__all__ = ["cp_to_ht", "cp_to_tt", "ht_to_cp", "ht_to_ht", "ht_to_tt", "trivial_factors", "tt_to_cp", "tt_to_ht"]
 
 Array = Any
 
@@ -54,6 +52,29 @@ def tt_to_cp(tensor: TTTensor) -> CPTensor:
     return CPTensor(tuple(factors), xi=tensor.xi)
 
 
+@implements("to_cp", HTTensor)
+def ht_to_cp(tensor: HTTensor) -> CPTensor:
+    """The tensor in its frames, a term for each column of all frames but the widest: R = Πk / max k. For ξ = multiply.
+
+    It is the trivial decomposition of the core that is left when the frames are taken off; `fit_cp` finds small ranks.
+    """
+    require_multiply(tensor.xi, "HT to CP", "to_dense() gives the entries for other ξ")
+    xp, shape = namespace_of(tensor.leaves), tuple(leaf.shape[1] for leaf in tensor.leaves)
+    eyes = tuple(xp.eye(size, dtype=tensor.dtype) for size in shape)
+    core = HTTensor(tensor.tree, eyes, tensor.transfers).to_dense() if tensor.tree.inner else xp.ones(1, tensor.dtype)
+    return CPTensor(sealed(leaf @ factor for leaf, factor in zip(tensor.leaves, trivial_factors(core), strict=True)))
+
+
+def trivial_factors(array: Array) -> list[Array]:
+    """CP factors of rank Πn / max n of any array: a fibre of the longest mode for every place of the others."""
+    xp, long = namespace_of([array]), array.shape.index(max(array.shape))
+    others = [size for mode, size in enumerate(array.shape) if mode != long]
+    grids = xp.meshgrid(*map(xp.arange, others), indexing="ij") if others else ()
+    factors = [xp.eye(size, dtype=array.dtype)[:, grid.reshape(-1)] for size, grid in zip(others, grids, strict=True)]
+    factors.insert(long, xp.moveaxis(array, long, 0).reshape(array.shape[long], -1))
+    return factors
+
+
 @implements("to_ht", TTTensor)
 def tt_to_ht(tensor: TTTensor, tree: DimensionTree) -> HTTensor:
     """A node carries the bonds that leave its modes: its rank is their product (at most r² for modes in a row).
@@ -62,42 +83,30 @@ def tt_to_ht(tensor: TTTensor, tree: DimensionTree) -> HTTensor:
     are any. For ξ = multiply.
     """
     require_multiply(tensor.xi, "TT to HT", "to_cp() is exact for every ξ")
-    xp = namespace_of(tensor.cores)
-    open_bonds = {node: _bonds(node, tensor.ndim) for node in tree.nodes}
-    leaves = [core.transpose(1, 0, 2).reshape(core.shape[1], -1) for core in tensor.cores]
-    transfers = [_transfer(branch, open_bonds, tensor.ranks, xp, tensor.dtype) for branch in tree.inner]
-    return HTTensor(tree, tuple(leaves), tuple(transfers))
+    return HTTensor.from_network(tensor.network(), tree)
 
 
-def _bonds(node: Nested, ndim: int) -> tuple[int, ...]:
-    """Bonds with one end in the node's modes: bond b joins modes b − 1 and b, those at the ends have rank 1."""
-    modes = set(modes_of(node))
-    return tuple(bond for bond in range(1, ndim) if (bond - 1 in modes) != (bond in modes))
+@implements("to_tt", HTTensor)
+def ht_to_tt(tensor: HTTensor) -> TTTensor:
+    """The tree laid along the chain of its modes: a rank is the product of the edges of the tree that cross the bond.
 
-
-def _transfer(
-    branch: tuple[Nested, ...], bonds: dict[Nested, tuple[int, ...]], ranks: tuple[int, ...], xp: Any, dtype: Any
-) -> Array:
-    """δ of every bond: two children that share it, or a child and the branch that hands it on."""
-    sides = [*branch, branch]
-    ends = [(side, bond) for side in range(len(sides)) for bond in bonds[sides[side]]]
-    delta = xp.ones((1,) * len(ends), dtype=dtype)
-    for bond in {bond for _, bond in ends}:
-        first, second = (position for position, (_, name) in enumerate(ends) if name == bond)
-        shape = [ranks[bond] if position in (first, second) else 1 for position in range(len(ends))]
-        delta = delta * xp.eye(ranks[bond], dtype=dtype).reshape(shape)
-    return delta.reshape([prod(ranks[bond] for bond in bonds[side]) for side in sides])
+    The branches stand where these products are least, so a bond that cuts off whole subtrees carries one edge each.
+    For ξ = multiply.
+    """
+    require_multiply(tensor.xi, "HT to TT", "to_dense() gives the entries for other ξ")
+    return TTTensor.from_network(tensor.network(), tensor.ndim)
 
 
 @implements("to_ht", HTTensor)
 def ht_to_ht(tensor: HTTensor, tree: DimensionTree) -> HTTensor:
-    """The tensor itself, if the tree is its own."""
-    if tree != tensor.tree:
-        raise TreeError(
-            f"the tensor has the tree {tensor.tree.nested}; on {tree.nested} "
-            "from_dense(t.to_dense(), tree=…) decomposes it anew"
-        )
-    return tensor
+    """The tree laid on another: the rank of a node is the product of the edges that leave its modes there.
+
+    On its own tree the tensor itself, for every ξ; else for ξ = multiply.
+    """
+    if tree == tensor.tree:
+        return tensor
+    require_multiply(tensor.xi, "HT on another tree", "the tree is part of what the tensor means for other ξ")
+    return HTTensor.from_network(tensor.network(), tree)
 
 
 implements("to_cp", CPTensor)(lambda tensor: tensor)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any, Self
 
 from ..algebra import Operator, operator
@@ -11,7 +12,7 @@ from ..graph import Contract, Labels, Leaf, Node
 from ..plan.step import union
 from .base import Array, Format
 from .orthogonal import cp_norm
-from .parts import check_rank, check_shape, frozen, normal, one_home
+from .parts import check_rank, check_shape, frozen, normal, one_home, sealed
 from .truncation import FitReport, TruncationReport
 
 __all__ = ["CPTensor"]
@@ -111,31 +112,38 @@ class CPTensor(Format):
         return Contract(multiply, add, (("r",), terms), (weights, inner), output)
 
     def _rebuild(self, parts: Mapping[str, Array]) -> Self:
-        return type(self)(tuple(parts[name] for name, _ in self._carriers()), parts["weights"], self.xi)
+        *factors, weights = sealed([*(parts[name] for name, _ in self._carriers()), parts["weights"]])
+        return type(self)(tuple(factors), weights, self.xi)
 
-    def _take(self, mode: int, piece: slice) -> Self:
-        return self._rebuild({**self.parameters(), f"factor{mode}": self.factors[mode][piece, :]})
-
-    def _drop(self, mode: int) -> Self:
-        rest = self.factors[:mode] + self.factors[mode + 1 :]
-        return type(self)(rest, self.weights * self.factors[mode][0, :], self.xi)
-
-    def _plus(self, other: Self) -> Self:
-        """λ is linear whatever ξ is, so the terms stand side by side for every ξ."""
-        xp = namespace_of(self.factors)
-        factors = (xp.concat(pair, axis=1) for pair in zip(self.factors, other.factors, strict=True))
-        return type(self)(tuple(factors), xp.concat([self.weights, other.weights]), self.xi)
+    def _bonds(self, name: str) -> tuple[int, ...]:
+        return (0,) if name == "weights" else (1,)
 
     def _scaled(self, factor: Any) -> Self:
         return type(self)(self.factors, self.weights * factor, self.xi)
 
-    def _times(self, other: Self) -> Self:
-        pairs = zip(self.factors, other.factors, strict=True)
-        factors = tuple((a[:, :, None] * b[:, None, :]).reshape(len(a), -1) for a, b in pairs)
-        return type(self)(factors, (self.weights[:, None] * other.weights).reshape(-1), self.xi)
-
     def _scaled_norm(self) -> tuple[float, int]:
         return cp_norm(self.factors, self.weights, namespace_of(self.factors))
+
+    def _without(self, rows: Mapping[int, Array]) -> Self:
+        rest = tuple(factor for mode, factor in enumerate(self.factors) if mode not in rows)
+        return type(self)(rest, prod(rows.values(), start=self.weights), self.xi)
+
+    def _permuted(self, order: Sequence[int]) -> Self:
+        return type(self)(tuple(self.factors[mode] for mode in order), self.weights, self.xi)
+
+    def _diagonal(self, first: int, second: int) -> Self:
+        factors = list(self.factors)
+        factors[first] = factors[first] * factors[second]
+        del factors[second]
+        return type(self)(tuple(factors), self.weights, self.xi)
+
+    def _outer(self, other: Self) -> Self:
+        """Each term with each term."""
+        xp, mine, theirs = namespace_of(self.factors), self.rank, other.rank
+        left = [xp.repeat(factor, theirs, axis=1) for factor in self.factors]
+        right = [xp.tile(factor, (1, mine)) for factor in other.factors]
+        weights = (self.weights[:, None] * other.weights).reshape(-1)
+        return type(self)((*left, *right), weights, self.xi)
 
     def show(self) -> str:
         """Draw the network with characters: one factor a mode, all on one rank.

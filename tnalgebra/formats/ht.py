@@ -12,9 +12,10 @@ from ..execute.namespace import namespace_of
 from ..graph import Contract, Labels, Leaf, Node
 from ..plan.step import union
 from .base import Array, Format
+from .network import Part, embed, met, on_tree, without
 from .orthogonal import ht_sweep, scaled_norm
-from .parts import check_rank, check_shape, frozen, normal, one_home
-from .tree import DimensionTree, Nested, as_tree
+from .parts import check_rank, check_shape, frozen, normal, one_home, sealed
+from .tree import DimensionTree, Nested, as_tree, renumbered
 from .truncation import TruncationReport
 
 __all__ = ["HTTensor"]
@@ -171,85 +172,66 @@ class HTTensor(Format):
         return values[self.tree.nested][:, 0]
 
     def _rebuild(self, parts: Mapping[str, Array]) -> Self:
-        leaves = tuple(parts[f"leaf{mode}"] for mode in range(self.ndim))
-        return type(self)(self.tree, leaves, tuple(parts[f"transfer{i}"] for i in range(len(self.transfers))), self.xi)
+        leaves = sealed(parts[f"leaf{mode}"] for mode in range(self.ndim))
+        return type(self)(self.tree, leaves, sealed(parts[f"transfer{i}"] for i in range(len(self.transfers))), self.xi)
 
-    def _take(self, mode: int, piece: slice) -> Self:
-        return self._rebuild({**self.parameters(), f"leaf{mode}": self.leaves[mode][piece, :]})
+    def _bonds(self, name: str) -> tuple[int, ...]:
+        if name.startswith("leaf"):
+            return (1,) * bool(self.tree.inner)
+        is_root = name == f"transfer{len(self.transfers) - 1}"
+        axes = range(self.parameters()[name].ndim)
+        return tuple(axes[:-1] if is_root else axes)
 
-    def _drop(self, mode: int) -> Self:
-        """Weigh the parent's transfer with the leaf's row; a branch with one child left becomes that child."""
-        xp = namespace_of(self.leaves)
-        parts: dict[Nested, Array] = dict(enumerate(self.leaves)) | dict(
-            zip(self.tree.inner, self.transfers, strict=True)
-        )
-        parent = next(branch for branch in self.tree.inner if mode in branch)
-        weighed = xp.tensordot(parts[parent], self.leaves[mode][0, :], axes=((parent.index(mode),), (0,)))
-        rest = tuple(child for child in parent if child != mode)
-        if len(rest) == 1:
-            parts[rest[0]] = xp.tensordot(parts[rest[0]], weighed, axes=1)
-        else:
-            parts[parent] = weighed
-        moved: dict[Nested, Array] = {}
-
-        def renumbered(node: Nested) -> Nested:
-            if isinstance(node, int):
-                new: Nested = node - (node > mode)
-            elif node == parent and len(rest) == 1:
-                return renumbered(rest[0])
-            else:
-                new = tuple(renumbered(child) for child in node if child != mode)
-            moved[new] = parts[node]
-            return new
-
-        tree = DimensionTree(renumbered(self.tree.nested))
-        return type(self)(tree, tuple(moved[t] for t in range(tree.ndim)), tuple(moved[b] for b in tree.inner), self.xi)
-
-    def _check_alike(self, other: Any, sign: str) -> None:
-        Format._check_alike(self, other, sign)
+    def _check_structure(self, other: Any, sign: str) -> None:
+        Format._check_structure(self, other, sign)
         if self.tree != other.tree:
             raise TreeError(
-                f"operands of {sign} have the trees {self.tree.nested} and {other.tree.nested}; both need the same"
+                f"operands of {sign} have the trees {self.tree.nested} and {other.tree.nested}; both need the same: "
+                "to_ht(tree) moves a tensor to another"
             )
-
-    def _plus(self, other: Self) -> Self:
-        """Transfers are linear whatever ξ is: blocks side by side, with zeros for the mixed pairs, for every ξ."""
-        if not self.tree.inner:
-            return self._rebuild({"leaf0": self.leaves[0] + other.leaves[0]})
-        xp = namespace_of(self.leaves)
-        leaves = tuple(xp.concat(pair, axis=1) for pair in zip(self.leaves, other.leaves, strict=True))
-        transfers = []
-        for branch, a, b in zip(self.tree.inner, self.transfers, other.transfers, strict=True):
-            is_root = branch == self.tree.nested
-            shape = [p + q for p, q in zip(a.shape, b.shape, strict=True)]
-            block = xp.zeros((*shape[:-1], 1) if is_root else tuple(shape), dtype=xp.result_type(a, b))
-            block[tuple(slice(0, size) for size in a.shape)] = a
-            start = (*a.shape[:-1], 0) if is_root else a.shape
-            block[tuple(slice(first, None) for first in start)] = b
-            transfers.append(block)
-        return type(self)(self.tree, leaves, tuple(transfers), self.xi)
 
     def _scaled(self, factor: Any) -> Self:
         name = f"transfer{len(self.transfers) - 1}" if self.transfers else "leaf0"
         return self._rebuild({**self.parameters(), name: self.parameters()[name] * factor})
 
-    def _times(self, other: Self) -> Self:
-        parts = {}
-        for name, a in self.parameters().items():
-            b, axes = other.parameters()[name], range(a.ndim)
-            is_kept = [name.startswith("leaf") and axis == 0 for axis in axes]
-            left = tuple(index for axis in axes for index in ((slice(None),) if is_kept[axis] else (slice(None), None)))
-            right = tuple(
-                index for axis in axes for index in ((slice(None),) if is_kept[axis] else (None, slice(None)))
-            )
-            shape = [size if is_kept[axis] else size * b.shape[axis] for axis, size in enumerate(a.shape)]
-            parts[name] = (a[left] * b[right]).reshape(shape)
-        return self._rebuild(parts)
-
     def _scaled_norm(self) -> tuple[float, int]:
         xp = namespace_of(self.leaves)
         parts, exponent = ht_sweep(self.tree, self.leaves, self.transfers, xp)
         return scaled_norm(parts[self.tree.nested], exponent, xp)
+
+    def network(self) -> list[Part]:
+        """Leaves and transfers as parts of a network, modes by number; the 1 of the root is left out."""
+        root = self.tree.nested
+        parts = []
+        for node, array in zip((*range(self.ndim), *self.tree.inner), (*self.leaves, *self.transfers), strict=True):
+            below = [f"k{child}" for child in node] if isinstance(node, tuple) else [node]
+            parts.append(Part(array[..., 0], (*below,)) if node == root else Part(array, (*below, f"k{node}")))
+        return parts
+
+    @classmethod
+    def from_network(cls, parts: Sequence[Part], tree: DimensionTree) -> Self:
+        """The tensor on a tree that a tree-shaped network is, exactly: the rank of a node is what crosses its edge."""
+        arrays = embed(parts, on_tree(tree))
+        leaves = (arrays[mode].T for mode in range(tree.ndim))
+        return cls(tree, sealed(leaves), sealed(arrays[branch] for branch in tree.inner))
+
+    def _without(self, rows: Mapping[int, Array]) -> Self:
+        return self.from_network(without(self.network(), rows), self.tree.without(tuple(rows)))
+
+    def _permuted(self, order: Sequence[int]) -> Self:
+        """The same parts: the tree's leaves change their numbers."""
+        tree = DimensionTree(renumbered(self.tree.nested, {old: new for new, old in enumerate(order)}))
+        return type(self)(tree, tuple(self.leaves[mode] for mode in order), self.transfers, self.xi)
+
+    def _diagonal(self, first: int, second: int) -> Self:
+        return self.from_network(met(self.network(), first, second), self.tree.without((second,)))
+
+    def _outer(self, other: Self) -> Self:
+        """Both trees under a new root of rank 1."""
+        right = renumbered(other.tree.nested, {mode: mode + self.ndim for mode in range(other.ndim)})
+        one = namespace_of(self.leaves).ones((1, 1, 1), dtype=self.dtype)
+        tree = DimensionTree((self.tree.nested, right))
+        return type(self)(tree, self.leaves + other.leaves, (*self.transfers, *other.transfers, one), self.xi)
 
     def show(self) -> str:
         """Draw the tree with characters: modes, sizes and ranks of every node.

@@ -6,27 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from ..execute.scaling import normalised, rescaled
 from .tree import DimensionTree, Nested
 
-__all__ = ["cp_norm", "ht_sweep", "normalised", "rescaled", "scaled_norm", "spread", "tt_center"]
+__all__ = ["cp_norm", "ht_sweep", "scaled_norm", "spread", "tt_center"]
 
 Array = Any
-
-
-def normalised(array: Array) -> tuple[Array, int]:
-    """The array times 2^−e, with its largest entry between ½ and 1, and e: nothing is rounded."""
-    largest = float(abs(array).max()) if array.size else 0.0
-    if not largest or not np.isfinite(largest):
-        return array, 0
-    exponent = int(np.frexp(largest)[1])
-    return rescaled(array, -exponent), exponent
-
-
-def rescaled(array: Array, exponent: int) -> Array:
-    """The array times 2^exponent, in two factors as one alone may overflow."""
-    half = exponent // 2
-    number = array.real.dtype.type
-    return array * number(2.0**half) * number(2.0 ** (exponent - half)) if exponent else array
 
 
 def spread(parts: Sequence[Array], exponent: int, center: int) -> list[Array]:

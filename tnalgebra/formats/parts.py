@@ -8,7 +8,7 @@ import numpy as np
 from ..errors import DTypeError, FormatError, RankError, ToleranceError
 from ..execute.namespace import as_array, namespace_of
 
-__all__ = ["check_eps", "check_rank", "check_shape", "frozen", "normal"]
+__all__ = ["check_eps", "check_rank", "check_shape", "frozen", "normal", "one_home", "sealed"]
 
 Array = Any
 
@@ -27,6 +27,15 @@ def frozen(array: Any, name: str, axes: Sequence[str]) -> Array:
     view = array.view()
     view.flags.writeable = False
     return view
+
+
+def sealed(arrays: Iterable[Array]) -> tuple[Array, ...]:
+    """Arrays that the library has just made, read-only, so that a format keeps them without a copy."""
+    found = tuple(arrays)
+    for array in found:
+        if isinstance(array, np.ndarray):
+            array.flags.writeable = False
+    return found
 
 
 def one_home(arrays: Sequence[Array]) -> None:

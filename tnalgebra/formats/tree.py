@@ -1,12 +1,12 @@
 """Dimension trees: which modes a hierarchical Tucker tensor joins, and in which order."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import TreeError
 
-__all__ = ["DimensionTree", "Nested", "as_tree", "modes_of"]
+__all__ = ["DimensionTree", "Nested", "as_tree", "modes_of", "renumbered"]
 
 Nested = int | tuple["Nested", ...]
 """A leaf is a mode number; a branch is the tuple of its children."""
@@ -81,6 +81,19 @@ class DimensionTree:
         """The branches, children before parents: the order of an `HTTensor`'s transfers."""
         return tuple(node for node in self.nodes if isinstance(node, tuple))
 
+    def without(self, modes: Sequence[int]) -> "DimensionTree":
+        """The tree without some modes, the rest numbered anew; a branch with one child left becomes that child.
+
+        >>> DimensionTree.balanced(4).without((1, 2)).nested
+        (0, 1)
+        """
+        rest = [mode for mode in range(self.ndim) if mode not in modes]
+        if not rest:
+            raise TreeError(f"tree {self.nested} without the modes {tuple(modes)} is empty")
+        pruned = _pruned(self.nested, frozenset(modes))
+        assert pruned is not None
+        return DimensionTree(renumbered(pruned, {old: new for new, old in enumerate(rest)}))
+
     def show(self) -> str:
         """Draw the tree with lines.
 
@@ -92,6 +105,18 @@ class DimensionTree:
         └─ 2
         """
         return "\n".join(_lines(self.nested))
+
+
+def renumbered(node: Nested, number: Mapping[int, int]) -> Nested:
+    """The node with other mode numbers."""
+    return number[node] if isinstance(node, int) else tuple(renumbered(child, number) for child in node)
+
+
+def _pruned(node: Nested, modes: frozenset[int]) -> Nested | None:
+    if isinstance(node, int):
+        return None if node in modes else node
+    rest = tuple(left for child in node if (left := _pruned(child, modes)) is not None)
+    return rest if len(rest) > 1 else rest[0] if rest else None
 
 
 def as_tree(tree: Any, ndim: int) -> DimensionTree:

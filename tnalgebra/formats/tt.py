@@ -9,10 +9,11 @@ from ..algebra import Operator, operator
 from ..errors import FormatError, IndexRangeError
 from ..execute.namespace import namespace_of
 from ..graph import Contract, Labels, Node
-from .arithmetic import require_multiply
 from .base import Array, Format
+from .network import Part, chain, embed, met, renamed, without
 from .orthogonal import scaled_norm, spread, tt_center
-from .parts import check_rank, check_shape, frozen, normal, one_home
+from .parts import check_rank, check_shape, frozen, normal, one_home, sealed
+from .structure import require_multiply
 from .truncation import TruncationReport
 
 __all__ = ["TTTensor"]
@@ -104,52 +105,56 @@ class TTTensor(Format):
         return Contract(self.xi, operator("add"), inputs, tuple(carriers), output)
 
     def _rebuild(self, parts: Mapping[str, Array]) -> Self:
-        return type(self)(tuple(parts[name] for name, _ in self._carriers()), self.xi)
+        return type(self)(sealed(parts[name] for name, _ in self._carriers()), self.xi)
 
-    def _take(self, mode: int, piece: slice) -> Self:
-        return self._rebuild({**self.parameters(), f"core{mode}": self.cores[mode][:, piece, :]})
-
-    def _drop(self, mode: int) -> Self:
-        cores = list(self.cores)
-        matrix = cores.pop(mode)[:, 0, :]  # (R_{t−1}, R_t): it joins a neighbour
-        xp = namespace_of(self.cores)
-        if mode < len(cores):
-            cores[mode] = xp.tensordot(matrix, cores[mode], axes=1)
-        else:
-            cores[mode - 1] = xp.tensordot(cores[mode - 1], matrix, axes=1)
-        return type(self)(tuple(cores), self.xi)
+    def _bonds(self, name: str) -> tuple[int, ...]:
+        mode = int(name.removeprefix("core"))
+        return (0,) * (mode > 0) + (2,) * (mode < self.ndim - 1)
 
     def _batch_path(self) -> Any:
         """From the left: a row vector a point, never a product of two matrices."""
         return ((0, 1), *((0, k) for k in range(self.ndim - 2, 0, -1))) if self.ndim > 1 else ((0,),)
 
-    def _plus(self, other: Self) -> Self:
+    def _check_structure(self, other: Any, sign: str) -> None:
+        Format._check_structure(self, other, sign)
         require_multiply(self.xi, "the sum of trains", "CP and HT tensors add by blocks for every ξ")
-        if self.ndim == 1:
-            return type(self)((self.cores[0] + other.cores[0],), self.xi)
-        xp = namespace_of(self.cores)
-        cores = [xp.concat([self.cores[0], other.cores[0]], axis=2)]
-        for a, b in zip(self.cores[1:-1], other.cores[1:-1], strict=True):
-            right = xp.zeros((a.shape[0], a.shape[1], b.shape[2]), dtype=a.dtype)
-            left = xp.zeros((b.shape[0], a.shape[1], a.shape[2]), dtype=b.dtype)
-            cores.append(xp.concat([xp.concat([a, right], axis=2), xp.concat([left, b], axis=2)], axis=0))
-        return type(self)((*cores, xp.concat([self.cores[-1], other.cores[-1]], axis=0)), self.xi)
 
     def _scaled(self, factor: Any) -> Self:
         require_multiply(self.xi, "the multiple of a train", "the weights of a CP and the root of an HT tensor scale")
         return type(self)((*self.cores[:-1], self.cores[-1] * factor), self.xi)
 
-    def _times(self, other: Self) -> Self:
-        cores = []
-        for a, b in zip(self.cores, other.cores, strict=True):
-            product = a[:, None, :, :, None] * b[None, :, :, None, :]  # (R, S, n, R', S')
-            cores.append(product.reshape(a.shape[0] * b.shape[0], a.shape[1], a.shape[2] * b.shape[2]))
-        return type(self)(tuple(cores), self.xi)
-
     def _scaled_norm(self) -> tuple[float, int]:
         xp = namespace_of(self.cores)
         cores, exponent = tt_center(self.cores, self.ndim - 1, xp)
         return scaled_norm(cores[-1], exponent, xp)
+
+    def network(self) -> list[Part]:
+        """The cores as parts of a network, modes by number; the bonds of size 1 at the ends are left out."""
+        parts = []
+        for mode, core in enumerate(self.cores):
+            ends = (0,) * (mode == 0) + (2,) * (mode == self.ndim - 1)
+            labels = tuple(label for axis, label in enumerate((f"r{mode}", mode, f"r{mode + 1}")) if axis not in ends)
+            parts.append(Part(core.reshape(tuple(n for axis, n in enumerate(core.shape) if axis not in ends)), labels))
+        return parts
+
+    @classmethod
+    def from_network(cls, parts: Sequence[Part], ndim: int) -> Self:
+        """The train that a tree-shaped network with the modes 0, …, d−1 is, exactly: a rank is what crosses a bond."""
+        arrays = embed(parts, chain(ndim))
+        return cls(sealed(arrays[mode].transpose(0, 2, 1) for mode in range(ndim)))
+
+    def _without(self, rows: Mapping[int, Array]) -> Self:
+        return self.from_network(without(self.network(), rows), self.ndim - len(rows))
+
+    def _permuted(self, order: Sequence[int]) -> Self:
+        require_multiply(self.xi, "the permutation of a train", "CP and HT tensors permute for every ξ")
+        return self.from_network(renamed(self.network(), order), self.ndim)
+
+    def _diagonal(self, first: int, second: int) -> Self:
+        return self.from_network(met(self.network(), first, second), self.ndim - 1)
+
+    def _outer(self, other: Self) -> Self:
+        return type(self)(self.cores + other.cores, self.xi)
 
     def orthogonalize(self, center: int = -1) -> Self:
         """The same tensor with isometries for cores on both sides of `center`, whose norm is then that of the whole.
@@ -166,7 +171,7 @@ class TTTensor(Format):
             raise IndexRangeError(f"center {center} is outside the modes 0, …, {self.ndim - 1}")
         center %= self.ndim
         cores, exponent = tt_center(self.cores, center, namespace_of(self.cores))
-        return type(self)(tuple(spread(cores, exponent, center)), self.xi)
+        return type(self)(sealed(spread(cores, exponent, center)), self.xi)
 
     def show(self) -> str:
         """Draw the network with characters: modes above, ranks between the cores.

@@ -1,0 +1,64 @@
+"""Numbers beyond the range of their dtype: an array and a power of two that it is to be multiplied with."""
+
+from typing import Any
+
+import numpy as np
+
+from ..algebra.scalar import is_complex
+from .namespace import is_numpy_like, namespace_of
+
+__all__ = ["as_number", "is_moderate", "largest", "normalised", "rescaled"]
+
+Array = Any
+
+
+def largest(array: Array) -> float:
+    """Largest modulus of a real or imaginary part; NaN if there is any, 0 where there is no entry."""
+    xp = namespace_of([array])
+    if 0 in array.shape:
+        return 0.0
+    parts = (xp.real(array), xp.imag(array)) if is_complex(array.dtype, xp) else (array,)
+    return float(np.max([float(bound) for part in parts for bound in (xp.max(part), -xp.min(part))]))
+
+
+def is_moderate(array: Array, sample: int | None = None) -> bool:
+    """Whether the norm is within the fourth roots of what the dtype can hold, so that products of three are safe.
+
+    sample: look at so many entries only. They show that an array is not tiny; an entry that is too large and was not
+    seen leads to infinities, which tell of themselves. False where BLAS cannot tell in one pass.
+    """
+    xp = namespace_of([array])
+    if not is_numpy_like(xp) or not array.flags.c_contiguous:
+        return False
+    flat = array.reshape(-1)
+    flat = flat[:: max(1, len(flat) // sample)] if sample else flat
+    limits = np.finfo(array.dtype)
+    return bool(limits.tiny**0.5 < float(xp.vdot(flat, flat).real) < limits.max**0.5)
+
+
+def normalised(array: Array) -> tuple[Array, int]:
+    """The array times 2^−e, and e: an array of moderate scale as it is, another with its largest entry in [½, 1).
+
+    Nothing is rounded.
+    """
+    if is_moderate(array):
+        return array, 0
+    bound = largest(array)
+    if not bound or not np.isfinite(bound):
+        return array, 0
+    exponent = int(np.frexp(bound)[1])
+    return rescaled(array, -exponent), exponent
+
+
+def rescaled(array: Array, exponent: int) -> Array:
+    """The array times 2^exponent, in two factors as one alone may overflow."""
+    half = exponent // 2
+    return array * 2.0**half * 2.0 ** (exponent - half) if exponent else array
+
+
+def as_number(value: Any, exponent: int) -> Any:
+    """The scalar value · 2^exponent: infinite or 0 where no number of its dtype can hold it."""
+    with np.errstate(over="ignore", under="ignore"):
+        if np.iscomplexobj(value):
+            return value.dtype.type(complex(as_number(value.real, exponent), as_number(value.imag, exponent)))
+        return value.dtype.type(np.ldexp(np.float64(value), exponent))

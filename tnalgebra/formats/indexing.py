@@ -1,0 +1,160 @@
+"""Entries, slices and values: what is put into the modes of a format."""
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..errors import AlgebraError, AxisMismatchError, FormatError, IndexRangeError
+from ..execute.expression import evaluate
+from ..execute.namespace import as_array, concatenate, namespace_of
+from ..graph import Leaf
+from .structure import Structure
+
+__all__ = ["CHUNK_BYTES", "Indexing"]
+
+Array = Any
+CHUNK_BYTES = 1 << 26
+"""What one batch of gathered entries may take."""
+
+
+class Indexing(Structure):
+    """Substitutions into the modes: one-hot rows give entries, vectors give values, slices give smaller tensors."""
+
+    __slots__ = ()
+
+    def evaluate(self, vectors: Sequence[Any]) -> Array:
+        """Put one vector into every mode: W(x₁, …, x_d), a number for each row of a batch.
+
+        vectors: one array a mode, (B, n_t) for a batch or (n_t,) alone. Returns (B,), or a number.
+        For ξ = multiply this is ⟨W, x₁ ⊗ … ⊗ x_d⟩; for other ξ it is the score of a network with
+        these features (GTM, eq. 21–23), and one-hot vectors give entries for every ξ.
+        """
+        arrays = [as_array(vector) for vector in vectors]
+        self._check_vectors(arrays)
+        if arrays[0].ndim == 1:
+            return self.evaluate([array[None, :] for array in arrays])[0]
+        parts, chunk = self.parameters(), self._chunk()
+        xp = namespace_of([*parts.values(), *arrays])
+        pieces = []
+        for start in range(0, len(arrays[0]), chunk):
+            rows = []
+            for (name, axis), array in zip(self._carriers(), arrays, strict=True):
+                weighed = xp.tensordot(array[start : start + chunk, :], parts[name], axes=((1,), (axis,)))
+                rows.append(xp.moveaxis(weighed, 0, axis))
+            pieces.append(self._batched(rows))
+        return concatenate(pieces, 0, xp) if pieces else xp.empty(0, dtype=self.dtype)
+
+    def _check_vectors(self, arrays: Sequence[Array]) -> None:
+        if len(arrays) != self.ndim:
+            raise FormatError(f"evaluate needs one vector (or batch) a mode: {self.ndim}; got {len(arrays)}")
+        for mode, (array, size) in enumerate(zip(arrays, self.shape, strict=True)):
+            expected = (*arrays[0].shape[:-1], size)
+            if array.ndim not in (1, 2) or tuple(array.shape) != expected:
+                raise AxisMismatchError(
+                    f"vectors of mode {mode} have shape {tuple(array.shape)}, but {expected} is needed: "
+                    f"mode {mode} has size {size}"
+                )
+
+    def gather(self, indices: Any) -> Array:
+        """Entries at many multi-indices at once, never densifying.
+
+        indices: (B, d) integers, negative ones count from the end. Returns (B,).
+        Raises `IndexRangeError` with the mode, the index and the size.
+        """
+        points = checked_points(indices, self.shape)
+        chunk = self._chunk()
+        xp = namespace_of(list(self.parameters().values()))
+        pieces = [self._entries(points[start : start + chunk]) for start in range(0, len(points), chunk)]
+        return concatenate(pieces, 0, xp) if pieces else xp.empty(0, dtype=self.dtype)
+
+    def _entries(self, points: Array) -> Array:
+        """Entries at a few points, indices from 0."""
+        parts = self.parameters()
+        xp = namespace_of(list(parts.values()))
+        at = xp.asarray(points)
+        rows = [xp.take(parts[name], at[:, t], axis=axis) for t, (name, axis) in enumerate(self._carriers())]
+        return self._batched(rows)
+
+    def _chunk(self) -> int:
+        """Points whose rows of all carriers take `CHUNK_BYTES`."""
+        parts = self.parameters()
+        width: int = sum(prod(parts[name].shape) // parts[name].shape[axis] for name, axis in self._carriers())
+        return max(1, CHUNK_BYTES // (width * 16))
+
+    def _batched(self, rows: Sequence[Array]) -> Array:
+        """Value of the graph for a batch: `rows[t]` is mode t's carrier with the batch in place of the mode."""
+        names = [name for name, _ in self._carriers()]
+        carriers = [Leaf(name, tuple(map(str, range(row.ndim)))) for name, row in zip(names, rows, strict=True)]
+        node = self._graph(carriers, (("b",),) * self.ndim, ("b",))
+        arrays = {**self.parameters(), **dict(zip(names, rows, strict=True))}
+        return evaluate(node, arrays, optimize=self._batch_path())
+
+    def _batch_path(self) -> Any:
+        return "auto"
+
+    def __getitem__(self, key: Any) -> Any:
+        """An entry for d integers; otherwise the format of the slice, integers dropping their modes."""
+        keys = expanded(key, self.shape)
+        dropped = {mode: item for mode, item in enumerate(keys) if isinstance(item, int)}
+        if len(dropped) == self.ndim:
+            return self.gather([keys])[0]
+        if self.xi.name != "multiply" and dropped:
+            raise AlgebraError(
+                f"an integer index drops a mode, which is defined for ξ = multiply, not {self.xi}; "
+                "slices such as t[2:3] keep the mode, and d integers give an entry"
+            )
+        parts, rows = self.parameters(), {}
+        for mode, ((name, axis), item) in enumerate(zip(self._carriers(), keys, strict=True)):
+            at = (*(slice(None),) * axis, item, ...)
+            if isinstance(item, slice):
+                parts[name] = parts[name][at]
+            else:
+                rows[mode] = parts[name][at]
+        result = self._rebuild(parts)
+        return result._without(rows) if rows else result
+
+    def __iter__(self) -> Any:
+        raise FormatError("a format is not a sequence; use to_dense(), or index it")
+
+
+def checked_points(indices: Any, shape: tuple[int, ...]) -> Array:
+    """Multi-indices as an array of (B, d) integers from 0."""
+    points = np.asarray(indices)
+    if points.ndim != 2 or points.shape[1] != len(shape) or points.dtype.kind not in "iu":
+        raise FormatError(
+            f"indices must be integers of shape (B, {len(shape)}); got {points.dtype} of shape {points.shape}"
+        )
+    sizes = np.array(shape)
+    outside = (points < -sizes) | (points >= sizes)
+    if outside.any():
+        row, mode = np.argwhere(outside)[0]
+        raise IndexRangeError(f"index {points[row, mode]} is outside mode {mode} of size {shape[mode]}")
+    return np.where(points < 0, points + sizes, points) if points.dtype.kind == "i" else points
+
+
+def expanded(key: Any, shape: tuple[int, ...]) -> list[int | slice]:
+    """One integer from 0, or one slice that is not empty, for every mode."""
+    keys, ndim = list(key) if isinstance(key, tuple) else [key], len(shape)
+    dots = [position for position, item in enumerate(keys) if item is Ellipsis]
+    if len(dots) > 1 or len(keys) - len(dots) > ndim:
+        raise IndexRangeError(f"{len(keys)} indices for a tensor with {ndim} modes")
+    at = dots[0] if dots else len(keys)
+    keys[at : at + 1] = [slice(None)] * (ndim - len(keys) + len(dots))
+    return [_checked(item, mode, size) for mode, (item, size) in enumerate(zip(keys, shape, strict=True))]
+
+
+def _checked(item: Any, mode: int, size: int) -> int | slice:
+    if isinstance(item, slice):
+        if len(range(*item.indices(size))) == 0:
+            raise IndexRangeError(f"slice {item} of mode {mode} is empty; mode {mode} has size {size}")
+        return item
+    if isinstance(item, bool) or not hasattr(item, "__index__"):
+        raise FormatError(
+            f"index {item!r} of mode {mode} must be an integer, a slice or …; gather takes arrays of indices"
+        )
+    index = int(item.__index__())
+    if not -size <= index < size:
+        raise IndexRangeError(f"index {index} is outside mode {mode} of size {size}")
+    return index % size
