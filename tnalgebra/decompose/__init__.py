@@ -8,8 +8,9 @@
 """
 
 from .cp_als import cp_from_dense
+from .ht_rounding import ht_round
 from .ht_svd import ht_from_dense
-from .rounding import ht_round, tt_round
+from .tt_rounding import tt_round
 from .tt_svd import tt_from_dense
 
 __all__ = ["cp_from_dense", "ht_from_dense", "ht_round", "tt_from_dense", "tt_round"]

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
-from math import prod
+from math import prod, sqrt
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,8 @@ from ..formats.parts import check_eps, check_rank
 from ..formats.structure import implements
 from ..formats.truncation import FitReport
 from .als import als, is_degenerate
-from .dense import Dense, prepare, truncated_svd
+from .basis import exact_basis
+from .dense import Dense, prepare
 from .gauss_newton import refine
 
 __all__ = ["cp_from_dense", "fit_rank"]
@@ -169,9 +170,10 @@ def _core(x: Array) -> tuple[Array, list[Array]]:
     bases = []
     for mode in range(x.ndim):
         moved = np.moveaxis(x, mode, 0)
-        basis, rest, _ = truncated_svd(moved.reshape(len(moved), -1), threshold, None, np)
+        matrix = moved.reshape(len(moved), -1)
+        basis, _ = exact_basis(matrix, threshold**2, None, np)
         bases.append(basis)
-        x = np.moveaxis(rest.reshape(-1, *moved.shape[1:]), 0, mode)
+        x = np.moveaxis((basis.T.conj() @ matrix).reshape(-1, *moved.shape[1:]), 0, mode)
     return x, bases
 
 
@@ -197,7 +199,7 @@ def _least_rank(x: Array, goal: float) -> int:
     for side in dict.fromkeys([*sides, tuple(range(0, ndim, 2))]):
         rest = [mode for mode in range(ndim) if mode not in side]
         matrix = x.transpose([*side, *rest]).reshape(prod(x.shape[mode] for mode in side), -1)
-        ranks.append(truncated_svd(matrix, goal, None, np)[0].shape[1])
+        ranks.append(exact_basis(matrix, goal**2, None, np)[0].shape[1])
     return int(max(ranks))
 
 
@@ -205,9 +207,11 @@ def _by_svd(dense: Dense, eps: float | None, cap: int | None) -> CPTensor:
     """One mode is its own factor; two modes are a matrix."""
     x = dense.array
     threshold = (dense.rounding if eps is None else eps) * dense.norm
-    left, right, discarded = truncated_svd(x.reshape(len(x), -1), threshold, cap, dense.xp)
+    matrix = x.reshape(len(x), -1)
+    left, discarded = exact_basis(matrix, threshold**2, cap, dense.xp)
+    right = left.T.conj() @ matrix
     factors = [left, right.T] if x.ndim == 2 else [left * right[0, 0]]
-    report = TruncationReport(requested=eps, bound=discarded / dense.norm)
+    report = TruncationReport(requested=eps, bound=sqrt(discarded) / dense.norm)
     weights, *factors = spread([dense.xp.ones(factors[0].shape[1], dtype=x.dtype), *factors], dense.exponent, 0)
     return CPTensor(tuple(factors), weights, truncation=report)
 

@@ -1,7 +1,8 @@
 """HT-SVD: truncated SVDs from the leaves of a tree to its root, each on what the ones before have left."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
+from types import ModuleType
 from typing import Any
 
 from ..formats import DimensionTree, HTTensor, TruncationReport
@@ -9,7 +10,10 @@ from ..formats.orthogonal import spread
 from ..formats.parts import check_eps, check_rank
 from ..formats.structure import implements
 from ..formats.tree import Nested, as_tree, modes_of
-from .dense import Budget, Dense, prepare, truncated_svd
+from .basis import leading
+from .budget import Budget
+from .dense import Dense, generator, own, prepare
+from .ht_rounding import count_cuts
 
 __all__ = ["ht_from_dense"]
 
@@ -23,6 +27,7 @@ def ht_from_dense(
     eps: float | None = None,
     max_rank: int | Sequence[int] | None = None,
     tree: DimensionTree | None = None,
+    seed: Any = None,
 ) -> HTTensor:
     """Hierarchical Tucker tensor of a dense array with ‖X − X̃‖ ≤ eps·‖X‖.
 
@@ -31,6 +36,7 @@ def ht_from_dense(
     discard an equal share of what is still allowed.
     tree: any `DimensionTree` over the modes; balanced if not given.
     max_rank: a cap for every node below the root, or one a node in the order of `tree.nodes`.
+    seed: bases from random sketches instead of all columns; the error is measured, so eps holds all the same.
     Source: Grasedyck 2010, Theorem 3.11; sequential truncation as in Vannieuwenhoven et al. 2012.
 
     >>> import numpy as np, tnalgebra as tna
@@ -38,50 +44,53 @@ def ht_from_dense(
     >>> tna.HTTensor.from_dense(np.sin(i[:, None, None] + i[:, None] + i), eps=1e-12).ranks
     (2, 2, 2, 2, 1)
     """
-    dense, eps = prepare(array), check_eps(eps)
-    ndim = dense.array.ndim
-    tree = as_tree(tree, ndim)
+    dense, eps, rng = prepare(array), check_eps(eps), generator(seed)
+    tree = as_tree(tree, dense.array.ndim)
     cuts = tree.nodes[:-1]
     ranks = (None,) * len(cuts) if max_rank is None else check_rank(max_rank, len(cuts), "nodes below the root")
-    caps = dict(zip(cuts, ranks, strict=True))
     if not dense.norm:
         return _zero(dense, tree, eps)
-    budget = Budget(eps, dense, len(cuts) - (isinstance(tree.nested, tuple) and len(tree.nested) == 2))
-    parts, frontier, core = {}, list[Nested](range(ndim)), dense.array
-    for node in sorted(cuts, key=lambda node: isinstance(node, tuple)):  # all leaves first: the core shrinks soonest
+    budget = Budget(eps, dense.norm, dense.rounding, count_cuts(tree))
+    exponent, core, xp = dense.exponent, dense.array, dense.xp
+    del dense  # the array is not needed beside the first core that is smaller
+    parts = _from_the_leaves(core, tree, dict(zip(cuts, ranks, strict=True)), budget, rng, xp)
+    parts[tree.nested] = own(parts[tree.nested], array)
+    scaled = spread([parts[node] for node in tree.nodes], exponent, len(cuts))
+    report = budget.report(eps, [" ".join(map(str, modes_of(node))) for node in cuts])
+    return HTTensor.from_nodes(tree, dict(zip(tree.nodes, scaled, strict=True)), truncation=report)
+
+
+def _from_the_leaves(
+    core: Array, tree: DimensionTree, caps: Mapping[Nested, int | None], budget: Budget, rng: Any, xp: ModuleType
+) -> dict[Nested, Array]:
+    """All leaves first, as the core shrinks soonest so; a node that is done goes behind the others without a copy."""
+    frontier = list[Nested](range(tree.ndim))
+    parts: dict[Nested, Array] = {}
+    for node in sorted(caps, key=lambda node: isinstance(node, tuple)):
         children = node if isinstance(node, tuple) else (node,)
-        core, sizes = _front(core, [frontier.index(child) for child in children])
-        frontier = [node, *(other for other in frontier if other not in children)]
-        basis, core_matrix, discarded = truncated_svd(
-            core.reshape(prod(sizes), -1), budget.threshold(), caps[node], dense.xp
-        )
+        axes = [frontier.index(child) for child in children]
+        rest = [axis for axis in range(len(frontier)) if axis not in axes]
+        sizes, others = [core.shape[axis] for axis in axes], [core.shape[axis] for axis in rest]
+        matrix = core.transpose([*axes, *rest]).reshape(prod(sizes), -1)
+        core = matrix  # not to be kept beside the matrix, if that is a copy
+        basis, discarded = leading(matrix, budget.allowed(), caps[node], budget.norm**2 - budget.spent, rng, xp)
         budget.spend(" ".join(map(str, modes_of(node))), discarded)
-        parts[node] = basis.reshape(*sizes, -1)
-        core = core_matrix.reshape(-1, *core.shape[len(sizes) :])
+        height, rank = basis.shape
+        if rank == height:  # another basis would gain nothing
+            basis, core = xp.eye(height, dtype=matrix.dtype), matrix.T.reshape(*others, height)
+        else:
+            core = (matrix.T @ basis.conj()).reshape(*others, rank)
+        parts[node] = basis.reshape(*sizes, rank)
+        frontier = [frontier[axis] for axis in rest] + [node]
     root = tree.nested
     if isinstance(root, tuple):
-        parts[root] = core.transpose([frontier.index(child) for child in root])[..., None]
-    else:
-        parts[root] = core[:, None]
-    parts = dict(zip(tree.nodes, spread([parts[n] for n in tree.nodes], dense.exponent, len(cuts)), strict=True))
-    report = TruncationReport(requested=eps, bound=budget.bound, discarded=budget.discarded)
-    return _assembled(tree, parts, report)
-
-
-def _front(core: Array, axes: Sequence[int]) -> tuple[Array, tuple[int, ...]]:
-    """The core with these axes first, in this order, and their sizes."""
-    rest = [axis for axis in range(core.ndim) if axis not in axes]
-    moved = core.transpose([*axes, *rest])
-    return moved, moved.shape[: len(axes)]
-
-
-def _assembled(tree: DimensionTree, parts: dict[Nested, Array], report: TruncationReport) -> HTTensor:
-    leaves = tuple(parts[mode] for mode in range(tree.ndim))
-    return HTTensor(tree, leaves, tuple(parts[branch] for branch in tree.inner), truncation=report)
+        core = core.transpose([frontier.index(child) for child in root])
+    parts[root] = core[..., None]
+    return parts
 
 
 def _zero(dense: Dense, tree: DimensionTree, eps: float | None) -> HTTensor:
     xp, dtype = dense.xp, dense.array.dtype
     parts: dict[Nested, Array] = {mode: xp.zeros((size, 1), dtype) for mode, size in enumerate(dense.array.shape)}
     parts |= {branch: xp.zeros((1,) * (len(branch) + 1), dtype) for branch in tree.inner}
-    return _assembled(tree, parts, TruncationReport(requested=eps, bound=0.0))
+    return HTTensor.from_nodes(tree, parts, truncation=TruncationReport(requested=eps, bound=0.0))

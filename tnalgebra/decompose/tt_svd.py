@@ -1,25 +1,35 @@
-"""TT-SVD: one truncated SVD a bond, from the left."""
+"""TT-SVD: one truncated SVD a bond, from both ends towards the middle."""
 
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
 from ..formats import TruncationReport, TTTensor
 from ..formats.orthogonal import spread
-from ..formats.parts import check_eps, check_rank
+from ..formats.parts import check_eps, check_rank, sealed
 from ..formats.structure import implements
-from .dense import Budget, prepare, truncated_svd
+from .basis import leading
+from .budget import Budget
+from .dense import generator, own, prepare
 
 __all__ = ["tt_from_dense"]
 
+Array = Any
+
 
 @implements("from_dense", TTTensor)
-def tt_from_dense(array: Any, *, eps: float | None = None, max_rank: int | Sequence[int] | None = None) -> TTTensor:
+def tt_from_dense(
+    array: Any, *, eps: float | None = None, max_rank: int | Sequence[int] | None = None, seed: Any = None
+) -> TTTensor:
     """Tensor train of a dense array with ‖X − X̃‖ ≤ eps·‖X‖.
 
-    Each of the d − 1 SVDs may discard an equal share of the squared error that is still allowed, so the whole stays
-    within eps and no share is lost; ranks are at most √(d−1) times worse than the best.
+    The core that is left is reduced from that end whose matricization is smaller, so every matrix is wide, and only
+    its left singular vectors are needed. Each of the d − 1 truncations may discard an equal share of the squared error
+    that is still allowed, so the whole stays within eps and no share is lost; ranks are at most √(d−1) times worse
+    than the best.
     eps: relative Frobenius error of the whole; None keeps all but rounding errors.
     max_rank: a cap for every bond, or one a bond; where it binds, `truncation.bound` says what it cost.
+    seed: bases from random sketches instead of all columns; the error is measured, so eps holds all the same.
     Source: Oseledets 2011, Algorithm 1.
 
     >>> import numpy as np, tnalgebra as tna
@@ -27,21 +37,44 @@ def tt_from_dense(array: Any, *, eps: float | None = None, max_rank: int | Seque
     >>> tna.TTTensor.from_dense(np.sin(i[:, None, None] + i[:, None] + i), eps=1e-12).ranks
     (1, 2, 2, 1)
     """
-    dense, eps = prepare(array), check_eps(eps)
+    dense, eps, rng = prepare(array), check_eps(eps), generator(seed)
     shape, xp = dense.array.shape, dense.xp
     bonds = len(shape) - 1
     caps = [None] * bonds if max_rank is None else check_rank(max_rank, bonds, "inner bonds")
     if not dense.norm:
         cores = [xp.zeros((1, size, 1), dense.array.dtype) for size in shape]
-        return TTTensor(tuple(cores), truncation=TruncationReport(requested=eps, bound=0.0))
-    budget = Budget(eps, dense, bonds)
-    cores, rest, rank = [], dense.array, 1
-    for bond, cap in enumerate(caps):
-        u, rest, discarded = truncated_svd(rest.reshape(rank * shape[bond], -1), budget.threshold(), cap, xp)
+        return TTTensor(sealed(cores), truncation=TruncationReport(requested=eps, bound=0.0))
+    budget = Budget(eps, dense.norm, dense.rounding, bonds)
+    exponent, core = dense.exponent, dense.array
+    del dense  # the array is not needed beside the first core that is smaller
+    cores, middle = _from_both_ends(core, shape, caps, budget, rng, xp)
+    cores[middle] = own(cores[middle], array)
+    report = budget.report(eps, [f"{bond}|{bond + 1}" for bond in range(bonds)])
+    return TTTensor(sealed(spread(cores, exponent, middle)), truncation=report)
+
+
+def _from_both_ends(
+    core: Array, shape: Sequence[int], caps: Sequence[int | None], budget: Budget, rng: Any, xp: ModuleType
+) -> tuple[list[Array], int]:
+    """Cores that are isometries towards the middle one, which is where the two ends meet."""
+    lefts, rights = list[Array](), list[Array]()
+    before, after, first, last = 1, 1, 0, len(shape) - 1
+    while first < last:
+        is_left = before * shape[first] <= shape[last] * after
+        bond = first if is_left else last - 1
+        matrix = core.reshape(before * shape[first], -1) if is_left else core.reshape(-1, shape[last] * after).T
+        total = budget.norm**2 - budget.spent
+        basis, discarded = leading(matrix, budget.allowed(), caps[bond], total, rng, xp)
         budget.spend(f"{bond}|{bond + 1}", discarded)
-        cores.append(u.reshape(rank, shape[bond], -1))
-        rank = rest.shape[0]
-    cores.append(rest.reshape(rank, shape[-1], 1))
-    cores = spread(cores, dense.exponent, bonds)
-    report = TruncationReport(requested=eps, bound=budget.bound, discarded=budget.discarded)
-    return TTTensor(tuple(cores), truncation=report)
+        height, rank = basis.shape
+        if rank == height:  # another basis would gain nothing
+            basis = xp.eye(height, dtype=matrix.dtype)
+        else:
+            core = basis.T.conj() @ matrix if is_left else matrix.T @ basis.conj()
+        if is_left:
+            lefts.append(basis.reshape(before, shape[first], rank))
+            before, first = rank, first + 1
+        else:
+            rights.append(basis.T.reshape(rank, shape[last], after))
+            after, last = rank, last - 1
+    return [*lefts, core.reshape(before, shape[first], after), *reversed(rights)], first

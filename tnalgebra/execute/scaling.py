@@ -7,7 +7,7 @@ import numpy as np
 from ..algebra.scalar import is_complex
 from .namespace import is_numpy_like, namespace_of
 
-__all__ = ["as_number", "is_moderate", "largest", "normalised", "rescaled"]
+__all__ = ["as_number", "at_one", "exponent_of", "is_moderate", "largest", "normalised", "rescaled"]
 
 Array = Any
 
@@ -28,25 +28,30 @@ def is_moderate(array: Array, sample: int | None = None) -> bool:
     seen leads to infinities, which tell of themselves. False where BLAS cannot tell in one pass.
     """
     xp = namespace_of([array])
-    if not is_numpy_like(xp) or not array.flags.c_contiguous:
+    if not is_numpy_like(xp) or not (array.flags.c_contiguous or array.flags.f_contiguous):
         return False
-    flat = array.reshape(-1)
+    flat = (array if array.flags.c_contiguous else array.T).reshape(-1)
     flat = flat[:: max(1, len(flat) // sample)] if sample else flat
     limits = np.finfo(array.dtype)
-    return bool(limits.tiny**0.5 < float(xp.vdot(flat, flat).real) < limits.max**0.5)
+    with np.errstate(all="ignore"):
+        square = float(xp.vdot(flat, flat).real)
+    return bool(limits.tiny**0.5 < square < limits.max**0.5)
+
+
+def exponent_of(array: Array) -> int | None:
+    """The e for which the largest entry is in [2^(e−1), 2^e); None for NaN or infinity."""
+    bound = largest(array)
+    return int(np.frexp(bound)[1]) if np.isfinite(bound) else None
 
 
 def normalised(array: Array) -> tuple[Array, int]:
-    """The array times 2^−e, and e: an array of moderate scale as it is, another with its largest entry in [½, 1).
+    """The array times 2^−e, and e: 0 for an array of moderate scale, else its `exponent_of`. Nothing is rounded."""
+    return (array, 0) if is_moderate(array) else at_one(array)
 
-    Nothing is rounded.
-    """
-    if is_moderate(array):
-        return array, 0
-    bound = largest(array)
-    if not bound or not np.isfinite(bound):
-        return array, 0
-    exponent = int(np.frexp(bound)[1])
+
+def at_one(array: Array) -> tuple[Array, int]:
+    """The array times 2^−e with its largest entry in [½, 1), and e; NaN and infinity stay as they are."""
+    exponent = exponent_of(array) or 0
     return rescaled(array, -exponent), exponent
 
 

@@ -66,16 +66,24 @@ class Format(Arithmetic, Modes):
         result: Self = cls._later_made("from_dense", array, eps=eps, max_rank=max_rank, **options)
         return result
 
-    def round(self, *, eps: float | None = None, max_rank: Any = None) -> Self:
-        """A tensor of smaller ranks with ‖X − X̃‖ ≤ eps·‖X‖, without densifying; for ξ = multiply, TT and HT.
+    def round(self, *, eps: float | None = None, max_rank: Any = None, seed: Any = None) -> Self:
+        """A tensor of smaller ranks with ‖X − X̃‖ ≤ eps·‖X‖, without densifying; for ξ = multiply.
 
         eps: relative Frobenius error of the whole; None keeps all but rounding errors. max_rank: as in `from_dense`.
+        seed: random sketches, which pay for ranks far above those that are kept; eps is verified, and holds as well.
         The result's `truncation` says what was requested, what is guaranteed and what each bond lost.
         Raises `AlgebraError` for other ξ, `ToleranceError`, `RankError`.
         """
         require_multiply(self.xi, "round", "a sum of few terms of small rank keeps ranks small by itself")
-        result: Self = self._later("round", eps=eps, max_rank=max_rank)
+        result: Self = self._later("round", eps=eps, max_rank=max_rank, seed=seed)
         return result
+
+    def orthogonalize(self, center: Any = None) -> Self:
+        """The same tensor with isometries around a center; TT and HT tensors have it, as their bonds have a gauge."""
+        raise FormatError(
+            f"a {type(self).__name__} has no bond on which a basis could change: normalize() gives unit columns, and "
+            "to_tt() or to_ht() a tensor that can be orthogonalized"
+        )
 
     def to_cp(self) -> Any:
         """The same tensor as a `CPTensor`: a train is the sum over its paths, so its ranks multiply, for every ξ."""

@@ -13,8 +13,9 @@ from ..graph import Contract, Labels, Leaf, Node
 from ..plan.step import union
 from .base import Array, Format
 from .network import Part, embed, met, on_tree, without
-from .orthogonal import ht_sweep, scaled_norm
+from .orthogonal import ht_center, ht_sweep, scaled_norm, spread
 from .parts import check_rank, check_shape, frozen, normal, one_home, sealed
+from .structure import require_multiply
 from .tree import DimensionTree, Nested, as_tree, renumbered
 from .truncation import TruncationReport
 
@@ -196,8 +197,35 @@ class HTTensor(Format):
 
     def _scaled_norm(self) -> tuple[float, int]:
         xp = namespace_of(self.leaves)
-        parts, exponent = ht_sweep(self.tree, self.leaves, self.transfers, xp)
-        return scaled_norm(parts[self.tree.nested], exponent, xp)
+        swept = ht_sweep(self.tree, self.leaves, self.transfers, xp)
+        return scaled_norm(swept.parts[self.tree.nested], swept.exponent, xp)
+
+    def orthogonalize(self, center: Any = None) -> Self:
+        """The same tensor with isometries towards one node for all other parts; its norm is then that of the whole.
+
+        center: a node of the tree, a mode number or the tuple of its children; the root if not given.
+        Raises `TreeError` for a node that is not there, `AlgebraError` for ξ other than multiply.
+
+        >>> import tnalgebra as tna
+        >>> t = tna.HTTensor.random((2, 3, 5), rank=4, seed=0).orthogonalize((0, 1))
+        >>> t.ranks
+        (2, 3, 4, 4, 1)
+        """
+        require_multiply(self.xi, "orthogonalize", "there is no gauge freedom for other ξ")
+        node = self.tree.nested if center is None else center
+        if node not in self.tree.nodes:
+            raise TreeError(f"{center!r} is no node of the tree {self.tree.nested}; its nodes: {self.tree.nodes}")
+        xp = namespace_of(self.leaves)
+        swept = ht_sweep(self.tree, self.leaves, self.transfers, xp)
+        parts = ht_center(self.tree, swept.parts, node, xp)
+        scaled = spread([parts[n] for n in self.tree.nodes], swept.exponent, self.tree.nodes.index(node))
+        return self.from_nodes(self.tree, dict(zip(self.tree.nodes, scaled, strict=True)))
+
+    @classmethod
+    def from_nodes(cls, tree: DimensionTree, parts: Mapping[Nested, Array], **reports: Any) -> Self:
+        """A tensor from one array a node, which it keeps."""
+        leaves = sealed(parts[mode] for mode in range(tree.ndim))
+        return cls(tree, leaves, sealed(parts[branch] for branch in tree.inner), **reports)
 
     def network(self) -> list[Part]:
         """Leaves and transfers as parts of a network, modes by number; the 1 of the root is left out."""
@@ -212,8 +240,7 @@ class HTTensor(Format):
     def from_network(cls, parts: Sequence[Part], tree: DimensionTree) -> Self:
         """The tensor on a tree that a tree-shaped network is, exactly: the rank of a node is what crosses its edge."""
         arrays = embed(parts, on_tree(tree))
-        leaves = (arrays[mode].T for mode in range(tree.ndim))
-        return cls(tree, sealed(leaves), sealed(arrays[branch] for branch in tree.inner))
+        return cls.from_nodes(tree, {node: arrays[node].T if isinstance(node, int) else arrays[node] for node in tree.nodes})
 
     def _without(self, rows: Mapping[int, Array]) -> Self:
         return self.from_network(without(self.network(), rows), self.tree.without(tuple(rows)))

@@ -1,0 +1,135 @@
+"""QR, SVD and eigenvalues by LAPACK and CuPy: on one thread where more would wait, in blocks where cache ends."""
+
+from contextlib import nullcontext
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ..execute.namespace import concatenate
+
+__all__ = ["eigh", "inverted", "lower_factor", "qr", "row_factor", "row_squares", "svd"]
+
+Array = Any
+SMALL = 1 << 21
+"""Entries up to which LAPACK runs on one thread: more threads wait for each other longer than they compute.
+
+SciPy may bring a BLAS beside that of NumPy, and the idle threads of one take the cores from the other.
+"""
+TINY = 1 << 12
+"""Entries up to which BLAS starts no threads by itself."""
+COLUMNS = 1024
+"""The least number of columns in a block of a long matrix, which has to stay in cache."""
+
+
+@lru_cache(maxsize=1)
+def _controller() -> Any:
+    import scipy.linalg  # noqa: F401  (it may bring a BLAS of its own, which must be there to be found)
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+def _threads(matrix: Array) -> Any:
+    return _controller().limit(limits=1, user_api="blas") if matrix.size < SMALL else nullcontext()
+
+
+def qr(matrix: Array, xp: ModuleType) -> tuple[Array, Array]:
+    """Q with orthonormal columns and R, of the smaller side's size."""
+    if xp is not np or matrix.size < TINY:
+        q, r = xp.linalg.qr(matrix)
+        return q, r
+    from scipy.linalg import qr as scipy_qr
+
+    with _threads(matrix):
+        columns = np.array(matrix, order="F")  # SciPy would make two copies
+        q, r = scipy_qr(columns, mode="economic", overwrite_a=True, check_finite=False)
+    return q, r
+
+
+def svd(matrix: Array, xp: ModuleType) -> tuple[Array, Array, Array]:
+    """Divide and conquer; where that does not converge, the slower and safer driver."""
+    if xp is not np:
+        u, s, vh = xp.linalg.svd(matrix, full_matrices=False)
+        return u, s, vh
+    from scipy.linalg import LinAlgError
+    from scipy.linalg import svd as scipy_svd
+
+    with _threads(matrix):
+        try:
+            u, s, vh = scipy_svd(matrix, full_matrices=False, check_finite=False)
+        except LinAlgError:
+            u, s, vh = scipy_svd(matrix, full_matrices=False, check_finite=False, lapack_driver="gesvd")
+    return u, s, vh
+
+
+def eigh(matrix: Array, xp: ModuleType) -> tuple[Array, Array]:
+    """Eigenvalues of a Hermitian matrix, falling, negative ones (which are rounding errors) as 0; and eigenvectors."""
+    with _threads(matrix) if matrix.size > TINY else nullcontext():
+        values, vectors = xp.linalg.eigh(matrix)
+    return xp.maximum(values[::-1], 0), vectors[:, ::-1]
+
+
+def lower_factor(matrix: Array, xp: ModuleType) -> Array:
+    """L with matrix = L·Q, the rows of Q orthonormal, block by block: L has the matrix's left singular vectors."""
+    height, width = matrix.shape
+    block = max(8 * height, COLUMNS if xp is np else 1 << 18)
+    found = None
+    for start in range(0, width, block):
+        piece = matrix[:, start : start + block]
+        piece = piece if found is None else concatenate([found, piece], 1, xp)
+        found = _lower(piece, xp)
+    assert found is not None
+    return found
+
+
+def _lower(matrix: Array, xp: ModuleType) -> Array:
+    """L of one block; a matrix that is not wide stays as it is."""
+    if matrix.shape[1] <= matrix.shape[0]:
+        return matrix
+    if xp is not np:
+        return xp.linalg.qr(matrix.T.conj(), mode="r").T.conj()
+    from scipy.linalg import qr as scipy_qr
+
+    with _threads(matrix):
+        _, r = scipy_qr(matrix.T.conj(), mode="raw", check_finite=False)
+    return r.T.conj()
+
+
+def row_factor(matrix: Array, drop: float, xp: ModuleType) -> Array:
+    """L with matrix ≈ L·Q, Q with orthonormal rows, and as few columns as an error of `drop` in each row allows.
+
+    drop: relative to the norm of a row; rows are scaled to norm one before the pivoted QR, so small ones keep digits.
+    """
+    if xp is not np:
+        return _lower(matrix, xp)
+    from scipy.linalg import qr as scipy_qr
+
+    norms = np.sqrt(row_squares(matrix, xp))
+    norms[norms == 0] = 1
+    with _threads(matrix):
+        _, r, order = scipy_qr(
+            (matrix / norms[:, None]).T.conj(), mode="raw", pivoting=True, overwrite_a=True, check_finite=False
+        )
+    rank = max(1, int(np.count_nonzero(np.abs(np.diagonal(r)) > drop)))
+    lower = np.empty((len(matrix), rank), matrix.dtype)
+    lower[order] = r[:rank].T.conj()
+    return lower * norms[:, None]
+
+
+def inverted(triangle: Array) -> Array:
+    """Inverse of an upper triangle whose diagonal has no zero."""
+    from scipy.linalg import get_lapack_funcs
+
+    with _threads(triangle):
+        inverse, _ = get_lapack_funcs("trtri", (triangle,))(triangle)
+    return inverse
+
+
+def row_squares(matrix: Array, xp: ModuleType) -> Array:
+    """Squared norm of every row."""
+    flat = matrix.reshape(len(matrix), -1)
+    if flat.dtype.kind == "c":
+        return xp.einsum("ij,ij->i", flat.real, flat.real) + xp.einsum("ij,ij->i", flat.imag, flat.imag)
+    return xp.einsum("ij,ij->i", flat, flat)
