@@ -53,6 +53,7 @@ PUBLIC: list[str] = [
     "TTTensor",
     "TnAlgebraError",
     "compare_ranks",
+    "concatenate",
     "contract",
     "contract_expression",
     "contract_path",
@@ -63,6 +64,7 @@ PUBLIC: list[str] = [
     "operator",
     "plan_cache",
     "register_operator",
+    "stack_sum",
 ]
 
 

@@ -6,10 +6,11 @@ that graph and to contract it, in an order that the algebra permits.
 
 from . import decompose
 from .algebra import Operator, distributes, operator, register_operator
+from .decompose import stack_sum
 from .errors import TnAlgebraError
 from .execute import Expression, contract, contract_expression, contract_path, leaf, plan_cache
 from .expressivity import compare_ranks, matricization_rank
-from .formats import CPTensor, DimensionTree, HTTensor, TTTensor
+from .formats import CPTensor, DimensionTree, HTTensor, TTTensor, concatenate
 
 __version__ = "0.1.0"
 
@@ -22,6 +23,7 @@ __all__ = [
     "TTTensor",
     "TnAlgebraError",
     "compare_ranks",
+    "concatenate",
     "contract",
     "contract_expression",
     "contract_path",
@@ -32,4 +34,5 @@ __all__ = [
     "operator",
     "plan_cache",
     "register_operator",
+    "stack_sum",
 ]

@@ -69,7 +69,7 @@ def _cut(
     parts = _truncated(swept.parts, tree.nodes, caps, budget, 4 * swept.noise, rng, xp)
     scaled = spread([parts[node] for node in tree.nodes], swept.exponent, len(tree.nodes) - 1)
     found = HTTensor.from_nodes(tree, dict(zip(tree.nodes, scaled, strict=True)))
-    return found, budget.report(eps)
+    return found, budget.report(eps, [" ".join(map(str, modes_of(node))) for node in caps])
 
 
 def _first(name: str, ndim: int) -> tuple[slice, ...]:

@@ -5,6 +5,7 @@ from math import prod
 from types import ModuleType
 from typing import Any
 
+from ..execute.memory import MemoryLimit
 from ..formats import DimensionTree, HTTensor, TruncationReport
 from ..formats.orthogonal import spread
 from ..formats.parts import check_eps, check_rank
@@ -14,6 +15,7 @@ from .basis import leading
 from .budget import Budget
 from .dense import Dense, generator, own, prepare
 from .ht_rounding import count_cuts
+from .streaming import decomposed
 
 __all__ = ["ht_from_dense"]
 
@@ -27,6 +29,7 @@ def ht_from_dense(
     eps: float | None = None,
     max_rank: int | Sequence[int] | None = None,
     tree: DimensionTree | None = None,
+    memory_limit: MemoryLimit = None,
     seed: Any = None,
 ) -> HTTensor:
     """Hierarchical Tucker tensor of a dense array with ‖X − X̃‖ ≤ eps·‖X‖.
@@ -36,7 +39,7 @@ def ht_from_dense(
     discard an equal share of what is still allowed.
     tree: any `DimensionTree` over the modes; balanced if not given.
     max_rank: a cap for every node below the root, or one a node in the order of `tree.nodes`.
-    seed: bases from random sketches instead of all columns; the error is measured, so eps holds all the same.
+    memory_limit, seed: as for a train.
     Source: Grasedyck 2010, Theorem 3.11; sequential truncation as in Vannieuwenhoven et al. 2012.
 
     >>> import numpy as np, tnalgebra as tna
@@ -44,6 +47,20 @@ def ht_from_dense(
     >>> tna.HTTensor.from_dense(np.sin(i[:, None, None] + i[:, None] + i), eps=1e-12).ranks
     (2, 2, 2, 2, 1)
     """
+    options = {"tree": tree, "seed": seed}
+    found: HTTensor = decomposed(array, _whole, eps=eps, max_rank=max_rank, memory_limit=memory_limit, **options)
+    return found
+
+
+def _whole(
+    array: Any,
+    *,
+    eps: float | None,
+    max_rank: int | Sequence[int] | None,
+    tree: DimensionTree | None,
+    seed: Any,
+) -> HTTensor:
+    """HT-SVD of an array in memory."""
     dense, eps, rng = prepare(array), check_eps(eps), generator(seed)
     tree = as_tree(tree, dense.array.ndim)
     cuts = tree.nodes[:-1]

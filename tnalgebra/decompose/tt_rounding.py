@@ -102,9 +102,9 @@ class _Gram:
         if is_wide:
             return vectors[:, :rank], discarded
         columns = matrix @ vectors[:, :rank]
-        skew = self.unit * trace / float(values[rank - 1])  # how far the columns may be from orthogonal
-        if skew**2 * trace < 1e-4 * allowed:
-            return columns / xp.sqrt(values[:rank]), discarded
+        skew = (self.unit * trace / float(values[rank - 1])) ** 2 * trace  # as far as columns are not orthogonal
+        if skew < 1e-4 * allowed:
+            return columns / xp.sqrt(values[:rank]), discarded + skew
         return qr(columns, xp)[0], discarded
 
 

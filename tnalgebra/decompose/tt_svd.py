@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
+from ..execute.memory import MemoryLimit
 from ..formats import TruncationReport, TTTensor
 from ..formats.orthogonal import spread
 from ..formats.parts import check_eps, check_rank, sealed
@@ -11,6 +12,7 @@ from ..formats.structure import implements
 from .basis import leading
 from .budget import Budget
 from .dense import generator, own, prepare
+from .streaming import decomposed
 
 __all__ = ["tt_from_dense"]
 
@@ -19,7 +21,12 @@ Array = Any
 
 @implements("from_dense", TTTensor)
 def tt_from_dense(
-    array: Any, *, eps: float | None = None, max_rank: int | Sequence[int] | None = None, seed: Any = None
+    array: Any,
+    *,
+    eps: float | None = None,
+    max_rank: int | Sequence[int] | None = None,
+    memory_limit: MemoryLimit = None,
+    seed: Any = None,
 ) -> TTTensor:
     """Tensor train of a dense array with ‖X − X̃‖ ≤ eps·‖X‖.
 
@@ -29,7 +36,9 @@ def tt_from_dense(
     than the best.
     eps: relative Frobenius error of the whole; None keeps all but rounding errors.
     max_rank: a cap for every bond, or one a bond; where it binds, `truncation.bound` says what it cost.
-    seed: bases from random sketches instead of all columns; the error is measured, so eps holds all the same.
+    memory_limit: bytes that may be allocated; a larger array is decomposed slab by slab, and so is, within 512 MiB, a
+        `numpy.memmap` or an array of Dask, h5py or Zarr.
+    seed: bases from random sketches where that pays; the error is measured, so eps holds all the same.
     Source: Oseledets 2011, Algorithm 1.
 
     >>> import numpy as np, tnalgebra as tna
@@ -37,6 +46,12 @@ def tt_from_dense(
     >>> tna.TTTensor.from_dense(np.sin(i[:, None, None] + i[:, None] + i), eps=1e-12).ranks
     (1, 2, 2, 1)
     """
+    found: TTTensor = decomposed(array, _whole, eps=eps, max_rank=max_rank, memory_limit=memory_limit, seed=seed)
+    return found
+
+
+def _whole(array: Any, *, eps: float | None, max_rank: int | Sequence[int] | None, seed: Any) -> TTTensor:
+    """TT-SVD of an array in memory."""
     dense, eps, rng = prepare(array), check_eps(eps), generator(seed)
     shape, xp = dense.array.shape, dense.xp
     bonds = len(shape) - 1

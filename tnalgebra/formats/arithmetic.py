@@ -1,6 +1,6 @@
 """Sums, multiples, products, inner products and norms of formats, each for the ξ that it is defined for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from math import ldexp, log
 from typing import Any, Self, TypeVar
@@ -13,9 +13,9 @@ from ..execute.expression import Expression, evaluate_scaled, merge
 from ..execute.namespace import as_array, namespace_of
 from ..execute.scaling import as_number
 from ..graph import Contract, Leaf
-from .structure import Structure, require_multiply
+from .structure import Structure, as_mode, require_multiply
 
-__all__ = ["Arithmetic", "block_sum"]
+__all__ = ["Arithmetic", "block_sum", "concatenate", "inserted"]
 
 Array = Any
 NUMBERS = (int, float, complex, np.number)
@@ -229,3 +229,44 @@ def block_sum(tensors: Sequence[T]) -> T:
             spot = tuple(slice(start[i], start[i] + n) for start, n in zip(starts, array.shape, strict=True))
             found[name][spot] += array
     return first._rebuild(found)
+
+
+def concatenate(tensors: Sequence[T], mode: int) -> T:
+    """Tensors of one format joined along a mode, their ranks added; for ξ = multiply.
+
+    tensors: of equal shapes but for that mode, and HT tensors on one tree.
+    Raises `AxisMismatchError` with the mode and both sizes, `FormatError`, `AlgebraError`, `TreeError`.
+
+    >>> import tnalgebra as tna
+    >>> a, b = (tna.TTTensor.random((2, n, 5), rank=2, seed=n) for n in (3, 4))
+    >>> tna.concatenate([a, b], mode=1)
+    TTTensor(shape=(2, 7, 5), ranks=(1, 4, 4, 1), dtype=float64)
+    """
+    tensors = list(tensors)
+    if not tensors:
+        raise FormatError("nothing to concatenate: give at least one tensor")
+    first = tensors[0]
+    mode = as_mode(mode, first.ndim)
+    require_multiply(first.xi, "concatenation", "zeros beside a block count for other ξ; to_dense() and NumPy give it")
+    for other in tensors[1:]:
+        first._check_same_kind(other, "concatenate")
+        if other.ndim != first.ndim:
+            raise FormatError(f"operands of concatenate have {first.ndim} and {other.ndim} modes")
+        for axis, (left, right) in enumerate(zip(first.shape, other.shape, strict=True)):
+            if axis != mode and left != right:
+                raise AxisMismatchError(f"mode {axis} has size {left} in the first tensor but {right} in another")
+        first._check_structure(other, "concatenate")
+    starts = list(accumulate((tensor.shape[mode] for tensor in tensors), initial=0))
+    return block_sum([inserted(t, {mode: (start, starts[-1])}) for t, start in zip(tensors, starts, strict=False)])
+
+
+def inserted(tensor: T, places: Mapping[int, tuple[int, int]]) -> T:
+    """The tensor as a block of a larger one that is zero elsewhere; places[mode]: where it starts, and the new size."""
+    parts, carriers = tensor.parameters(), tensor._carriers()
+    for mode, (start, size) in places.items():
+        name, axis = carriers[mode]
+        part = parts[name]
+        shape = [size if i == axis else n for i, n in enumerate(part.shape)]
+        parts[name] = namespace_of([part]).zeros(tuple(shape), dtype=part.dtype)
+        parts[name][(*(slice(None),) * axis, slice(start, start + part.shape[axis]))] = part
+    return tensor._rebuild(parts)

@@ -240,7 +240,8 @@ class HTTensor(Format):
     def from_network(cls, parts: Sequence[Part], tree: DimensionTree) -> Self:
         """The tensor on a tree that a tree-shaped network is, exactly: the rank of a node is what crosses its edge."""
         arrays = embed(parts, on_tree(tree))
-        return cls.from_nodes(tree, {node: arrays[node].T if isinstance(node, int) else arrays[node] for node in tree.nodes})
+        parts = {node: arrays[node].T if isinstance(node, int) else arrays[node] for node in tree.nodes}
+        return cls.from_nodes(tree, parts)
 
     def _without(self, rows: Mapping[int, Array]) -> Self:
         return self.from_network(without(self.network(), rows), self.tree.without(tuple(rows)))

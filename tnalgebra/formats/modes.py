@@ -9,9 +9,9 @@ from ..execute.expression import evaluate
 from ..execute.memory import MemoryLimit
 from ..execute.namespace import as_array, namespace_of
 from .indexing import Indexing
-from .structure import require_multiply
+from .structure import as_mode, require_multiply
 
-__all__ = ["Modes", "as_mode"]
+__all__ = ["Modes"]
 
 Array = Any
 
@@ -131,13 +131,3 @@ class Modes(Indexing):
         node = self._graph(self._leaves(), modes, tuple(f"i{mode}" for mode in [*left, *right]))
         dense = evaluate(node, self.parameters(), memory_limit=memory_limit)
         return dense.reshape(prod(self.shape[mode] for mode in left), -1)
-
-
-def as_mode(mode: Any, ndim: int) -> int:
-    """The number of a mode, negative ones counted from the end."""
-    if isinstance(mode, bool) or not hasattr(mode, "__index__"):
-        raise IndexRangeError(f"a mode is given by its number; got {mode!r}")
-    number = int(mode.__index__())
-    if not -ndim <= number < ndim:
-        raise IndexRangeError(f"mode {number} is outside the modes 0, …, {ndim - 1}")
-    return number % ndim

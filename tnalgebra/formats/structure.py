@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from ..algebra import Operator
-from ..errors import AlgebraError, FormatError
+from ..errors import AlgebraError, FormatError, IndexRangeError
 from ..execute import Expression
 from ..execute.namespace import namespace_of
 from ..graph import Labels, Leaf, Node
 
-__all__ = ["Structure", "implements", "require_multiply"]
+__all__ = ["Structure", "as_mode", "implements", "require_multiply"]
 
 Array = Any
 
@@ -32,6 +32,16 @@ def require_multiply(xi: Operator, what: str, instead: str) -> None:
     """Refuse an operation that rests on the linearity of every part, and name what works."""
     if xi.name != "multiply":
         raise AlgebraError(f"{what} is defined for ξ = multiply, not {xi}: parts do not enter linearly; {instead}")
+
+
+def as_mode(mode: Any, ndim: int) -> int:
+    """The number of a mode, negative ones counted from the end."""
+    if isinstance(mode, bool) or not hasattr(mode, "__index__"):
+        raise IndexRangeError(f"a mode is given by its number; got {mode!r}")
+    number = int(mode.__index__())
+    if not -ndim <= number < ndim:
+        raise IndexRangeError(f"mode {number} is outside the modes 0, …, {ndim - 1}")
+    return number % ndim
 
 
 class Structure(ABC):
