@@ -89,6 +89,28 @@ def test_gather_in_chunks(monkeypatch, rng):
         np.testing.assert_allclose(tensor.gather(points), tensor.to_dense()[tuple(points.T)], rtol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "complex128"])
+@pytest.mark.parametrize(
+    ("shape", "count"), [((2, 3, 2, 3, 2), 3000), ((40, 3, 50), 200), ((7, 2, 3, 5), 1), ((5,), 30)]
+)
+def test_entries_at_many_points_by_every_way(shape, count, dtype, rng, monkeypatch):
+    """Tables of leading modes, products of points with one index, a matrix a point, nodes that points share."""
+    monkeypatch.setattr("tnalgebra.formats.gather.BATCH", 256)
+    monkeypatch.setattr("tnalgebra.formats.gather.BLOCK", 128)
+    points = np.stack([rng.integers(0, size, count) for size in shape], axis=1)
+    inner = 3 if len(shape) > 1 else ()
+    tree = tna.DimensionTree.linear(len(shape))
+    for tensor in (
+        tna.TTTensor.random(shape, inner, seed=0, dtype=dtype),
+        tna.HTTensor.random(shape, inner, seed=0, dtype=dtype),
+        tna.HTTensor.random(shape, inner, seed=0, dtype=dtype, tree=tree),
+        tna.CPTensor.random(shape, 3, seed=0, dtype=dtype),
+    ):
+        found = tensor.gather(points.astype(np.uint8))
+        assert found.dtype == dtype
+        assert relative_error(found, tensor.to_dense()[tuple(points.T)]) < (1e-5 if dtype == "float32" else 1e-13)
+
+
 KEYS = [0, -1, (0,), (..., 1), (slice(1, None), 2), (1, slice(None), 3), (slice(None), slice(None, None, 2)), ..., (1, ..., -2),
         (slice(None), 1, slice(4, 1, -1)), (np.int64(1), slice(None), slice(None))]  # fmt: skip
 

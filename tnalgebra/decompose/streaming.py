@@ -40,13 +40,15 @@ def decomposed(
     Slabs have no entry in common, so the squares of their errors add, and each may lose the same share of itself.
     A quarter of eps goes to slabs and mergers, the rest to the last truncation, which decides on the ranks.
     """
-    limit = as_bytes(LIMIT if memory_limit is None else memory_limit)
-    shape, size = tuple(getattr(array, "shape", ())), getattr(getattr(array, "dtype", None), "itemsize", 8)
     lazy = is_lazy(array)
-    if not (lazy or memory_limit is not None) or not shape or 0 in shape or prod(shape) * size * SHARE <= limit:
+    if not lazy and memory_limit is None:
+        return whole(array, eps=eps, max_rank=max_rank, **options)
+    array = array if hasattr(array, "dtype") else np.asarray(array)
+    shape, requested = tuple(array.shape), check_eps(eps)
+    entries = (as_bytes(LIMIT if memory_limit is None else memory_limit) or 0) // (array.dtype.itemsize * SHARE)
+    if prod(shape) <= entries or 0 in shape:
         return whole(np.asarray(array) if lazy else array, eps=eps, max_rank=max_rank, **options)
-    requested = check_eps(eps)
-    slabs = list(_slabs(shape, limit // (size * SHARE)))
+    slabs = list(_slabs(shape, entries))
     step = None if requested is None else requested / (4 * (1 + len(slabs).bit_length()))
     wide = doubled(max_rank)
 

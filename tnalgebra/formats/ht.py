@@ -12,6 +12,7 @@ from ..execute.namespace import namespace_of
 from ..graph import Contract, Labels, Leaf, Node
 from ..plan.step import union
 from .base import Array, Format
+from .gather import ht_entries
 from .network import Part, embed, met, on_tree, without
 from .orthogonal import ht_center, ht_sweep, scaled_norm, spread
 from .parts import check_rank, check_shape, frozen, normal, one_home, sealed
@@ -172,6 +173,11 @@ class HTTensor(Format):
             values[branch] = evaluate(node, {"transfer": transfer, **arrays})
         return values[self.tree.nested][:, 0]
 
+    def _entries(self, points: Array) -> Array:
+        if not self._is_plain:
+            return Format._entries(self, points)
+        return ht_entries(self.tree, self.leaves, self.transfers, points)
+
     def _rebuild(self, parts: Mapping[str, Array]) -> Self:
         leaves = sealed(parts[f"leaf{mode}"] for mode in range(self.ndim))
         return type(self)(self.tree, leaves, sealed(parts[f"transfer{i}"] for i in range(len(self.transfers))), self.xi)
@@ -240,8 +246,8 @@ class HTTensor(Format):
     def from_network(cls, parts: Sequence[Part], tree: DimensionTree) -> Self:
         """The tensor on a tree that a tree-shaped network is, exactly: the rank of a node is what crosses its edge."""
         arrays = embed(parts, on_tree(tree))
-        parts = {node: arrays[node].T if isinstance(node, int) else arrays[node] for node in tree.nodes}
-        return cls.from_nodes(tree, parts)
+        turned = {node: arrays[node].T if isinstance(node, int) else arrays[node] for node in tree.nodes}
+        return cls.from_nodes(tree, turned)
 
     def _without(self, rows: Mapping[int, Array]) -> Self:
         return self.from_network(without(self.network(), rows), self.tree.without(tuple(rows)))

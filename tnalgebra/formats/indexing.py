@@ -17,6 +17,8 @@ __all__ = ["CHUNK_BYTES", "Indexing"]
 Array = Any
 CHUNK_BYTES = 1 << 26
 """What one batch of gathered entries may take."""
+POINTS = 1 << 18
+"""Points that are gathered at once where none needs a matrix of its own."""
 
 
 class Indexing(Structure):
@@ -64,10 +66,15 @@ class Indexing(Structure):
         Raises `IndexRangeError` with the mode, the index and the size.
         """
         points = checked_points(indices, self.shape)
-        chunk = self._chunk()
+        chunk = POINTS if self._is_plain else self._chunk()
         xp = namespace_of(list(self.parameters().values()))
         pieces = [self._entries(points[start : start + chunk]) for start in range(0, len(points), chunk)]
         return concatenate(pieces, 0, xp) if pieces else xp.empty(0, dtype=self.dtype)
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether entries are products of NumPy's arrays, which need no plan."""
+        return self.xi.name == "multiply" and all(isinstance(part, np.ndarray) for part in self.parameters().values())
 
     def _entries(self, points: Array) -> Array:
         """Entries at a few points, indices from 0."""

@@ -10,6 +10,7 @@ from ..errors import FormatError, IndexRangeError
 from ..execute.namespace import namespace_of
 from ..graph import Contract, Labels, Node
 from .base import Array, Format
+from .gather import tt_entries
 from .network import Part, chain, embed, met, renamed, without
 from .orthogonal import scaled_norm, spread, tt_center
 from .parts import check_rank, check_shape, frozen, normal, one_home, sealed
@@ -114,6 +115,9 @@ class TTTensor(Format):
     def _batch_path(self) -> Any:
         """From the left: a row vector a point, never a product of two matrices."""
         return ((0, 1), *((0, k) for k in range(self.ndim - 2, 0, -1))) if self.ndim > 1 else ((0,),)
+
+    def _entries(self, points: Array) -> Array:
+        return tt_entries(self.cores, points) if self._is_plain else Format._entries(self, points)
 
     def _check_structure(self, other: Any, sign: str) -> None:
         Format._check_structure(self, other, sign)
