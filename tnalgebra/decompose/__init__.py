@@ -7,11 +7,11 @@
 * CP by alternating least squares with restarts: ``eps``, ``max_rank``, ``seed``, ``restarts``, ``sweeps``.
 """
 
-from .cp_als import cp_from_dense
+from .cp_fit import cp_fit, cp_from_dense, cp_round
 from .ht_rounding import ht_round
 from .ht_svd import ht_from_dense
 from .sums import stack_sum
 from .tt_rounding import tt_round
 from .tt_svd import tt_from_dense
 
-__all__ = ["cp_from_dense", "ht_from_dense", "ht_round", "stack_sum", "tt_from_dense", "tt_round"]
+__all__ = ["cp_fit", "cp_from_dense", "cp_round", "ht_from_dense", "ht_round", "stack_sum", "tt_from_dense", "tt_round"]

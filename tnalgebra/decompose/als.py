@@ -1,13 +1,15 @@
 """Alternating least squares for CP: exact minimisation by blocks with a proximal term, so the loss never rises."""
 
 from collections.abc import Sequence
+from math import prod, sqrt
 from typing import Any
 
 import numpy as np
 
-from ..execute import contract
+from ..formats import CPTensor, Format
+from .mttkrp import mttkrps
 
-__all__ = ["als", "balance", "is_degenerate", "letters_of", "mttkrp", "residual"]
+__all__ = ["als", "balance", "is_degenerate", "residual"]
 
 Array = Any
 PROXIMAL = 1e-11
@@ -18,10 +20,12 @@ PATIENCE = 25
 """Sweeps before a run is given up because four times as many at its last pace would not reach the goal."""
 LARGE = 2.0
 """Norm of a term, in norms of the tensor, from which opposite terms are called degenerate."""
+EXPANDED = 1e-4
+"""Error down to which ‖x‖² − 2⟨x, model⟩ + ‖model‖² keeps digits that decide; below, the residual is formed."""
 
 
-def als(x: Array, factors: Sequence[Array], goal: float, sweeps: int) -> tuple[list[Array], list[float]]:
-    """Sweep over the modes of an array of norm one until the error stalls, reaches `goal`, or the sweeps end.
+def als(x: Any, factors: Sequence[Array], goal: float, sweeps: int) -> tuple[list[Array], list[float]]:
+    """Sweep over the modes of an array or a format of norm one until the error stalls, reaches `goal`, or the end.
 
     With a goal of 0 the run goes on while the error falls at all; else it also ends once the goal is out of reach.
 
@@ -32,10 +36,8 @@ def als(x: Array, factors: Sequence[Array], goal: float, sweeps: int) -> tuple[l
     factors = [np.array(factor) for factor in factors]
     losses = [residual(x, factors)]
     while losses[-1] > goal and len(losses) <= sweeps:
-        for mode in range(x.ndim):
-            _update(x, factors, mode)
+        losses.append(_sweep(x, factors))
         balance(factors)
-        losses.append(residual(x, factors))
         gain = losses[-2] - losses[-1]
         is_hopeless = goal > 0 and len(losses) > PATIENCE and 4 * PATIENCE * gain < losses[-1] - goal
         if gain <= STALL * losses[-1] or is_hopeless:
@@ -43,27 +45,20 @@ def als(x: Array, factors: Sequence[Array], goal: float, sweeps: int) -> tuple[l
     return factors, losses
 
 
-def _update(x: Array, factors: list[Array], mode: int) -> None:
-    normal = np.ones((factors[0].shape[1],) * 2, x.dtype)
-    for other, factor in enumerate(factors):
-        normal = normal if other == mode else normal * (factor.T @ factor.conj())
-    weight = PROXIMAL * max(float(np.trace(normal).real) / len(normal), np.finfo(x.dtype).tiny)
-    regular = normal + weight * np.eye(len(normal), dtype=x.dtype)
-    right = mttkrp(x, factors, mode) + weight * factors[mode]
-    factors[mode] = np.linalg.solve(regular.T, right.T).T
-
-
-def letters_of(x: Array) -> list[str]:
-    """One label a mode; ``z`` is left for the rank."""
-    return [chr(97 + mode) for mode in range(x.ndim)]
-
-
-def mttkrp(x: Array, factors: Sequence[Array], mode: int) -> Array:
-    """Σ x[…] · Π conj(factors of the other modes): matricized tensor times Khatri-Rao product, never formed."""
-    letters = letters_of(x)
-    others = [other for other in range(x.ndim) if other != mode]
-    terms = ",".join(f"{letters[other]}z" for other in others)
-    return contract(f"{''.join(letters)},{terms}->{letters[mode]}z", x, *(factors[other].conj() for other in others))
+def _sweep(x: Any, factors: list[Array]) -> float:
+    """Update every factor once, and return the error."""
+    grams = [factor.T @ factor.conj() for factor in factors]
+    mode, product, normal = 0, np.empty(0), np.empty(0)
+    for mode, product in mttkrps(x, factors):
+        normal = prod((gram for other, gram in enumerate(grams) if other != mode), start=np.ones_like(grams[0]))
+        weight = PROXIMAL * max(float(np.trace(normal).real) / len(normal), np.finfo(normal.dtype).tiny)
+        regular = normal + weight * np.eye(len(normal), dtype=normal.dtype)
+        right = product + weight * factors[mode]
+        factors[mode] = np.linalg.solve(regular.T, right.T).T
+        grams[mode] = factors[mode].T @ factors[mode].conj()
+    overlap = float(np.vdot(factors[mode], product).real)  # the last product is still that of the other factors
+    square = 1.0 - 2 * overlap + float(np.sum(normal * grams[mode]).real)
+    return sqrt(square) if square > EXPANDED**2 else residual(x, factors)
 
 
 def balance(factors: list[Array]) -> None:
@@ -74,11 +69,11 @@ def balance(factors: list[Array]) -> None:
         factor *= np.where(norm > 0, size / np.where(norm > 0, norm, 1), 1)
 
 
-def residual(x: Array, factors: Sequence[Array]) -> float:
+def residual(x: Any, factors: Sequence[Array]) -> float:
     """‖x − Σ_r ⊗ v_r‖, from the difference itself: the expanded square floors at 1e-8."""
-    letters = letters_of(x)
-    terms = ",".join(f"{letter}z" for letter in letters)
-    return float(np.linalg.norm((x - contract(f"{terms}->{''.join(letters)}", *factors)).reshape(-1)))
+    if isinstance(x, Format):
+        return x.distance(CPTensor(tuple(factors)))
+    return float(np.linalg.norm(x - CPTensor(tuple(factors)).to_dense()))
 
 
 def is_degenerate(factors: Sequence[Array]) -> bool:

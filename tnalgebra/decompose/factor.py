@@ -9,7 +9,7 @@ import numpy as np
 
 from ..execute.namespace import concatenate
 
-__all__ = ["eigh", "inverted", "lower_factor", "qr", "row_factor", "row_squares", "svd"]
+__all__ = ["eigh", "inverted", "lower_factor", "one_thread", "qr", "row_factor", "row_squares", "svd"]
 
 Array = Any
 SMALL = 1 << 21
@@ -31,8 +31,13 @@ def _controller() -> Any:
     return ThreadpoolController()
 
 
+def one_thread() -> Any:
+    """Context in which every BLAS runs on one thread."""
+    return _controller().limit(limits=1, user_api="blas")
+
+
 def _threads(matrix: Array) -> Any:
-    return _controller().limit(limits=1, user_api="blas") if matrix.size < SMALL else nullcontext()
+    return one_thread() if matrix.size < SMALL else nullcontext()
 
 
 def qr(matrix: Array, xp: ModuleType) -> tuple[Array, Array]:

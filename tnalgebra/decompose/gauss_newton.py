@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ..execute import contract
-from .als import balance, letters_of, mttkrp, residual
+from ..formats import CPTensor
+from .als import balance, residual
+from .mttkrp import mttkrps
 
 __all__ = ["refine"]
 
@@ -83,7 +84,5 @@ def _normal_matrix(factors: Sequence[Array]) -> Array:
 
 def _gradient(x: Array, factors: Sequence[Array]) -> Array:
     """Jᴴ·(x − model), from the residual itself."""
-    letters = letters_of(x)
-    terms = ",".join(f"{letter}z" for letter in letters)
-    rest = x - contract(f"{terms}->{''.join(letters)}", *factors)
-    return np.concatenate([mttkrp(rest, factors, mode).reshape(-1) for mode in range(x.ndim)])
+    rest = x - CPTensor(tuple(factors)).to_dense()
+    return np.concatenate([product.reshape(-1) for _, product in mttkrps(rest, list(factors))])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..decompose.als import residual
-from ..decompose.cp_als import fit_rank
+from ..decompose.cp_search import fit_rank
 from ..formats import CPTensor, DimensionTree, TTTensor
 from ..formats.tree import Nested, modes_of
 from .ranks import Matricizations

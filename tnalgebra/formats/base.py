@@ -78,6 +78,16 @@ class Format(Arithmetic, Modes):
         result: Self = self._later("round", eps=eps, max_rank=max_rank, seed=seed)
         return result
 
+    def fit_cp(self, *, eps: float | None = None, max_rank: int | None = None, **options: Any) -> Any:
+        """A `CPTensor` fitted to this tensor by least squares, without its entries; for ξ = multiply.
+
+        eps or max_rank or both, and the options of `CPTensor.from_dense`: seed, restarts, sweeps. The CP rank is
+        NP-hard, so the result is the best that was found: its `truncation` and `fit` say how good that is.
+        Raises `AlgebraError` for other ξ, `RankError`, `ToleranceError`; warns with `ConvergenceWarning`.
+        """
+        require_multiply(self.xi, "fit_cp", "to_cp() is exact for trains of every ξ")
+        return self._later("fit_cp", eps=eps, max_rank=max_rank, **options)
+
     def orthogonalize(self, center: Any = None) -> Self:
         """The same tensor with isometries around a center; TT and HT tensors have it, as their bonds have a gauge."""
         raise FormatError(

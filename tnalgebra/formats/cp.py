@@ -5,14 +5,18 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any, Self
 
+import numpy as np
+
 from ..algebra import Operator, operator
 from ..errors import FormatError
 from ..execute.namespace import namespace_of
+from ..execute.scaling import normalised
 from ..graph import Contract, Labels, Leaf, Node
 from ..plan.step import union
 from .base import Array, Format
-from .orthogonal import cp_norm
+from .orthogonal import cp_norm, spread
 from .parts import check_rank, check_shape, frozen, normal, one_home, sealed
+from .structure import require_multiply
 from .truncation import FitReport, TruncationReport
 
 __all__ = ["CPTensor"]
@@ -144,6 +148,67 @@ class CPTensor(Format):
         right = [xp.tile(factor, (1, mine)) for factor in other.factors]
         weights = (self.weights[:, None] * other.weights).reshape(-1)
         return type(self)((*left, *right), weights, self.xi)
+
+    def normalize(self) -> Self:
+        """The same tensor with columns of norm one; the weights carry the norms, and are not negative where real.
+
+        For ξ = multiply. A column of zeros stays, with weight 0.
+
+        >>> import numpy as np, tnalgebra as tna
+        >>> tna.CPTensor([np.full((4, 1), 2.0), np.full((1, 1), -3.0)]).normalize().weights
+        array([12.])
+        """
+        require_multiply(self.xi, "normalize", "sort() orders the terms for every ξ")
+        xp, factors = namespace_of(self.factors), []
+        weights, total = normalised(self.weights)
+        for factor in self.factors:
+            scaled, exponent = normalised(factor)
+            norms = xp.linalg.norm(scaled, axis=0)
+            weights, shift = normalised(weights * norms)
+            factors.append(scaled / xp.where(norms > 0, norms, 1))
+            total += exponent + shift
+        size = abs(weights)
+        factors[0] = factors[0] * xp.where(size > 0, weights / xp.where(size > 0, size, 1), 1)
+        size, *factors = spread([size.astype(self.dtype), *factors], total, 0)
+        return type(self)(sealed(factors), size)
+
+    def sort(self) -> Self:
+        """The same tensor with its terms in falling order of their size: |λ| times the norms of the columns.
+
+        >>> import numpy as np, tnalgebra as tna
+        >>> tna.CPTensor([np.ones((2, 3))], weights=[1.0, 3.0, -2.0]).sort().weights
+        array([ 3., -2.,  1.])
+        """
+        xp = namespace_of(self.factors)
+        size = prod((xp.linalg.norm(factor, axis=0) for factor in self.factors), start=abs(self.weights))
+        order = xp.argsort(-size)
+        return type(self)(sealed(factor[:, order] for factor in self.factors), self.weights[order], self.xi)
+
+    def factor_match_score(self, other: Self) -> float:
+        """How well the terms of two CP tensors agree, between 0 and 1, whatever their order, signs and scales.
+
+            max over pairings of (1/R) Σ_r (1 − |λ_r − μ_r| / max(λ_r, μ_r)) · Π_t |⟨a_r^t, b_r^t⟩|
+
+        with unit columns a, b and the weights λ, μ that carry their norms. R is the larger rank: terms without a
+        partner count as 0. Source: Acar, Dunlavy & Kolda 2011, §4.
+
+        >>> import tnalgebra as tna
+        >>> t = tna.CPTensor.random((3, 4, 5), rank=2, seed=0)
+        >>> round(t.factor_match_score(t * 1), 12)
+        1.0
+        """
+        self._check_same_kind(other, "factor_match_score")
+        self._check_alike(other, "factor_match_score")
+        from scipy.optimize import linear_sum_assignment
+
+        mine, theirs = (tensor.normalize().to_device("cpu") for tensor in (self, other))
+        left, right = mine.weights.real[:, None], theirs.weights.real
+        largest = np.maximum(left, right)
+        score = 1 - abs(left - right) / np.where(largest > 0, largest, 1)
+        for a, b in zip(mine.factors, theirs.factors, strict=True):
+            score = score * abs(a.conj().T @ b)
+        rows, columns = linear_sum_assignment(-score)
+        return float(score[rows, columns].sum()) / max(mine.rank, theirs.rank)
 
     def show(self) -> str:
         """Draw the network with characters: one factor a mode, all on one rank.
