@@ -41,7 +41,8 @@ def cp_from_dense(
     matricization rank at eps upwards, and the trivial decomposition of rank Πn / max n ends the search. Where neither
     reaches eps within `max_rank`, the best fit is returned with a `ConvergenceWarning`. The result's `truncation` says
     what was reached, its `fit` how.
-    eps: relative Frobenius error of the whole. seed: of the random starts. sweeps: of each run.
+    eps: relative Frobenius error of the whole. seed: of the random starts; a core of at most 4096 entries gets four
+    times as many. sweeps: of each run.
     Source: Kolda & Bader 2009, §3.4; Tomasi & Bro 2006.
 
     >>> import numpy as np, tnalgebra as tna
@@ -125,7 +126,7 @@ def cp_round(tensor: CPTensor, *, eps: float | None = None, max_rank: int | None
             if not is_capped:
                 warnings.simplefilter("ignore", ConvergenceWarning)  # the tensor itself is returned where fits fail
             seed = 0 if seed is None else seed
-            found = cp_fit(tensor, eps=eps, max_rank=min(most, tensor.rank - 1), seed=seed)
+            found: CPTensor = cp_fit(tensor, eps=eps, max_rank=min(most, tensor.rank - 1), seed=seed)
         if is_capped or (found.truncation is not None and found.truncation.is_reached):
             return found
     report = TruncationReport(requested=eps, bound=0.0)

@@ -26,6 +26,8 @@ WARM_UP = 20
 """Sweeps of ALS before Gauss-Newton takes over."""
 GAUSS_NEWTON_WORK = 5 * 10**10
 """Multiplications that the Gauss-Newton steps of one run may take; a step takes (R·Σn)³."""
+SMALL_CORE, MORE = 1 << 12, 4
+"""A core of so many entries gets so many times more starts: each costs little, and most end in a local minimum."""
 CORE = 1 << 20
 """Entries of the core of a format up to which it is fitted as an array."""
 FULL = 1e-12
@@ -45,8 +47,9 @@ class Search:
     """
 
     def __init__(self, x: Any, goal: float, seed: Any, restarts: int, sweeps: int) -> None:
-        self.goal, self.rng, self.restarts, self.sweeps = goal, np.random.default_rng(seed), restarts, sweeps
+        self.goal, self.rng, self.sweeps = goal, np.random.default_rng(seed), sweeps
         self.x, self.bases = core_of_format(x) if isinstance(x, Format) else core_of(x)
+        self.restarts = restarts * (MORE if prod(self.x.shape) <= SMALL_CORE else 1)
 
     def run(self, cap: int | None) -> Fitted:
         """Without a goal, the fit at the cap; else the least rank that was found to meet the goal.
