@@ -11,7 +11,18 @@ from .cp_fit import cp_fit, cp_from_dense, cp_round
 from .ht_rounding import ht_round
 from .ht_svd import ht_from_dense
 from .sums import stack_sum
+from .tree_search import tree_optimize
 from .tt_rounding import tt_round
 from .tt_svd import tt_from_dense
 
-__all__ = ["cp_fit", "cp_from_dense", "cp_round", "ht_from_dense", "ht_round", "stack_sum", "tt_from_dense", "tt_round"]
+__all__ = [
+    "cp_fit",
+    "cp_from_dense",
+    "cp_round",
+    "ht_from_dense",
+    "ht_round",
+    "stack_sum",
+    "tree_optimize",
+    "tt_from_dense",
+    "tt_round",
+]

@@ -11,9 +11,9 @@ from ..errors import ConvergenceWarning, RankError
 from ..execute.namespace import to_device
 from ..execute.scaling import rescaled
 from ..formats import CPTensor, Format, HTTensor, TruncationReport, TTTensor
+from ..formats.later import implements
 from ..formats.orthogonal import spread
 from ..formats.parts import check_eps, check_rank, sealed
-from ..formats.structure import implements
 from ..formats.truncation import FitReport
 from .basis import exact_basis
 from .cp_search import Search

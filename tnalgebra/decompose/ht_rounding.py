@@ -8,9 +8,9 @@ import numpy as np
 
 from ..execute.namespace import namespace_of
 from ..formats import DimensionTree, HTTensor, TruncationReport
+from ..formats.later import implements
 from ..formats.orthogonal import ht_sweep, spread
 from ..formats.parts import check_eps, check_rank
-from ..formats.structure import implements
 from ..formats.tree import Nested, modes_of
 from .basis import exact_basis, sketched_basis
 from .budget import Budget

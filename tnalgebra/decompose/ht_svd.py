@@ -7,9 +7,9 @@ from typing import Any
 
 from ..execute.memory import MemoryLimit
 from ..formats import DimensionTree, HTTensor, TruncationReport
+from ..formats.later import implements
 from ..formats.orthogonal import spread
 from ..formats.parts import check_eps, check_rank
-from ..formats.structure import implements
 from ..formats.tree import Nested, as_tree, modes_of
 from .basis import leading
 from .budget import Budget

@@ -10,9 +10,9 @@ import numpy as np
 from ..execute.namespace import namespace_of
 from ..execute.scaling import normalised, rescaled
 from ..formats import TruncationReport, TTTensor
+from ..formats.later import implements
 from ..formats.orthogonal import spread
 from ..formats.parts import check_eps, check_rank, sealed
-from ..formats.structure import implements
 from .basis import OVERSAMPLED, exact_basis, normal_like
 from .budget import Budget, NotCertified, certified_cut, gram_noise
 from .dense import finite, generator

@@ -6,9 +6,9 @@ from typing import Any
 
 from ..execute.memory import MemoryLimit
 from ..formats import TruncationReport, TTTensor
+from ..formats.later import implements
 from ..formats.orthogonal import spread
 from ..formats.parts import check_eps, check_rank, sealed
-from ..formats.structure import implements
 from .basis import leading
 from .budget import Budget
 from .dense import generator, own, prepare

@@ -13,6 +13,7 @@ from ..execute.expression import Expression, evaluate_scaled, merge
 from ..execute.namespace import as_array, namespace_of
 from ..execute.scaling import as_number
 from ..graph import Contract, Leaf
+from .later import later
 from .structure import Structure, as_mode, require_multiply
 
 __all__ = ["Arithmetic", "block_sum", "concatenate", "inserted"]
@@ -209,8 +210,8 @@ class Arithmetic(Structure):
             return self, other
         tree = getattr(self, "tree", None) or getattr(other, "tree", None)
         if tree is None or self.ndim != other.ndim:
-            return self._later("to_tt"), other._later("to_tt")
-        return self._later("to_ht", tree), other._later("to_ht", tree)
+            return later("to_tt", type(self))(self), later("to_tt", type(other))(other)
+        return later("to_ht", type(self))(self, tree), later("to_ht", type(other))(other, tree)
 
 
 def block_sum(tensors: Sequence[T]) -> T:

@@ -12,6 +12,7 @@ from ..execute.memory import MemoryLimit
 from ..execute.namespace import device_of, to_device
 from .arithmetic import Arithmetic
 from .indexing import CHUNK_BYTES
+from .later import later
 from .modes import Modes
 from .structure import require_multiply
 from .tree import DimensionTree, as_tree
@@ -63,7 +64,7 @@ class Format(Arithmetic, Modes):
         was requested, what is guaranteed and what each bond lost.
         Raises `NonFiniteError`, `ToleranceError`, `RankError`, `DTypeError`.
         """
-        result: Self = cls._later_made("from_dense", array, eps=eps, max_rank=max_rank, **options)
+        result: Self = later("from_dense", cls)(array, eps=eps, max_rank=max_rank, **options)
         return result
 
     def round(self, *, eps: float | None = None, max_rank: Any = None, seed: Any = None) -> Self:
@@ -75,7 +76,7 @@ class Format(Arithmetic, Modes):
         Raises `AlgebraError` for other ξ, `ToleranceError`, `RankError`.
         """
         require_multiply(self.xi, "round", "a sum of few terms of small rank keeps ranks small by itself")
-        result: Self = self._later("round", eps=eps, max_rank=max_rank, seed=seed)
+        result: Self = later("round", type(self))(self, eps=eps, max_rank=max_rank, seed=seed)
         return result
 
     def fit_cp(self, *, eps: float | None = None, max_rank: int | None = None, **options: Any) -> Any:
@@ -86,7 +87,7 @@ class Format(Arithmetic, Modes):
         Raises `AlgebraError` for other ξ, `RankError`, `ToleranceError`; warns with `ConvergenceWarning`.
         """
         require_multiply(self.xi, "fit_cp", "to_cp() is exact for trains of every ξ")
-        return self._later("fit_cp", eps=eps, max_rank=max_rank, **options)
+        return later("fit_cp", type(self))(self, eps=eps, max_rank=max_rank, **options)
 
     def orthogonalize(self, center: Any = None) -> Self:
         """The same tensor with isometries around a center; TT and HT tensors have it, as their bonds have a gauge."""
@@ -97,11 +98,11 @@ class Format(Arithmetic, Modes):
 
     def to_cp(self) -> Any:
         """The same tensor as a `CPTensor`: a train is the sum over its paths, so its ranks multiply, for every ξ."""
-        return self._later("to_cp")
+        return later("to_cp", type(self))(self)
 
     def to_tt(self) -> Any:
         """The same tensor as a `TTTensor`: a CP tensor of rank R has inner ranks R. For ξ = multiply."""
-        return self._later("to_tt")
+        return later("to_tt", type(self))(self)
 
     def to_ht(self, tree: DimensionTree | None = None) -> Any:
         """The same tensor as an `HTTensor` on any tree, balanced if not given.
@@ -109,7 +110,7 @@ class Format(Arithmetic, Modes):
         A CP tensor of rank R has rank R at every node, for every ξ. For a train (ξ = multiply) a node's rank is the
         product of the bonds that leave its modes: r² for modes in a row. `round` finds smaller ranks if there are any.
         """
-        return self._later("to_ht", as_tree(tree, self.ndim))
+        return later("to_ht", type(self))(self, as_tree(tree, self.ndim))
 
     def to_dense(self, memory_limit: MemoryLimit = None) -> Array:
         """Every entry, as one array."""
@@ -128,6 +129,10 @@ class Format(Arithmetic, Modes):
     def to_device(self, device: str) -> Self:
         """Copy the parts to ``"cuda"`` or back to ``"cpu"``."""
         return self._rebuild({name: to_device(array, device) for name, array in self.parameters().items()})
+
+    @abstractmethod
+    def draw(self, path: Any = None) -> Any:
+        """Draw the network with Matplotlib; save as PNG, SVG or PDF if a path is given. Returns the figure."""
 
     @abstractmethod
     def show(self) -> str:

@@ -5,8 +5,9 @@ from typing import Any
 from ..execute.namespace import namespace_of
 from .cp import CPTensor
 from .ht import HTTensor
+from .later import implements
 from .parts import sealed
-from .structure import implements, require_multiply
+from .structure import require_multiply
 from .tree import DimensionTree
 from .tt import TTTensor
 

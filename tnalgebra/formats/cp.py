@@ -210,6 +210,12 @@ class CPTensor(Format):
         rows, columns = linear_sum_assignment(-score)
         return float(score[rows, columns].sum()) / max(mine.rank, theirs.rank)
 
+    def draw(self, path: Any = None) -> Any:
+        """Draw the network with Matplotlib; save as PNG, SVG or PDF if a path is given. Returns the figure."""
+        from .picture import draw_cp
+
+        return draw_cp(self.shape, self.rank, path)
+
     def show(self) -> str:
         """Draw the network with characters: one factor a mode, all on one rank.
 

@@ -267,6 +267,12 @@ class HTTensor(Format):
         tree = DimensionTree((self.tree.nested, right))
         return type(self)(tree, self.leaves + other.leaves, (*self.transfers, *other.transfers, one), self.xi)
 
+    def draw(self, path: Any = None) -> Any:
+        """Draw the network with Matplotlib; save as PNG, SVG or PDF if a path is given. Returns the figure."""
+        from .picture import draw_ht
+
+        return draw_ht(self.tree, self.shape, dict(zip(self.tree.nodes, self.ranks, strict=True)), path)
+
     def show(self) -> str:
         """Draw the tree with characters: modes, sizes and ranks of every node.
 

@@ -1,31 +1,18 @@
 """What a format must give, so that all that formats can do is written once."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from ..algebra import Operator
-from ..errors import AlgebraError, FormatError, IndexRangeError
+from ..errors import AlgebraError, IndexRangeError
 from ..execute import Expression
 from ..execute.namespace import namespace_of
 from ..graph import Labels, Leaf, Node
 
-__all__ = ["Structure", "as_mode", "implements", "require_multiply"]
+__all__ = ["Structure", "as_mode", "require_multiply"]
 
 Array = Any
-
-_LATER: dict[tuple[str, type], Callable[..., Any]] = {}
-
-
-def implements(method: str, *kinds: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Register the function behind a method such as ``kind.from_dense``: decompositions live in a later layer."""
-
-    def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        for kind in kinds:
-            _LATER[method, kind] = function
-        return function
-
-    return register
 
 
 def require_multiply(xi: Operator, what: str, instead: str) -> None:
@@ -128,16 +115,3 @@ class Structure(ABC):
     @abstractmethod
     def _outer(self, other: Self) -> Self:
         """The modes of both, entries multiplied."""
-
-    def _later(self, method: str, *arguments: Any, **options: Any) -> Any:
-        """Call what `implements` registered for this format."""
-        if (method, type(self)) not in _LATER:
-            raise FormatError(f"{type(self).__name__} has no {method}; from_dense(t.to_dense(), …) decomposes it anew")
-        return _LATER[method, type(self)](self, *arguments, **options)
-
-    @classmethod
-    def _later_made(cls, method: str, *arguments: Any, **options: Any) -> Any:
-        """Call what `implements` registered for this class."""
-        if (method, cls) not in _LATER:
-            raise FormatError(f"{cls.__name__} has no {method}")
-        return _LATER[method, cls](*arguments, **options)

@@ -4,7 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ..errors import TreeError
+from .later import later
 
 __all__ = ["DimensionTree", "Nested", "as_tree", "modes_of", "renumbered"]
 
@@ -65,6 +68,42 @@ class DimensionTree:
         for mode in range(1, _order(ndim)):
             nested = (nested, mode)
         return cls(nested)
+
+    @classmethod
+    def random(cls, ndim: int, *, seed: Any = None) -> "DimensionTree":
+        """Join two nodes drawn at random until one is left; every order of joining is equally likely.
+
+        >>> DimensionTree.random(6, seed=0).ndim
+        6
+        """
+        rng, nodes = np.random.default_rng(seed), list[Nested](range(_order(ndim)))
+        while len(nodes) > 1:
+            first, second = sorted(rng.choice(len(nodes), 2, replace=False))
+            nodes.append((nodes[first], nodes[second]))
+            del nodes[second], nodes[first]
+        return cls(nodes[0])
+
+    def optimize(self, tensor: Any, *, eps: float | None = None, seed: Any = 0, trials: int = 200) -> "DimensionTree":
+        """A tree on which a tensor takes fewer parameters at relative error eps than on this one, or this one.
+
+        A node's rank is that of the matricization of its modes, whatever the tree is. Up to 10 modes all binary trees
+        are compared, by dynamic programming over sets of modes; beyond, subtrees change places as long as that helps.
+        tensor: an array, or a format whose Tucker core is small. trials: of changes that may fail one after the other.
+        Raises `TreeError` for another number of modes, `MemoryLimitError` for a core that is too large.
+
+        >>> import numpy as np
+        >>> pairs = np.einsum("ik,jl->ijkl", np.eye(3), np.eye(3))
+        >>> DimensionTree.balanced(4).optimize(pairs).nested
+        ((0, 2), (1, 3))
+        """
+        found: DimensionTree = later("optimize", DimensionTree)(self, tensor, eps=eps, seed=seed, trials=trials)
+        return found
+
+    def draw(self, path: Any = None) -> Any:
+        """Draw the tree with Matplotlib; save as PNG, SVG or PDF if a path is given. Returns the figure."""
+        from .picture import draw_tree
+
+        return draw_tree(self, path)
 
     @property
     def ndim(self) -> int:

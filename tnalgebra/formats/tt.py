@@ -177,6 +177,12 @@ class TTTensor(Format):
         cores, exponent = tt_center(self.cores, center, namespace_of(self.cores))
         return type(self)(sealed(spread(cores, exponent, center)), self.xi)
 
+    def draw(self, path: Any = None) -> Any:
+        """Draw the network with Matplotlib; save as PNG, SVG or PDF if a path is given. Returns the figure."""
+        from .picture import draw_tt
+
+        return draw_tt(self.shape, self.ranks, path)
+
     def show(self) -> str:
         """Draw the network with characters: modes above, ranks between the cores.
 
