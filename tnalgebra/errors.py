@@ -3,6 +3,7 @@
 __all__ = [
     "AlgebraError",
     "AxisMismatchError",
+    "BudgetError",
     "ConvergenceWarning",
     "DTypeError",
     "DataError",
@@ -72,6 +73,10 @@ class TreeError(FormatError):
 
 class RankError(TnAlgebraError, ValueError):
     """A rank that no tensor can have."""
+
+
+class BudgetError(TnAlgebraError, ValueError):
+    """A number of calls that a search cannot keep to."""
 
 
 class ToleranceError(TnAlgebraError, ValueError):

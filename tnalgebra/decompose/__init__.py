@@ -7,7 +7,9 @@
 * CP by alternating least squares with restarts: ``eps``, ``max_rank``, ``seed``, ``restarts``, ``sweeps``.
 """
 
+from .completion import cp_from_samples, ht_from_samples, tt_from_samples
 from .cp_fit import cp_fit, cp_from_dense, cp_round
+from .cross import cp_from_function, ht_from_function, tt_from_function
 from .ht_rounding import ht_round
 from .ht_svd import ht_from_dense
 from .sums import stack_sum
@@ -18,11 +20,17 @@ from .tt_svd import tt_from_dense
 __all__ = [
     "cp_fit",
     "cp_from_dense",
+    "cp_from_function",
+    "cp_from_samples",
     "cp_round",
     "ht_from_dense",
+    "ht_from_function",
+    "ht_from_samples",
     "ht_round",
     "stack_sum",
     "tree_optimize",
     "tt_from_dense",
+    "tt_from_function",
+    "tt_from_samples",
     "tt_round",
 ]

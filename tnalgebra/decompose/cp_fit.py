@@ -41,8 +41,8 @@ def cp_from_dense(
     matricization rank at eps upwards, and the trivial decomposition of rank Πn / max n ends the search. Where neither
     reaches eps within `max_rank`, the best fit is returned with a `ConvergenceWarning`. The result's `truncation` says
     what was reached, its `fit` how.
-    eps: relative Frobenius error of the whole. seed: of the random starts; a core of at most 4096 entries gets four
-    times as many. sweeps: of each run.
+    eps: relative Frobenius error of the whole. seed: of the random starts; a core of at most 4096 entries gets
+    twice as many. sweeps: of each run.
     Source: Kolda & Bader 2009, §3.4; Tomasi & Bro 2006.
 
     >>> import numpy as np, tnalgebra as tna

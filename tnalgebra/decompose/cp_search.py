@@ -26,7 +26,7 @@ WARM_UP = 20
 """Sweeps of ALS before Gauss-Newton takes over."""
 GAUSS_NEWTON_WORK = 5 * 10**10
 """Multiplications that the Gauss-Newton steps of one run may take; a step takes (R·Σn)³."""
-SMALL_CORE, MORE = 1 << 12, 4
+SMALL_CORE, MORE = 1 << 12, 2
 """A core of so many entries gets so many times more starts: each costs little, and most end in a local minimum."""
 CORE = 1 << 20
 """Entries of the core of a format up to which it is fitted as an array."""

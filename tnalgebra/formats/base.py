@@ -1,6 +1,7 @@
 """What every format can do by substituting into the modes of its graph."""
 
 from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any, Self
 
@@ -16,7 +17,7 @@ from .later import later
 from .modes import Modes
 from .structure import require_multiply
 from .tree import DimensionTree, as_tree
-from .truncation import TruncationReport
+from .truncation import FitReport, TruncationReport
 
 __all__ = ["Format"]
 
@@ -31,6 +32,7 @@ class Format(Arithmetic, Modes):
 
     __slots__ = ()
     truncation: TruncationReport | None
+    fit: FitReport | None
 
     @property
     def max_rank(self) -> int:
@@ -65,6 +67,42 @@ class Format(Arithmetic, Modes):
         Raises `NonFiniteError`, `ToleranceError`, `RankError`, `DTypeError`.
         """
         result: Self = later("from_dense", cls)(array, eps=eps, max_rank=max_rank, **options)
+        return result
+
+    @classmethod
+    def from_function(
+        cls,
+        f: Callable[[Any], Any],
+        shape: Sequence[int],
+        *,
+        eps: float | None = None,
+        max_rank: int | None = None,
+        max_calls: int | None = None,
+        **options: Any,
+    ) -> Self:
+        """Interpolate a function of multi-indices by cross approximation, from few of its values.
+
+        f: takes integers of shape (B, d), returns B numbers; asked once for each point. eps: relative error, estimated
+        on fresh random points. max_rank: a cap. max_calls: points that f may be asked for. Options: seed, sweeps, and
+        for HT the tree. The result's `fit` has the estimated error and the number of calls.
+        Raises `RankError` without eps and max_rank, and where max_calls does not cover one sweep; `FormatError` for
+        what f returns, `NonFiniteError` with the point; warns with `ConvergenceWarning` where eps is not reached.
+        """
+        result: Self = later("from_function", cls)(f, shape, eps=eps, max_rank=max_rank, max_calls=max_calls, **options)
+        return result
+
+    @classmethod
+    def from_samples(
+        cls, indices: Any, values: Any, shape: Sequence[int], *, max_rank: int, eps: float | None = None, **options: Any
+    ) -> Self:
+        """Complete a tensor from scattered entries, by alternating least squares with ranks that grow.
+
+        indices: (B, d) integers. values: (B,). max_rank: a cap. eps: relative error on a tenth of the entries, which
+        is held out to judge the fit. Options: seed, sweeps, and for HT the tree. The result's `fit` says how it went.
+        Raises `FormatError`, `IndexRangeError`, `NonFiniteError`; warns with `ConvergenceWarning` where eps is not
+        reached.
+        """
+        result: Self = later("from_samples", cls)(indices, values, shape, max_rank=max_rank, eps=eps, **options)
         return result
 
     def round(self, *, eps: float | None = None, max_rank: Any = None, seed: Any = None) -> Self:

@@ -18,7 +18,7 @@ from .orthogonal import ht_center, ht_sweep, scaled_norm, spread
 from .parts import check_rank, check_shape, frozen, normal, one_home, sealed
 from .structure import require_multiply
 from .tree import DimensionTree, Nested, as_tree, renumbered
-from .truncation import TruncationReport
+from .truncation import FitReport, TruncationReport
 
 __all__ = ["HTTensor"]
 
@@ -47,6 +47,7 @@ class HTTensor(Format):
     transfers: tuple[Array, ...]
     xi: Operator = field(default=operator("multiply"))
     truncation: TruncationReport | None = field(default=None, kw_only=True)
+    fit: FitReport | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         """Freeze the parts and check each against its node."""

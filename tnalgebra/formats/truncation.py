@@ -35,19 +35,26 @@ class TruncationReport:
 class FitReport:
     """How an iterative fit went.
 
-    error: relative Frobenius error of the result, from the residual itself. losses: that error after each sweep.
-    restarts: how many starts were tried at this rank. is_converged: whether the error stopped falling, or reached
-    its goal, before the sweeps ran out. is_degenerate: whether terms grow against one another, the sign of a border
-    rank: then no best fit exists, and the error falls for ever while the terms diverge.
+    error: relative Frobenius error of the result, from the residual itself; `is_estimate` where it was measured on
+        some entries only that the fit had not seen. losses: that error after each sweep.
+    is_converged: whether the error stopped falling, or reached its goal, before the sweeps ran out.
+    restarts: how many starts were tried at this rank.
+    is_degenerate: whether terms grow against one another, the sign of a border rank: then no best fit exists, and the
+        error falls for ever while the terms diverge.
+    calls: entries that a function was asked for, or that were given.
     """
 
     error: float
     losses: tuple[float, ...]
-    restarts: int
     is_converged: bool
-    is_degenerate: bool
+    restarts: int = 1
+    is_degenerate: bool = False
+    is_estimate: bool = False
+    calls: int | None = None
 
     def __str__(self) -> str:
         state = "converged" if self.is_converged else "not converged"
         state = "degenerate (terms grow against one another), not converged" if self.is_degenerate else state
-        return f"error {self.error:.3g} after {len(self.losses) - 1} sweeps of {self.restarts} starts: {state}"
+        how = f"{len(self.losses) - 1} sweeps" + (f" of {self.restarts} starts" if self.restarts > 1 else "")
+        from_ = "" if self.calls is None else f" and {self.calls} entries"
+        return f"{'estimated ' * self.is_estimate}error {self.error:.3g} after {how}{from_}: {state}"

@@ -15,7 +15,7 @@ from .network import Part, chain, embed, met, renamed, without
 from .orthogonal import scaled_norm, spread, tt_center
 from .parts import check_rank, check_shape, frozen, normal, one_home, sealed
 from .structure import require_multiply
-from .truncation import TruncationReport
+from .truncation import FitReport, TruncationReport
 
 __all__ = ["TTTensor"]
 
@@ -39,6 +39,7 @@ class TTTensor(Format):
     cores: tuple[Array, ...]
     xi: Operator = field(default=operator("multiply"))
     truncation: TruncationReport | None = field(default=None, kw_only=True)
+    fit: FitReport | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         """Freeze the cores and check that their ranks chain."""
