@@ -12,6 +12,7 @@ from .cp_fit import cp_fit, cp_from_dense, cp_round
 from .cross import cp_from_function, ht_from_function, tt_from_function
 from .ht_rounding import ht_round
 from .ht_svd import ht_from_dense
+from .reshape import tt_quantize, tt_reshape
 from .sums import stack_sum
 from .tree_search import tree_optimize
 from .tt_rounding import tt_round
@@ -32,5 +33,7 @@ __all__ = [
     "tt_from_dense",
     "tt_from_function",
     "tt_from_samples",
+    "tt_quantize",
+    "tt_reshape",
     "tt_round",
 ]

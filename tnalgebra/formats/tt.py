@@ -11,6 +11,7 @@ from ..execute.namespace import namespace_of
 from ..graph import Contract, Labels, Node
 from .base import Array, Format
 from .gather import tt_entries
+from .later import later
 from .network import Part, chain, embed, met, renamed, without
 from .orthogonal import scaled_norm, spread, tt_center
 from .parts import check_rank, check_shape, frozen, normal, one_home, sealed
@@ -177,6 +178,34 @@ class TTTensor(Format):
         center %= self.ndim
         cores, exponent = tt_center(self.cores, center, namespace_of(self.cores))
         return type(self)(sealed(spread(cores, exponent, center)), self.xi)
+
+    def reshape(self, shape: Sequence[int], *, eps: float | None = None) -> Self:
+        """The train of the reshaped tensor, as `np.reshape` does it, rounded to eps (to rounding errors if not given).
+
+        For ξ = multiply. Raises `AxisMismatchError` for another number of entries.
+
+        >>> import tnalgebra as tna
+        >>> tna.TTTensor.random((4, 6, 5), rank=2, seed=0).reshape((8, 3, 5))
+        TTTensor(shape=(8, 3, 5), ranks=(1, 4, 2, 1), dtype=float64)
+        """
+        require_multiply(self.xi, "reshape", "to_dense() and np.reshape give it for other ξ")
+        found: Self = later("reshape", type(self))(self, shape, eps)
+        return found
+
+    def quantize(self, base: int = 2, *, eps: float | None = None) -> Self:
+        """The quantized train (QTT): each mode of size base^m becomes m modes of size base, the first the slowest.
+
+        `reshape` takes it back. For ξ = multiply. Raises `FormatError` with the mode that is no power of base.
+        Source: Khoromskij 2011.
+
+        >>> import numpy as np, tnalgebra as tna
+        >>> line = tna.TTTensor([np.sin(np.arange(1024.0))[None, :, None]])
+        >>> line.quantize().ranks
+        (1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1)
+        """
+        require_multiply(self.xi, "quantize", "to_dense() gives the entries for other ξ")
+        found: Self = later("quantize", type(self))(self, base, eps)
+        return found
 
     def draw(self, path: Any = None) -> Any:
         """Draw the network with Matplotlib; save as PNG, SVG or PDF if a path is given. Returns the figure."""
