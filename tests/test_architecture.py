@@ -60,6 +60,7 @@ PUBLIC: list[str] = [
     "decompose",
     "distributes",
     "leaf",
+    "load",
     "matricization_rank",
     "operator",
     "plan_cache",

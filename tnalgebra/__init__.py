@@ -10,7 +10,7 @@ from .decompose import stack_sum
 from .errors import TnAlgebraError
 from .execute import Expression, contract, contract_expression, contract_path, leaf, plan_cache
 from .expressivity import compare_ranks, matricization_rank
-from .formats import CPTensor, DimensionTree, HTTensor, TTTensor, concatenate
+from .formats import CPTensor, DimensionTree, HTTensor, TTTensor, concatenate, load
 
 __version__ = "0.1.0"
 
@@ -30,6 +30,7 @@ __all__ = [
     "decompose",
     "distributes",
     "leaf",
+    "load",
     "matricization_rank",
     "operator",
     "plan_cache",

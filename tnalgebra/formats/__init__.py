@@ -5,6 +5,7 @@ from .arithmetic import concatenate
 from .base import Format
 from .cp import CPTensor
 from .ht import HTTensor
+from .storage import load
 from .tree import DimensionTree
 from .truncation import FitReport, TruncationReport
 from .tt import TTTensor
@@ -18,4 +19,5 @@ __all__ = [
     "TTTensor",
     "TruncationReport",
     "concatenate",
+    "load",
 ]

@@ -168,6 +168,13 @@ class Format(Arithmetic, Modes):
         """Copy the parts to ``"cuda"`` or back to ``"cpu"``."""
         return self._rebuild({name: to_device(array, device) for name, array in self.parameters().items()})
 
+    def save(self, path: Any) -> None:
+        """Write the tensor to a file, which `tna.load` reads; see the guide for its layout.
+
+        A file of that name is replaced when the new one is complete, not before. Raises `DataError`.
+        """
+        later("save", Format)(self, path)
+
     @abstractmethod
     def draw(self, path: Any = None) -> Any:
         """Draw the network with Matplotlib; save as PNG, SVG or PDF if a path is given. Returns the figure."""
