@@ -1,0 +1,144 @@
+"""Node graphs of the library TensorNetwork, and its `FiniteMPS`."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import FormatError
+from ..execute import Expression
+from ..formats import TTTensor
+from ..formats.structure import require_multiply
+from .network import Network, as_expression, as_network, library
+
+__all__ = ["NodeGraph", "from_finite_mps", "from_nodes", "to_finite_mps", "to_nodes"]
+
+
+class NodeGraph(NamedTuple):
+    """Nodes of TensorNetwork, and the dangling edges in the order of the result's axes."""
+
+    nodes: list[Any]
+    edges: list[Any]
+
+
+def from_nodes(nodes: Sequence[Any], output_edges: Sequence[Any] | None = None) -> Expression:
+    """Somebody's node graph as an expression with its arrays bound: plan it, contract it, or put it into another.
+
+    nodes: all nodes of the graph, `CopyNode` among them. output_edges: dangling edges in the order of the axes of the
+    result; as they are met along the nodes if not given.
+    Raises `FormatError` where an edge leads to a node that is not in the list, or a dangling edge is missing.
+
+    >>> import numpy as np, tensornetwork as tn, tnalgebra.interop as interop
+    >>> a, b = tn.Node(np.ones((2, 3)), name="a"), tn.Node(np.ones((3, 4)), name="b")
+    >>> edge = a[1] ^ b[0]
+    >>> print(interop.from_nodes([a, b]))
+    out[e0,e2] = Σ_e1 a[e0,e1] · b[e1,e2]
+    """
+    tn = library("tensornetwork")
+    known, names = set(map(id, nodes)), dict[int, str]()
+    for node in nodes:
+        for edge in node.edges:
+            names.setdefault(id(edge), f"e{len(names)}")
+            for end in (edge.node1, edge.node2):
+                if end is not None and id(end) not in known:
+                    raise FormatError(f"node {node.name!r} is connected to {end.name!r}, which is not in the list")
+    arrays, terms, called = list[Any](), list[tuple[str, ...]](), list[str]()
+    dangling = [edge for node in nodes for edge in node.edges if edge.is_dangling()]
+    wanted = dangling if output_edges is None else list(output_edges)
+    if sorted(map(id, wanted)) != sorted(map(id, dangling)):
+        raise FormatError(
+            f"output_edges must be the {len(dangling)} dangling edges of the nodes, each once; got {len(wanted)}"
+        )
+    output, same = [names[id(edge)] for edge in wanted], dict[str, str]()
+    for node in nodes:
+        labels = tuple(names[id(edge)] for edge in node.edges)
+        if not isinstance(node, tn.CopyNode):
+            arrays.append(node.tensor)
+            terms.append(labels)
+            called.append(str(node.name))
+            continue
+        open_ones = [label for label in labels if label in output]
+        for label in labels:
+            _join(same, label, labels[0] if label not in open_ones[1:] else label)
+        for label in open_ones[1:]:  # an axis of its own, equal to the first
+            arrays.append(np.eye(node.dimension))
+            terms.append((open_ones[0], label))
+            called.append("copy")
+    network = Network(
+        tuple(arrays), tuple(tuple(_root(same, label) for label in term) for term in terms),
+        tuple(_root(same, label) for label in output),
+    )  # fmt: skip
+    return as_expression(network, called)
+
+
+def _root(same: dict[str, str], label: str) -> str:
+    while label in same:
+        label = same[label]
+    return label
+
+
+def _join(same: dict[str, str], first: str, second: str) -> None:
+    one, other = _root(same, first), _root(same, second)
+    if one != other:
+        same[other] = one
+
+
+def to_nodes(x: Any) -> NodeGraph:
+    """A format or an expression as a node graph: an edge a bond, a `CopyNode` where more than two axes share one.
+
+    >>> import tensornetwork as tn, tnalgebra as tna, tnalgebra.interop as interop
+    >>> t = tna.TTTensor.random((2, 3, 5), rank=2, seed=0)
+    >>> graph = interop.to_nodes(t)
+    >>> tn.contractors.auto(graph.nodes, output_edge_order=graph.edges).tensor.shape
+    (2, 3, 5)
+    """
+    tn = library("tensornetwork")
+    network = as_network(x)
+    nodes = [tn.Node(np.asarray(array), name=f"node{i}") for i, array in enumerate(network.arrays)]
+    places: dict[str, list[Any]] = {label: [] for label in network.ends()}
+    sizes: dict[str, int] = {}
+    for node, term in zip(nodes, network.terms, strict=True):
+        for axis, label in enumerate(term):
+            places[label].append((node, axis))
+            sizes[label] = int(node.shape[axis])
+    found: dict[str, Any] = {}
+    for label, ends in places.items():
+        is_open = label in network.output
+        if len(ends) + is_open == 1:  # a label that is summed alone
+            ones = tn.Node(np.ones(sizes[label]), name=f"sum over {label}")
+            nodes.append(ones)
+            ends.append((ones, 0))
+        if len(ends) + is_open > 2:
+            copy = tn.CopyNode(rank=len(ends) + is_open, dimension=sizes[label], name=f"copy of {label}")
+            nodes.append(copy)
+            for axis, (node, place) in enumerate(ends):
+                tn.connect(node[place], copy[axis])
+            found[label] = copy[len(ends)] if is_open else None
+        elif is_open:
+            ((node, place),) = ends
+            found[label] = node[place]
+        else:
+            (first, i), (second, j) = ends
+            tn.connect(first[i], second[j])
+    return NodeGraph(nodes, [found[label] for label in network.output])
+
+
+def from_finite_mps(mps: Any) -> TTTensor:
+    """A `FiniteMPS` as a train: its tensors are the cores.
+
+    >>> import numpy as np, tensornetwork as tn, tnalgebra.interop as interop
+    >>> interop.from_finite_mps(tn.FiniteMPS.random([2, 3, 4], [2, 2], np.float64)).ranks
+    (1, 2, 2, 1)
+    """
+    return TTTensor(tuple(np.asarray(tensor) for tensor in mps.tensors))
+
+
+def to_finite_mps(tensor: TTTensor) -> Any:
+    """A train as a `FiniteMPS`, with the cores as they are: not canonicalized, and not normalised.
+
+    >>> import tnalgebra as tna, tnalgebra.interop as interop
+    >>> len(interop.to_finite_mps(tna.TTTensor.random((2, 3, 5), rank=2, seed=0)))
+    3
+    """
+    require_multiply(tensor.xi, "an MPS", "to_dense() gives the entries for other ξ")
+    return library("tensornetwork").FiniteMPS([np.array(core) for core in tensor.cores], canonicalize=False)
