@@ -51,6 +51,7 @@ PUBLIC: list[str] = [
     "HTTensor",
     "Operator",
     "TTTensor",
+    "TangentSpace",
     "TnAlgebraError",
     "compare_ranks",
     "concatenate",

@@ -6,7 +6,7 @@ that graph and to contract it, in an order that the algebra permits.
 
 from . import decompose
 from .algebra import Operator, distributes, operator, register_operator
-from .decompose import stack_sum
+from .decompose import TangentSpace, stack_sum
 from .errors import TnAlgebraError
 from .execute import Expression, contract, contract_expression, contract_path, leaf, plan_cache
 from .expressivity import compare_ranks, matricization_rank
@@ -21,6 +21,7 @@ __all__ = [
     "HTTensor",
     "Operator",
     "TTTensor",
+    "TangentSpace",
     "TnAlgebraError",
     "compare_ranks",
     "concatenate",

@@ -22,14 +22,19 @@ DTYPES = ("float32", "float64", "complex128")
 
 def formats(dtype="float64", shape=SHAPE):
     inner = 2 if len(shape) > 1 else ()
-    return [kind.random(shape, 2 if kind is tna.CPTensor else inner, seed=0, dtype=dtype) for kind in (tna.CPTensor, tna.TTTensor, tna.HTTensor)]
+    return [
+        kind.random(shape, 2 if kind is tna.CPTensor else inner, seed=0, dtype=dtype)
+        for kind in (tna.CPTensor, tna.TTTensor, tna.HTTensor)
+    ]
 
 
 def symbolic(equation, arrays):
     """An expression with its arrays bound: what a user builds from leaves of arrays."""
     terms, output = equation.split("->")
     labels = [tuple(term) for term in terms.split(",")]
-    return interop.network.as_expression(interop.network.Network(tuple(arrays), tuple(labels), tuple(output)), ["x"] * len(labels))
+    return interop.network.as_expression(
+        interop.network.Network(tuple(arrays), tuple(labels), tuple(output)), ["x"] * len(labels)
+    )
 
 
 # --- TensorLy ----------------------------------------------------------------------------------------------------
@@ -61,7 +66,9 @@ def test_what_tensorly_decomposes_is_at_home_here(rng):
 
 
 def test_what_tensorly_does_not_have():
-    with pytest.raises(FormatError, match=re.escape("not the tree ((0, 1), (2, 3)); to_ht((0, 1, 2, 3)) moves it to one of depth one")):
+    with pytest.raises(
+        FormatError, match=re.escape("not the tree ((0, 1), (2, 3)); to_ht((0, 1, 2, 3)) is on one of depth one")
+    ):
         interop.to_tensorly(tna.HTTensor.random(SHAPE, 2))
     moved = interop.to_tensorly(tna.HTTensor.random(SHAPE, 2, seed=0).to_ht(tna.DimensionTree((0, 1, 2, 3))))
     assert relative_error(tl.tucker_to_tensor(moved), tna.HTTensor.random(SHAPE, 2, seed=0).to_dense()) < 1e-12
@@ -99,8 +106,12 @@ def test_any_contraction_as_a_node_graph_and_back(equation, rng):
 
 def test_somebodys_graph_is_planned_and_contracted_here(rng):
     """A matrix-product state with itself, built edge by edge with their library."""
-    mps = [tn.Node(rng.standard_normal(shape), name=f"A{i}") for i, shape in enumerate([(1, 2, 3), (3, 2, 4), (4, 2, 1)])]
-    other = [tn.Node(rng.standard_normal((node.shape[0], 2, node.shape[2])), name=f"B{i}") for i, node in enumerate(mps)]
+    mps = [
+        tn.Node(rng.standard_normal(shape), name=f"A{i}") for i, shape in enumerate([(1, 2, 3), (3, 2, 4), (4, 2, 1)])
+    ]
+    other = [
+        tn.Node(rng.standard_normal((node.shape[0], 2, node.shape[2])), name=f"B{i}") for i, node in enumerate(mps)
+    ]
     for chain in (mps, other):
         for left, right in ((chain[0], chain[1]), (chain[1], chain[2])):
             left[2] ^ right[0]

@@ -14,11 +14,14 @@ from .ht_rounding import ht_round
 from .ht_svd import ht_from_dense
 from .reshape import tt_quantize, tt_reshape
 from .sums import stack_sum
+from .tangent import TangentSpace, TangentVector
 from .tree_search import tree_optimize
 from .tt_rounding import tt_round
 from .tt_svd import tt_from_dense
 
 __all__ = [
+    "TangentSpace",
+    "TangentVector",
     "cp_fit",
     "cp_from_dense",
     "cp_from_function",

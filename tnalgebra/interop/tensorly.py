@@ -53,7 +53,7 @@ def to_tensorly(tensor: CPTensor | TTTensor | HTTensor) -> Any:
     if not all(isinstance(child, int) for child in tensor.tree.inner[-1]) or len(tensor.tree.inner) != 1:
         flat = tuple(range(tensor.ndim))
         raise FormatError(
-            f"TensorLy has Tucker tensors, not the tree {tensor.tree.nested}; to_ht({flat}) moves it to one of depth one"
+            f"TensorLy has Tucker tensors, not the tree {tensor.tree.nested}; to_ht({flat}) is on one of depth one"
         )
     (branch,) = tensor.tree.inner
     core = parts["transfer0"][..., 0].transpose(np.argsort(branch))

@@ -1,0 +1,194 @@
+"""The manifold of trains of fixed ranks: tangent spaces, projections, retraction and transport; for ξ = multiply."""
+
+from dataclasses import dataclass, field
+from math import sqrt
+from typing import Any
+
+import numpy as np
+
+from ..errors import AxisMismatchError, FormatError
+from ..execute.namespace import concatenate, namespace_of
+from ..formats import Format, TTTensor
+from ..formats.parts import sealed
+from ..formats.structure import require_multiply
+
+__all__ = ["TangentSpace", "TangentVector"]
+
+Array = Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TangentSpace:
+    """Tangent space, at a train X, of the manifold of trains with its ranks.
+
+        V = Σ_k U¹ ⋯ U^{k−1} · δ^k · V^{k+1} ⋯ V^d
+
+    U are X's cores made isometries from the left, V from the right, and δ^k is orthogonal to U^k for k < d: so the
+    terms are orthogonal to one another, and a vector is its δ.
+    point: a train of minimal ranks, such as `round` gives; other ranks than these are on another manifold.
+    Source: Holtz, Rohwedder & Schneider 2012; Steinlechner 2016, §3 for the algorithms.
+
+    Raises `AlgebraError` for ξ other than multiply.
+
+    >>> import tnalgebra as tna
+    >>> x, z = (tna.TTTensor.random((4, 5, 6), rank=2, seed=seed) for seed in (0, 1))
+    >>> space = tna.TangentSpace(x)
+    >>> v = space.project(z)
+    >>> v.to_tt().ranks, bool((z - v.to_tt()).inner(v.to_tt()) < 1e-12)
+    ((1, 4, 4, 1), True)
+    """
+
+    point: TTTensor
+    lefts: tuple[Array, ...] = field(init=False)
+    rights: tuple[Array, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make the cores isometries from both sides; from the left, the last one carries the norm."""
+        if not isinstance(self.point, TTTensor):
+            raise FormatError(f"a tangent space is that of a TTTensor; got {type(self.point).__name__}")
+        require_multiply(self.point.xi, "a tangent space", "there is no gauge freedom for other ξ")
+        right = self.point.orthogonalize(0)
+        object.__setattr__(self, "rights", right.cores)
+        object.__setattr__(self, "lefts", right.orthogonalize(-1).cores)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Size of every mode."""
+        return self.point.shape
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        """Ranks of the point, without those that no train of its shape can have."""
+        return (1, *(core.shape[2] for core in self.lefts))
+
+    def project(self, z: Any) -> "TangentVector":
+        """Orthogonal projection of a tensor: the tangent vector nearest to it.
+
+        z: a train; another format or an array of the same shape is written as one first. Raises `AxisMismatchError`.
+        """
+        train = z.to_tt() if isinstance(z, Format) else TTTensor.from_dense(z)
+        if train.shape != self.shape:
+            raise AxisMismatchError(f"project needs one shape; the point has {self.shape}, the tensor {train.shape}")
+        xp, last = namespace_of(self.lefts), len(self.lefts) - 1
+        after = [xp.ones((1, 1), dtype=self.point.dtype)]
+        for core, right in zip(reversed(train.cores[1:]), reversed(self.rights[1:]), strict=True):
+            moved = xp.tensordot(core, after[-1], axes=1)  # (s, n, r)
+            after.append(xp.tensordot(moved, right.conj(), axes=((1, 2), (1, 2))))
+        before, deltas = xp.ones((1, 1), dtype=self.point.dtype), list[Array]()
+        for mode, (core, left) in enumerate(zip(train.cores, self.lefts, strict=True)):
+            moved = xp.tensordot(before, core, axes=1)  # (r, n, s)
+            delta = xp.tensordot(moved, after.pop(), axes=1)
+            deltas.append(delta if mode == last else _orthogonal(delta, left, xp))
+            before = xp.tensordot(left.conj(), moved, axes=((0, 1), (0, 1)))
+        return TangentVector(self, tuple(deltas))
+
+    def zero(self) -> "TangentVector":
+        """The zero vector."""
+        xp = namespace_of(self.lefts)
+        return TangentVector(self, tuple(xp.zeros_like(left) for left in self.lefts))
+
+    def random(self, *, seed: Any = None) -> "TangentVector":
+        """A vector of norm one whose direction is uniformly distributed."""
+        rng, xp, deltas = np.random.default_rng(seed), namespace_of(self.lefts), list[Array]()
+        for mode, left in enumerate(self.lefts):
+            draw = rng.standard_normal(left.shape)
+            draw = draw + 1j * rng.standard_normal(left.shape) if left.dtype.kind == "c" else draw
+            delta = xp.asarray(draw.astype(left.dtype))
+            deltas.append(delta if mode == len(self.lefts) - 1 else _orthogonal(delta, left, xp))
+        vector = TangentVector(self, tuple(deltas))
+        return vector / vector.norm()
+
+    def retract(self, vector: "TangentVector") -> TTTensor:
+        """X + V, rounded to the ranks of X: the step of a Riemannian method, exact to second order in V.
+
+        Raises `FormatError` for a vector of another space.
+        """
+        self._check(vector)
+        return vector._blocks(self.lefts[-1]).round(max_rank=self.ranks[1:-1] or None)
+
+    def transport(self, vector: "TangentVector") -> "TangentVector":
+        """A vector of another tangent space, projected onto this one.
+
+        >>> import tnalgebra as tna
+        >>> x = tna.TTTensor.random((4, 5, 6), rank=2, seed=0)
+        >>> step = tna.TangentSpace(x).random(seed=1)
+        >>> there = tna.TangentSpace(step.space.retract(1e-3 * step))
+        >>> 0.999 < there.transport(step).norm() <= 1
+        True
+        """
+        return self.project(vector.to_tt())
+
+    def _check(self, vector: "TangentVector") -> None:
+        if vector.space is not self:
+            raise FormatError("the vector belongs to another tangent space; transport() brings it to this one")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TangentVector:
+    """A tangent vector, by its δ: (R before, n, R after), one a mode."""
+
+    space: TangentSpace
+    deltas: tuple[Array, ...]
+
+    __array_ufunc__ = None  # NumPy numbers on the left leave the operation to the vector
+
+    def __post_init__(self) -> None:
+        """Freeze the parts."""
+        object.__setattr__(self, "deltas", sealed(self.deltas))
+
+    def __add__(self, other: Any) -> "TangentVector":
+        if not isinstance(other, TangentVector):
+            return NotImplemented
+        self.space._check(other)
+        return TangentVector(self.space, tuple(a + b for a, b in zip(self.deltas, other.deltas, strict=True)))
+
+    def __sub__(self, other: Any) -> "TangentVector":
+        return self + -other if isinstance(other, TangentVector) else NotImplemented
+
+    def __neg__(self) -> "TangentVector":
+        return -1 * self
+
+    def __mul__(self, factor: Any) -> "TangentVector":
+        if not isinstance(factor, int | float | complex | np.number):
+            return NotImplemented
+        return TangentVector(self.space, tuple(delta * factor for delta in self.deltas))
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, factor: Any) -> "TangentVector":
+        return self.__mul__(1 / factor)
+
+    def inner(self, other: "TangentVector") -> Any:
+        """⟨self, other⟩ = Σ_k ⟨δ^k, δ′^k⟩, the first conjugated, for vectors of one space."""
+        self.space._check(other)
+        xp = namespace_of(self.deltas)
+        return sum(xp.vdot(a, b) for a, b in zip(self.deltas, other.deltas, strict=True))
+
+    def norm(self) -> float:
+        """Frobenius norm."""
+        return sqrt(max(float(self.inner(self).real), 0.0))
+
+    def to_tt(self) -> TTTensor:
+        """The vector as a train, of twice the ranks."""
+        return self._blocks(None)
+
+    def _blocks(self, last: Array | None) -> TTTensor:
+        """Cores [δ U], [V 0; δ U], …, [V; δ]; `last` is added to the last δ, as X is the vector with it alone."""
+        lefts, rights, deltas = self.space.lefts, self.space.rights, list(self.deltas)
+        if last is not None:
+            deltas[-1] = deltas[-1] + last
+        if len(deltas) == 1:
+            return TTTensor(sealed(deltas))
+        xp = namespace_of(lefts)
+        cores = [concatenate([deltas[0], lefts[0]], 2, xp)]
+        for left, right, delta in zip(lefts[1:-1], rights[1:-1], deltas[1:-1], strict=True):
+            upper = concatenate([right, xp.zeros((right.shape[0], *left.shape[1:]), dtype=left.dtype)], 2, xp)
+            cores.append(concatenate([upper, concatenate([delta, left], 2, xp)], 0, xp))
+        cores.append(concatenate([rights[-1], deltas[-1]], 0, xp))
+        return TTTensor(sealed(cores))
+
+
+def _orthogonal(delta: Array, left: Array, xp: Any) -> Array:
+    """What of δ is orthogonal to an isometry."""
+    overlap = xp.tensordot(left.conj(), delta, axes=((0, 1), (0, 1)))
+    return delta - xp.tensordot(left, overlap, axes=1)
