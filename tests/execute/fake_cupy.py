@@ -6,6 +6,8 @@ and the names of the array standard (`concat`, `astype`, `isdtype`, `bool`, …)
 """
 
 import operator
+from contextlib import nullcontext
+from operator import attrgetter
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -22,7 +24,11 @@ FUNCTIONS = {  # name → keywords that CuPy knows
     "ascontiguousarray": "dtype", "broadcast_to": "", "concatenate": "axis out dtype", "dot": "out", "einsum": "",
     "empty": "dtype order", "full": "dtype order", "matmul": "out", "moveaxis": "", "result_type": "",
     "squeeze": "axis", "tensordot": "axes", "transpose": "axes", "where": "", "zeros": "dtype order",
+    "append": "axis", "arange": "dtype", "argsort": "axis", "conj": "", "count_nonzero": "axis", "eye": "dtype",
+    "imag": "", "indices": "dtype", "meshgrid": "indexing", "ones": "dtype order", "ones_like": "dtype", "real": "",
+    "repeat": "axis", "stack": "axis", "take": "axis", "tile": "", "trace": "", "vdot": "", "zeros_like": "dtype",
 }  # fmt: skip
+LINALG = {"eigh": "", "norm": "ord axis keepdims", "qr": "mode", "solve": "", "svd": "full_matrices"}
 SCALARS = (bool, int, float, complex, str, type, slice, np.dtype, np.generic, type(None), type(Ellipsis))
 
 
@@ -41,7 +47,12 @@ class CuPyArray:
     def __array_function__(self, function, types, args, kwargs):
         raise TypeError(f"numpy.{function.__name__} of an array on the device")
 
+    __array_priority__ = 1000  # as CuPy's: NumPy's numbers on the left leave the operation to it
     device = SimpleNamespace(id=0)
+    flags = property(lambda self: self.array.flags)
+    real, imag, T = (
+        property(lambda self, name=name: wrap(getattr(self.array, name))) for name in ("real", "imag", "T")
+    )
     dtype, shape, strides, size, ndim, itemsize, nbytes = (
         property(lambda self, name=name: getattr(self.array, name))
         for name in ("dtype", "shape", "strides", "size", "ndim", "itemsize", "nbytes")
@@ -63,6 +74,24 @@ class CuPyArray:
     def __len__(self):
         return len(self.array)
 
+    def __float__(self):
+        return float(self.array)
+
+    def __int__(self):
+        return int(self.array)
+
+    def __complex__(self):
+        return complex(self.array)
+
+    def __abs__(self):
+        return wrap(abs(self.array))
+
+    def __matmul__(self, other):
+        return wrap(self.array @ unwrap(other))
+
+    def item(self):
+        return self.array.item()
+
 
 def unwrap(value):
     if isinstance(value, CuPyArray):
@@ -75,6 +104,8 @@ def unwrap(value):
 
 
 def wrap(value):
+    if type(value) in (tuple, list):
+        return type(value)(map(wrap, value))
     return CuPyArray(value) if isinstance(value, np.ndarray | np.generic) else value
 
 
@@ -95,6 +126,8 @@ for name in (
     "prod",
     "max",
     "min",
+    "conj",
+    "argmax",
 ):
     setattr(CuPyArray, name, _method(name))
 for name in ("add", "sub", "mul", "truediv", "pow", "lt", "le", "gt", "ge", "eq", "ne", "and", "or"):
@@ -125,7 +158,8 @@ def _function(name, known):
         wrong = set(kwargs) - set(known.split())
         if wrong:
             raise TypeError(f"cupy.{name} takes no {', '.join(sorted(wrong))}")
-        return wrap(getattr(np, name)(*unwrap(args), **{key: unwrap(value) for key, value in kwargs.items()}))
+        found = attrgetter(name)(np)(*unwrap(args), **{key: unwrap(value) for key, value in kwargs.items()})
+        return type(found)(*map(wrap, found)) if isinstance(found, tuple) and hasattr(found, "_fields") else wrap(found)
 
     return call
 
@@ -138,4 +172,19 @@ def make():
         setattr(module, name, Ufunc(name))
     for name, known in FUNCTIONS.items():
         setattr(module, name, _function(name, known))
+    as_array = module.asarray
+    module.asarray = lambda array, **kwargs: as_array(wrap(array), **kwargs)  # it copies NumPy's arrays to the device
+    runtime = SimpleNamespace(CUDARuntimeError=type("CUDARuntimeError", (RuntimeError,), {}))
+    module.cuda = SimpleNamespace(runtime=runtime, Device=lambda number=0: nullcontext())
+    module.linalg = SimpleNamespace(
+        cholesky=_cholesky, **{name: _function(f"linalg.{name}", known) for name, known in LINALG.items()}
+    )
     return module
+
+
+def _cholesky(matrix):
+    """CuPy does not raise where a matrix is not positive definite: what it returns is not finite."""
+    try:
+        return wrap(np.linalg.cholesky(matrix.array))
+    except np.linalg.LinAlgError:
+        return wrap(np.full_like(matrix.array, np.nan))

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..execute.namespace import concatenate
 
-__all__ = ["eigh", "inverted", "lower_factor", "one_thread", "qr", "row_factor", "row_squares", "svd"]
+__all__ = ["cholesky", "eigh", "inverted", "lower_factor", "one_thread", "qr", "row_factor", "row_squares", "svd"]
 
 Array = Any
 SMALL = 1 << 21
@@ -74,6 +74,18 @@ def eigh(matrix: Array, xp: ModuleType) -> tuple[Array, Array]:
     with _threads(matrix) if matrix.size > TINY else nullcontext():
         values, vectors = xp.linalg.eigh(matrix)
     return xp.maximum(values[::-1], 0), vectors[:, ::-1]
+
+
+def cholesky(matrix: Array, xp: ModuleType) -> Array | None:
+    """L with matrix = L·Lᴴ, or None where it is not positive definite: CuPy does not say so, its result tells."""
+    try:
+        lower = xp.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        return None
+    if xp is np:
+        return lower
+    error = float(xp.linalg.norm(lower @ lower.T.conj() - matrix))
+    return lower if error <= 1e-4 * float(xp.linalg.norm(matrix)) else None  # False for NaN
 
 
 def lower_factor(matrix: Array, xp: ModuleType) -> Array:

@@ -16,7 +16,7 @@ from ..formats.parts import check_eps, check_rank, sealed
 from .basis import OVERSAMPLED, exact_basis, normal_like
 from .budget import Budget, NotCertified, certified_cut, gram_noise
 from .dense import finite, generator
-from .factor import eigh, qr, row_factor, row_squares
+from .factor import cholesky, eigh, qr, row_factor, row_squares
 
 __all__ = ["tt_round"]
 
@@ -79,11 +79,8 @@ class _Gram:
         """L with matrix·matrixᴴ = L·Lᴴ."""
         if matrix.shape[0] >= matrix.shape[1]:
             return matrix
-        try:
-            lower = xp.linalg.cholesky(matrix @ matrix.T.conj())
-        except np.linalg.LinAlgError:
-            raise NotCertified from None
-        if not bool(xp.isfinite(lower[-1, -1])):  # CuPy does not raise
+        lower = cholesky(matrix @ matrix.T.conj(), xp)
+        if lower is None:
             raise NotCertified
         return lower
 

@@ -62,8 +62,12 @@ def rescaled(array: Array, exponent: int) -> Array:
 
 
 def as_number(value: Any, exponent: int) -> Any:
-    """The scalar value · 2^exponent: infinite or 0 where no number of its dtype can hold it."""
+    """The scalar value · 2^exponent on the host: infinite or 0 where no number of its dtype can hold it."""
+    xp = namespace_of([value])
     with np.errstate(over="ignore", under="ignore"):
-        if np.iscomplexobj(value):
-            return value.dtype.type(complex(as_number(value.real, exponent), as_number(value.imag, exponent)))
-        return value.dtype.type(np.ldexp(np.float64(value), exponent))
+        if is_complex(value.dtype, xp):
+            number = complex(value)
+            found = complex(np.ldexp(number.real, exponent), np.ldexp(number.imag, exponent))
+        else:
+            found = np.ldexp(float(value), exponent)
+        return np.dtype(value.dtype).type(found) if is_numpy_like(xp) else found
