@@ -306,3 +306,14 @@ def test_paths_need_shapes_alone():
             tna.errors.EquationError, match=re.escape(f"operand 0 must be a shape or have one; got {got}")
         ):
             tna.contract_path("ij,jk->ik", wrong, (3, 5))
+
+
+def test_a_chain_of_products_copies_no_operand():
+    d, size = 8, 3
+    terms = [f"{bonds[k]}{'ijklmnop'[k]}{bonds[k + 1]}" for k in range(d) for bonds in ("ABCDEFGHI", "stuvwxyzQ")]
+    ranks = [[1, *[rank] * (d - 1), 1] for rank in (7, 5)]
+    shapes = [(bonds[k], size, bonds[k + 1]) for k in range(d) for bonds in ranks]
+    plan = tna.contract_path(f"{','.join(terms)}->", *shapes)
+    products = [step for step in plan.steps if step.kind == "product"]
+    assert len(products) == 2 * d - 1
+    assert [step.scratch_bytes for step in products] == [0] * len(products)

@@ -12,13 +12,13 @@ from ..plan import Plan, Step
 from .kernels import lower
 from .kernels.blocked import blocks
 from .namespace import is_numpy_like
-from .scaling import is_moderate, largest, normalised
+from .scaling import largest, normalised
 
 __all__ = ["Program"]
 
 Array = Any
-SAMPLE = 512
-"""Entries of an operand that are looked at before its scale is taken for moderate."""
+SAMPLE = 64
+"""Entries of an array that are looked at before its scale is taken for moderate."""
 Call = tuple[Callable[..., Array], tuple[int, ...], int, tuple[int, ...]]
 
 
@@ -43,11 +43,11 @@ class Program:
         """
         assert {op.name for op in self.plan.operators} <= {"multiply", "add"}
         arrays = self._ready(arrays)
-        seen = [(array, 0) if is_moderate(array, SAMPLE) else normalised(array) for array in arrays]
-        value, exponent = run_scaled(self._calls, self._size, self._output, seen)
-        if np.isfinite(largest(value)):
-            return value, exponent
-        return run_scaled(self._calls, self._size, self._output, [normalised(array) for array in arrays])
+        for sample in (SAMPLE, None):  # infinities say that the sample missed a large entry
+            value, exponent = run_scaled(self._calls, self._size, self._output, arrays, sample)
+            if np.isfinite(largest(value)):
+                break
+        return value, exponent
 
     def _ready(self, arrays: Sequence[Array]) -> Sequence[Array]:
         if any(array.dtype != arrays[0].dtype for array in arrays):
@@ -80,17 +80,20 @@ def run(calls: Sequence[Call], size: int, output: int, arrays: Sequence[Array]) 
     return values[output]
 
 
-def run_scaled(calls: Sequence[Call], size: int, output: int, pairs: Sequence[tuple[Array, int]]) -> tuple[Array, int]:
+def run_scaled(
+    calls: Sequence[Call], size: int, output: int, arrays: Sequence[Array], sample: int | None
+) -> tuple[Array, int]:
     """The same loop, with powers of two taken out of values: the exponents of a product add.
 
     Every value is a product of so many factors of moderate scale, and of three at most, before it is scaled anew.
+    sample: entries by which a scale is judged, see `is_moderate`.
     """
-    values: list[Any] = [*((array, exponent, 1) for array, exponent in pairs), *([None] * size)]
+    values: list[Any] = [*((*normalised(array, sample), 1) for array in arrays), *([None] * size)]
     for kernel, inputs, slot, done in calls:
         operands, exponents, factors = zip(*(values[i] for i in inputs), strict=True)
         value, exponent, count = kernel(*operands), sum(exponents), sum(factors)
         if count > 2:
-            value, shift = normalised(value)
+            value, shift = normalised(value, sample)
             exponent, count = exponent + shift, 1
         values[slot] = value, exponent, count
         for i in done:

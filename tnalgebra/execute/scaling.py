@@ -44,9 +44,9 @@ def exponent_of(array: Array) -> int | None:
     return int(np.frexp(bound)[1]) if np.isfinite(bound) else None
 
 
-def normalised(array: Array) -> tuple[Array, int]:
+def normalised(array: Array, sample: int | None = None) -> tuple[Array, int]:
     """The array times 2^−e, and e: 0 for an array of moderate scale, else its `exponent_of`. Nothing is rounded."""
-    return (array, 0) if is_moderate(array) else at_one(array)
+    return (array, 0) if is_moderate(array, sample) else at_one(array)
 
 
 def at_one(array: Array) -> tuple[Array, int]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from math import prod
 
 from ..algebra import distributes
@@ -9,7 +10,7 @@ from ..graph import Contract, Labels
 from .cost import layout
 from .legality import is_separable
 from .paths import Optimizer, find_path
-from .step import Step, Tree, union
+from .step import Step, Tree, union, volume
 
 __all__ = ["Region", "Term", "Tile", "make_tile"]
 
@@ -113,13 +114,30 @@ class Region:
             return self._blocked(chosen, result)
         if tiles:
             return self._weighted(tiles[0], next(term for term in chosen if term is not tiles[0]), result)
-        left, right = chosen
-        if set(left.labels) & set(right.labels) <= set(result):
+        if set(chosen[0].labels) & set(chosen[1].labels) <= set(result):
             return self._emit("product", chosen, result)  # entrywise: any label order costs the same
+        left, right = chosen = self._turned(chosen, result)
         if not is_last:
             return self._emit("product", chosen, layout(left.labels, right.labels, result, self.sizes).result)
         is_swapped = layout(right.labels, left.labels, result, self.sizes).result == result
         return self._emit("product", chosen[::-1] if is_swapped else chosen, result)
+
+    def _turned(self, chosen: list[Term], result: Labels) -> list[Term]:
+        """The operands, a matrix product among them with its own two exchanged where that saves a copy of it here."""
+
+        def copied(terms: Sequence[Term]) -> int:
+            left, right = (term.labels for term in terms)
+            sizes = (volume(left, self.sizes), volume(right, self.sizes))
+            return sum(compress(sizes, layout(left, right, result, self.sizes).copies))
+
+        for i, step in enumerate(self.steps if copied(chosen) else ()):
+            if step.kind == "product" and step.summed and step.output in (term.source for term in chosen):
+                turned = replace(step, inputs=step.inputs[::-1], terms=step.terms[::-1])
+                labels = layout(*turned.terms, step.result, self.sizes).result
+                others = [Term(labels, term.source) if term.source == step.output else term for term in chosen]
+                if copied(others) < copied(chosen):
+                    self.steps[i], chosen = replace(turned, result=labels), others
+        return chosen
 
     def _weighted(self, tile: Term, weight: Term, result: Labels) -> Term:
         tree, parts = self._tree([tile])
