@@ -23,9 +23,12 @@ def main(words: list[str]) -> None:
         print(f"{name} is not installed: left out")
     for name in chosen:
         print(f"\n{name}", flush=True)
-        for row in SUITES[name]():
-            print(f"  {shown(row)}", flush=True)
-            keep(name, rounded(row))
+        try:
+            for row in SUITES[name]():
+                print(f"  {shown(row)}", flush=True)
+                keep(name, rounded(row))
+        except ModuleNotFoundError as missing:
+            print(f"  left out: {missing}; `make bench` installs it")
 
 
 def keep(suite: str, row: dict[str, Any]) -> None:

@@ -21,12 +21,24 @@ ROUNDS = 11
 FEWEST_ROUNDS = 7
 SAMPLE_SECONDS = 0.01
 BUDGET_SECONDS = 8.0
-PAUSE_SECONDS = 0.002
+ATTEMPT_SECONDS = 60.0
 ATTEMPTS = 3
 QUIET = 0.15
 QUIET_PERCENT = 15
 PATIENCE_SECONDS = 10.0
-LIBRARIES = ("numpy", "opt_einsum", "cotengra")
+LIMIT = "BLAS alone"
+LIBRARIES = (
+    "numpy",
+    "opt_einsum",
+    "cotengra",
+    "quimb",
+    "teneva",
+    "tensap",
+    "tensorly",
+    "tntorch",
+    "torch",
+    "torchTT",
+)
 
 Contestants = Mapping[str, Callable[[], Any]]
 
@@ -42,19 +54,24 @@ def check(contestants: Contestants, truth: Any, tolerance: float) -> None:
         assert error <= tolerance, f"{name}: relative error {error:.1e}, more than {tolerance:.0e}"
 
 
-def compare(contestants: Contestants, ours: str = "tnalgebra") -> dict[str, Any]:
+def compare(contestants: Contestants, ours: str = "tnalgebra", pause: float = 0.002) -> dict[str, Any]:
     """Time all contestants; again where other work on the machine disturbed them, and keep the quietest attempt.
+
+    pause: seconds before each sample, until the threads of the last call have stopped spinning.
 
     seconds: median of a call. ratio: median over the rounds of our time by the peer's; below 1, we are faster.
     spread: the widest middle half of a contestant's samples, by their median. It alone decides between attempts.
     """
     attempts: list[dict[str, Any]] = []
-    while len(attempts) < ATTEMPTS and (not attempts or attempts[-1]["spread"] > QUIET):
-        attempts.append(_attempt(contestants, ours))
+    start = perf_counter()
+    while not attempts or (
+        attempts[-1]["spread"] > QUIET and len(attempts) < ATTEMPTS and perf_counter() - start < ATTEMPT_SECONDS
+    ):
+        attempts.append(_attempt(contestants, ours, pause))
     return min(attempts, key=lambda attempt: attempt["spread"]) | {"attempts": len(attempts)}
 
 
-def _attempt(contestants: Contestants, ours: str) -> dict[str, Any]:
+def _attempt(contestants: Contestants, ours: str, pause: float) -> dict[str, Any]:
     """Samples of all contestants in turn, round after round; the order turns around with each round."""
     _wait_for_quiet()
     repeats = {name: _repeats(call) for name, call in contestants.items()}
@@ -68,7 +85,7 @@ def _attempt(contestants: Contestants, ours: str) -> dict[str, Any]:
             if number >= FEWEST_ROUNDS and perf_counter() - start > BUDGET_SECONDS:
                 break
             for name in names if number % 2 == 0 else reversed(names):
-                sleep(PAUSE_SECONDS)  # threads of the last call stop spinning
+                sleep(pause)
                 samples[name].append(_sample(contestants[name], repeats[name]))
     finally:
         gc.enable()
@@ -107,7 +124,9 @@ def _sample(call: Callable[[], Any], repeats: int) -> float:
 def _repeats(call: Callable[[], Any]) -> int:
     """Calls that make up one sample, counted on warm calls."""
     call()
-    once = min(_sample(call, 1) for _ in range(3))
+    once = _sample(call, 1)
+    if once < SAMPLE_SECONDS:
+        once = min(once, _sample(call, 1), _sample(call, 1))
     return max(1, round(SAMPLE_SECONDS / once))
 
 

@@ -16,7 +16,7 @@ import opt_einsum
 
 import tnalgebra as tna
 
-from . import chunked
+from . import chunked, formats
 from .cases import LARGE, TINY, UNITS, XI, operands, random_matrix
 from .harness import check, compare, peak_mib
 
@@ -138,5 +138,10 @@ SUITES = {
     "tiny products": tiny_products,
     "generalized matrix products": generalized_matrices,
     "bilinear units": bilinear_units,
+    "decompositions": formats.decompositions,
+    "rounding": formats.roundings,
+    "inner products": formats.inner_products,
+    "entries": formats.gathered_entries,
+    "CP fits": formats.cp_fits,
     "import": import_time,
 }

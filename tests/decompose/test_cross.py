@@ -12,7 +12,15 @@ import tnalgebra as tna
 from tests.corpus import relative_error
 from tnalgebra.decompose.maxvol import maxvol
 from tnalgebra.decompose.sampler import OutOfCalls, Sampler
-from tnalgebra.errors import BudgetError, ConvergenceWarning, FormatError, NonFiniteError, RankError, ToleranceError
+from tnalgebra.errors import (
+    BudgetError,
+    ConvergenceWarning,
+    FormatError,
+    IndexRangeError,
+    NonFiniteError,
+    RankError,
+    ToleranceError,
+)
 
 KINDS = (tna.CPTensor, tna.TTTensor, tna.HTTensor)
 GRID = np.linspace(0, 1, 20)
@@ -95,6 +103,25 @@ def test_ranks_are_capped_and_the_price_is_told():
         free = tna.TTTensor.from_function(hilbert, (20,) * 6, max_rank=3)
     assert free.max_rank == 3
     assert free.fit.error < 1e-2
+
+
+@pytest.mark.parametrize("kind", [tna.CPTensor, tna.TTTensor, tna.HTTensor])
+def test_initial_points_find_a_peak_that_random_points_miss(kind):
+    peak = np.array([3, 41, 17, 29, 11, 37])
+
+    def f(points):
+        return np.exp(-((points - peak) ** 2).sum(axis=1))
+
+    options = {"tree": ((0, 3), (5, (1, (2, 4))))} if kind is tna.HTTensor else {}
+    found = kind.from_function(f, (43,) * 6, eps=1e-8, initial=[peak], **options)
+    truth = tna.CPTensor([np.exp(-((np.arange(43.0) - at) ** 2))[:, None] for at in peak])
+    assert found.max_rank == 1
+    assert found.distance(truth) <= 1e-8 * truth.norm()
+
+
+def test_initial_points_are_checked():
+    with pytest.raises(IndexRangeError, match="index 43 is outside mode 1 of size 43"):
+        tna.TTTensor.from_function(hilbert, (43,) * 3, eps=1e-6, initial=[[0, 43, 0]])
 
 
 @pytest.mark.parametrize("budget", [5000, 20000])

@@ -9,7 +9,7 @@ import numpy as np
 from ..formats import CPTensor, Format
 from .mttkrp import mttkrps
 
-__all__ = ["als", "balance", "is_degenerate", "residual"]
+__all__ = ["als", "balance", "is_degenerate", "residual", "sweep"]
 
 Array = Any
 PROXIMAL = 1e-11
@@ -36,7 +36,7 @@ def als(x: Any, factors: Sequence[Array], goal: float, sweeps: int) -> tuple[lis
     factors = [np.array(factor) for factor in factors]
     losses = [residual(x, factors)]
     while losses[-1] > goal and len(losses) <= sweeps:
-        losses.append(_sweep(x, factors))
+        losses.append(sweep(x, factors))
         balance(factors)
         gain = losses[-2] - losses[-1]
         is_hopeless = goal > 0 and len(losses) > PATIENCE and 4 * PATIENCE * gain < losses[-1] - goal
@@ -45,7 +45,7 @@ def als(x: Any, factors: Sequence[Array], goal: float, sweeps: int) -> tuple[lis
     return factors, losses
 
 
-def _sweep(x: Any, factors: list[Array]) -> float:
+def sweep(x: Any, factors: list[Array]) -> float:
     """Update every factor once, and return the error."""
     grams = [factor.T @ factor.conj() for factor in factors]
     mode, product, normal = 0, np.empty(0), np.empty(0)

@@ -3,12 +3,14 @@
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ..errors import BudgetError, ConvergenceWarning, RankError
 from ..formats import CPTensor, DimensionTree, HTTensor, TTTensor
+from ..formats.indexing import checked_points
 from ..formats.later import implements
 from ..formats.parts import check_eps, check_rank, check_shape, sealed
 from ..formats.tree import as_tree, modes_of, renumbered
@@ -42,6 +44,7 @@ def tt_from_function(
     eps: float | None = None,
     max_rank: int | None = None,
     max_calls: int | None = None,
+    initial: Any = None,
     seed: Any = 0,
     sweeps: int = 20,
 ) -> TTTensor:
@@ -53,6 +56,8 @@ def tt_from_function(
     f: takes integers of shape (B, d), returns B numbers; it is asked once for each point.
     eps: relative error on fresh random points at which the search ends, half of it for the last rounding. It is an
     estimate: what no random point sees, no cross sees. max_rank: a cap. max_calls: points that f may be asked for.
+    initial: (B, d) points where f is not small, if few are like that: the search starts from them, and half of the
+    points on which it is judged are near them.
     The result's `fit` has the estimated error, its history and the number of points; where eps is not reached, a
     `ConvergenceWarning` says why.
     Source: Oseledets & Tyrtyshnikov 2010.
@@ -67,9 +72,12 @@ def tt_from_function(
         raise RankError("from_function needs eps, max_rank, or both")
     cap = None if max_rank is None else check_rank(max_rank, 1, "cap of all ranks")[0]
     sampler, rng = Sampler(f, sizes, max_calls), np.random.default_rng(seed)
-    found, losses, is_out = _searched(sampler, eps, cap, rng, sweeps)
+    near = np.zeros((0, len(sizes)), int) if initial is None else checked_points(initial, sizes)
+    draw = partial(_random, sizes, near, rng)
+    first = np.concatenate([near, draw(min(START, sampler.tested))])
+    found, losses, is_out = _searched(sampler, first, draw, eps, cap, sweeps)
     rounded = found.round(eps=None if eps is None else eps / 2, max_rank=cap)
-    points = _random(sizes, sampler.tested, rng)
+    points = draw(sampler.tested)
     error = _relative(rounded.gather(points), sampler(points, reserve=0))
     is_converged = error <= eps if eps is not None else not is_out
     if not is_converged and eps is not None:
@@ -90,6 +98,7 @@ def ht_from_function(
     eps: float | None = None,
     max_rank: int | None = None,
     tree: DimensionTree | None = None,
+    initial: Any = None,
     **options: Any,
 ) -> HTTensor:
     """Hierarchical tensor that interpolates a function: a train by cross in the order of the leaves, laid on the tree.
@@ -105,9 +114,10 @@ def ht_from_function(
     tree = as_tree(tree, len(sizes))
     order = modes_of(tree.nested)
     places = [order.index(mode) for mode in range(len(sizes))]
-    train = tt_from_function(
-        lambda points: f(points[:, places]), [sizes[mode] for mode in order], eps=eps, max_rank=max_rank, **options
-    )
+    if initial is not None:
+        options["initial"] = checked_points(initial, sizes)[:, order]
+    along = [sizes[mode] for mode in order]
+    train = tt_from_function(lambda points: f(points[:, places]), along, eps=eps, max_rank=max_rank, **options)
     return on_leaves(train, tree)
 
 
@@ -127,6 +137,7 @@ def cp_from_function(
     eps: float | None = None,
     max_rank: int | None = None,
     max_calls: int | None = None,
+    initial: Any = None,
     seed: Any = 0,
     sweeps: int = 20,
     **options: Any,
@@ -142,7 +153,7 @@ def cp_from_function(
     if eps is None and max_rank is None:
         raise RankError("from_function needs eps, max_rank, or both")
     half = 1e-10 if eps is None else (check_eps(eps) or 0.0) / 2
-    train = tt_from_function(f, shape, eps=half, max_calls=max_calls, seed=seed, sweeps=sweeps)
+    train = tt_from_function(f, shape, eps=half, max_calls=max_calls, initial=initial, seed=seed, sweeps=sweeps)
     found: CPTensor = train.fit_cp(eps=None if eps is None else half, max_rank=max_rank, seed=seed, **options)
     assert train.fit is not None
     if found.fit is None:
@@ -151,20 +162,19 @@ def cp_from_function(
 
 
 def _searched(
-    sampler: Sampler, eps: float | None, cap: int | None, rng: Any, sweeps: int
+    sampler: Sampler, first: Array, draw: Callable[[int], Array], eps: float | None, cap: int | None, sweeps: int
 ) -> tuple[TTTensor, list[float], bool]:
     """Sweep until the error on fresh random points is half of eps, or falls no more, or the calls are used up."""
     sizes, goal, losses = sampler.shape, 0.0 if eps is None else eps / 2, list[float]()
     best: TTTensor | None = None
     try:
-        points = _random(sizes, min(START, sampler.tested), rng)
-        extra = points[np.argsort(-np.abs(sampler(points)), kind="stable")[:COLUMNS]]
+        extra = first[np.argsort(-np.abs(sampler(first)), kind="stable")[:COLUMNS]]
         columns = [extra[:, mode:] for mode in range(len(sizes) + 1)]
         for half in range(2 * sweeps):
             is_back = half % 2 == 1
             rows, cores = _half(sampler, columns, max(goal / 10, FLOOR), cap, is_back)
             tensor = TTTensor(sealed(cores))
-            points = _random(sizes, sampler.tested, rng)
+            points = draw(sampler.tested)
             truth, guess = sampler(points), tensor.gather(points)
             losses.append(_relative(guess, truth))
             best = tensor if losses[-1] <= min(losses) else best
@@ -176,8 +186,8 @@ def _searched(
     except OutOfCalls:
         if best is None:
             raise BudgetError(
-                f"max_calls = {sampler.max_calls} does not cover one sweep over the modes {sizes}; "
-                f"{sampler.calls} points were evaluated"
+                f"max_calls = {sampler.max_calls} does not cover one sweep over the modes {sizes}: "
+                f"{sampler.calls} points were evaluated; raise max_calls, or bound the ranks by max_rank"
             ) from None
         return best, losses, True
     assert best is not None
@@ -230,8 +240,13 @@ def _joined(first: Array, second: Array) -> Array:
     return np.unique(both, axis=0) if both.shape[1] else both[:1]
 
 
-def _random(sizes: Sequence[int], count: int, rng: Any) -> Array:
-    return np.stack([rng.integers(0, size, count) for size in sizes], axis=1)
+def _random(sizes: Sequence[int], near: Array, rng: Any, count: int) -> Array:
+    """Random points; every second one shares most of its indices with a point of `near`, if there is any."""
+    points = np.stack([rng.integers(0, size, count) for size in sizes], axis=1)
+    if len(near):
+        close = near[rng.integers(0, len(near), (count + 1) // 2)]
+        points[::2] = np.where(rng.random(close.shape) < 2 / len(sizes), points[::2], close)
+    return points
 
 
 def _relative(guess: Array, truth: Array) -> float:

@@ -43,11 +43,11 @@ class Program:
         """
         assert {op.name for op in self.plan.operators} <= {"multiply", "add"}
         arrays = self._ready(arrays)
-        for sample in (SAMPLE, None):  # infinities say that the sample missed a large entry
-            value, exponent = run_scaled(self._calls, self._size, self._output, arrays, sample)
-            if np.isfinite(largest(value)):
-                break
-        return value, exponent
+        with np.errstate(over="ignore", invalid="ignore"):
+            value, exponent = run_scaled(self._calls, self._size, self._output, arrays, SAMPLE)
+        if np.isfinite(largest(value)):
+            return value, exponent  # infinities say that the sample missed a large entry
+        return run_scaled(self._calls, self._size, self._output, arrays, None)
 
     def _ready(self, arrays: Sequence[Array]) -> Sequence[Array]:
         if any(array.dtype != arrays[0].dtype for array in arrays):

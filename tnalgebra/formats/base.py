@@ -83,10 +83,11 @@ class Format(Arithmetic, Modes):
         """Interpolate a function of multi-indices by cross approximation, from few of its values.
 
         f: takes integers of shape (B, d), returns B numbers; asked once for each point. eps: relative error, estimated
-        on fresh random points. max_rank: a cap. max_calls: points that f may be asked for. Options: seed, sweeps, and
-        for HT the tree. The result's `fit` has the estimated error and the number of calls.
-        Raises `RankError` without eps and max_rank, and where max_calls does not cover one sweep; `FormatError` for
-        what f returns, `NonFiniteError` with the point; warns with `ConvergenceWarning` where eps is not reached.
+        on fresh random points. max_rank: a cap. max_calls: points that f may be asked for. Options: initial points,
+        seed, sweeps, and for HT the tree. The result's `fit` has the estimated error and the number of calls.
+        Raises `RankError` without eps and max_rank, `BudgetError` where max_calls does not cover one sweep;
+        `FormatError` for what f returns, `NonFiniteError` with the point; warns with `ConvergenceWarning` where eps is
+        not reached.
         """
         result: Self = later("from_function", cls)(f, shape, eps=eps, max_rank=max_rank, max_calls=max_calls, **options)
         return result

@@ -130,13 +130,16 @@ class Region:
             sizes = (volume(left, self.sizes), volume(right, self.sizes))
             return sum(compress(sizes, layout(left, right, result, self.sizes).copies))
 
-        for i, step in enumerate(self.steps if copied(chosen) else ()):
-            if step.kind == "product" and step.summed and step.output in (term.source for term in chosen):
-                turned = replace(step, inputs=step.inputs[::-1], terms=step.terms[::-1])
-                labels = layout(*turned.terms, step.result, self.sizes).result
-                others = [Term(labels, term.source) if term.source == step.output else term for term in chosen]
+        for term in list(chosen):
+            place = term.slot - self.steps[0].output if self.steps and copied(chosen) else -1
+            step = self.steps[place] if place >= 0 else None
+            if step and step.kind == "product" and step.summed:
+                first, second = step.terms[::-1]
+                labels = layout(first, second, step.result, self.sizes).result
+                others = [Term(labels, term.source) if other is term else other for other in chosen]
                 if copied(others) < copied(chosen):
-                    self.steps[i], chosen = replace(turned, result=labels), others
+                    self.steps[place] = replace(step, inputs=step.inputs[::-1], terms=(first, second), result=labels)
+                    chosen = others
         return chosen
 
     def _weighted(self, tile: Term, weight: Term, result: Labels) -> Term:
