@@ -21,7 +21,7 @@ ROUNDS = 11
 FEWEST_ROUNDS = 7
 SAMPLE_SECONDS = 0.01
 BUDGET_SECONDS = 8.0
-ATTEMPT_SECONDS = 60.0
+SLOW_ROUNDS, SLOW_SECONDS = 3, 30.0
 ATTEMPTS = 3
 QUIET = 0.15
 QUIET_PERCENT = 15
@@ -65,7 +65,7 @@ def compare(contestants: Contestants, ours: str = "tnalgebra", pause: float = 0.
     attempts: list[dict[str, Any]] = []
     start = perf_counter()
     while not attempts or (
-        attempts[-1]["spread"] > QUIET and len(attempts) < ATTEMPTS and perf_counter() - start < ATTEMPT_SECONDS
+        attempts[-1]["spread"] > QUIET and len(attempts) < ATTEMPTS and perf_counter() - start < SLOW_SECONDS
     ):
         attempts.append(_attempt(contestants, ours, pause))
     return min(attempts, key=lambda attempt: attempt["spread"]) | {"attempts": len(attempts)}
@@ -82,7 +82,8 @@ def _attempt(contestants: Contestants, ours: str, pause: float) -> dict[str, Any
     gc.disable()
     try:
         for number in range(ROUNDS):
-            if number >= FEWEST_ROUNDS and perf_counter() - start > BUDGET_SECONDS:
+            spent = perf_counter() - start
+            if (number >= FEWEST_ROUNDS and spent > BUDGET_SECONDS) or (number >= SLOW_ROUNDS and spent > SLOW_SECONDS):
                 break
             for name in names if number % 2 == 0 else reversed(names):
                 sleep(pause)
@@ -123,10 +124,9 @@ def _sample(call: Callable[[], Any], repeats: int) -> float:
 
 def _repeats(call: Callable[[], Any]) -> int:
     """Calls that make up one sample, counted on warm calls."""
-    call()
     once = _sample(call, 1)
-    if once < SAMPLE_SECONDS:
-        once = min(once, _sample(call, 1), _sample(call, 1))
+    if once < 1.0:
+        once = min(_sample(call, 1) for _ in range(3))
     return max(1, round(SAMPLE_SECONDS / once))
 
 

@@ -15,7 +15,8 @@ INTRODUCTION = """# Benchmarks
 that file. Nothing here is typed by hand.
 
 All contestants of a row run in one process, one after the other, round after round, with the same BLAS and its own
-number of threads. Results are checked before anything is timed. Times are medians over at least seven rounds; a ratio
+number of threads. Results are checked before anything is timed. Times are medians over at least seven rounds (three
+where all take more than 30 s); a ratio
 is the median over the rounds of our time divided by the peer's, so **below 1 tnalgebra is faster**. On a machine that
 does other work as well, ratios within 1.1 of each other are ties. A row is measured again, at most twice, when the
 middle half of some contestant's samples spans more than 15 % of their median, and the attempt with the least span is

@@ -67,6 +67,7 @@ PUBLIC: list[str] = [
     "plan_cache",
     "register_operator",
     "stack_sum",
+    "value_and_grad",
 ]
 
 

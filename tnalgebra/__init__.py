@@ -8,7 +8,7 @@ from . import decompose
 from .algebra import Operator, distributes, operator, register_operator
 from .decompose import TangentSpace, stack_sum
 from .errors import TnAlgebraError
-from .execute import Expression, contract, contract_expression, contract_path, leaf, plan_cache
+from .execute import Expression, contract, contract_expression, contract_path, leaf, plan_cache, value_and_grad
 from .expressivity import compare_ranks, matricization_rank
 from .formats import CPTensor, DimensionTree, HTTensor, TTTensor, concatenate, load
 
@@ -37,4 +37,5 @@ __all__ = [
     "plan_cache",
     "register_operator",
     "stack_sum",
+    "value_and_grad",
 ]

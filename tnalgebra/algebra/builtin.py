@@ -11,34 +11,42 @@ ORDER = frozenset({"maximum", "minimum"})  # what is monotone in each argument d
 BUILTIN = (
     Operator(
         name="multiply", value="x * y", partial="y", unit=1.0, repeat="x ** n", reduction="prod", is_complex=True,
+        tie="logical_or(x == 0, isinf(x))",
+        share="where(n == 0, t / x, where(logical_and(n == 1, logical_or(x == 0, isinf(x))), p, t * sign(x)))",
         distributes_over=frozenset({"add"}), distributes_over_nonnegative=ORDER | {"hypot", "rectifier"},
     ),
     Operator(
         name="add", value="x + y", partial="1", unit=0.0, repeat="x * n", reduction="sum", is_complex=True,
+        share="1",
         distributes_over=ORDER | {"logaddexp"}, distributes_over_nonnegative=frozenset({"rectifier"}),
     ),
     Operator(
         name="rectifier", value="maximum(maximum(x, y), 0)", unit=0.0, unit_is_strict=False, repeat="maximum(x, 0)",
         partial="where(t > 0, where(x < y, 0, where(x > y, 1, where(x == y, 0.5, t))), 0 * t)",
+        tie="x == t", share="where(t > 0, where(x == t, 1 / n, 0), 0 * t)",
         distributes_over=ORDER | {"rectifier"},
     ),
     Operator(
         name="logaddexp", value="logaddexp(x, y)", unit=-inf, repeat="x + log(n)", reduction="logsumexp",
         partial="where(isinf(t), where(t < 0, 0, where(x < t, 0, where(y < t, 1, 0.5 * sign(t)))), exp(x - t))",
+        tie="x == t", share="where(isinf(t), where(t < 0, 0, where(x == t, 1 / n, 0)), exp(x - t))",
         distributes_over=ORDER, distributes_over_nonnegative=frozenset({"rectifier"}),
     ),
     Operator(
         name="hypot", value="hypot(x, y)", unit=0.0, unit_is_strict=False, repeat="abs(x) * sqrt(n)",
         partial="where(isinf(x), where(isinf(y), 0.7071067811865476 * sign(x), sign(x)), x / where(t == 0, 1, t))",
+        tie="abs(x) == t", share="where(isinf(t), where(isinf(x), sign(x) / sqrt(n), 0), x / where(t == 0, 1, t))",
         distributes_over_nonnegative=ORDER | {"rectifier"},
     ),
     Operator(
         name="maximum", value="maximum(x, y)", unit=-inf, repeat="x", reduction="max",
         partial="where(x > y, 1, where(x < y, 0, where(x == y, 0.5, t)))", distributes_over=ORDER | {"rectifier"},
+        tie="x == t", share="where(x == t, 1 / n, where(t == t, 0, t))",
     ),
     Operator(
         name="minimum", value="minimum(x, y)", unit=inf, repeat="x", reduction="min",
         partial="where(x < y, 1, where(x > y, 0, where(x == y, 0.5, t)))", distributes_over=ORDER,
+        tie="x == t", share="where(x == t, 1 / n, where(t == t, 0, t))",
         distributes_over_nonnegative=frozenset({"rectifier"}),
     ),
     Operator(

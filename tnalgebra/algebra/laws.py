@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import LawError
 from .operator import Operator
+from .scalar import compile_arrays
 
 __all__ = ["check_laws"]
 
@@ -53,6 +54,7 @@ def check_laws(op: Operator, known: Mapping[str, Operator]) -> None:
                 (x,),
             )
         _check_partial(op)
+        _check_share(op, x, y)
         if op.distributes_over_nonnegative:  # values stay where that law holds
             a, b = (column[(x >= 0) & (y >= 0)] for column in (x, y))
             value = f(a, b)
@@ -82,6 +84,18 @@ def _check_distributes(op: Operator, over: Operator, x: Any, y: Any, z: Any) -> 
     _check(op, law, "ξ({0}, {1} ⊕ {2})", f(x, g(y, z)), "ξ({0}, {1}) ⊕ ξ({0}, {2})", g(f(x, y), f(x, z)), (x, y, z))
     start = np.full_like(x, over.unit)  # a reduction starts from the unit, so this must pass through ξ too
     _check(op, law, "ξ({0}, u ⊕ {1})", f(x, g(start, y)), "u ⊕ ξ({0}, {1})", g(start, f(x, y)), (x, y))
+
+
+def _check_share(op: Operator, x: Any, y: Any) -> None:
+    """The share of one of two terms is ∂ξ/∂x: ⊕ over two terms is ξ of them."""
+    if op.share is None or op.partial is None:
+        return
+    terms, t = (x, y), op.function(np)(x, y)
+    ties = [np.zeros_like(x) if op.tie is None else compile_arrays(op.tie, ("x", "t"), np)(term, t) for term in terms]
+    rest = op.function(np)(*(np.where(tie, op.unit, term) for tie, term in zip(ties, terms, strict=True)))
+    share = compile_arrays(op.share, ("x", "t", "n", "p"), np)(x, t, sum(np.asarray(tie, float) for tie in ties), rest)
+    share, partial = np.broadcast_arrays(share, op.partials(x, y)[0])
+    _check(op, "has another share than its partial", "share({0}) of {0}, {1}", share, "∂ξ/∂x", partial, (x, y))
 
 
 def _check_partial(op: Operator) -> None:

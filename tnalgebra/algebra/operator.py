@@ -28,6 +28,8 @@ class Operator:
     distributes_over: names of ⊕ with ξ(a, b ⊕ c) = ξ(a, b) ⊕ ξ(a, c) for all numbers: only then may a
     reduction by ⊕ move inside ξ. `distributes_over_nonnegative`: the same where no number is negative.
     repeat: ξ(x, …, x) of n equal arguments, an expression in x and n; it makes Σ-like rewrites exact.
+    share: ∂⊕/∂x for one term x of many: an expression in x, in t = ⊕ of all terms, in n, how many terms satisfy the
+        condition `tie` in x and t, and in p = ⊕ of the terms that do not.
     reduction: the array function that folds an axis ("sum", "max", …); a tree of pairs is used without it.
     samples: numbers of the domain, on which `register_operator` checks every law declared here.
 
@@ -44,6 +46,8 @@ class Operator:
     distributes_over: frozenset[str] = frozenset()
     distributes_over_nonnegative: frozenset[str] = frozenset()
     repeat: str | None = None
+    share: str | None = None
+    tie: str | None = None
     reduction: str | None = None
     is_complex: bool = False
     samples: tuple[float, ...] = SAMPLES

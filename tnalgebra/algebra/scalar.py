@@ -16,7 +16,9 @@ import numpy as np
 from ..errors import LawError
 
 __all__ = [
+    "COMPARE",
     "FUNCTIONS",
+    "Tree",
     "as_ufunc",
     "cast",
     "compile_arrays",
@@ -25,6 +27,8 @@ __all__ = [
     "is_integral",
     "is_numpy_like",
     "number",
+    "parse",
+    "schedule",
     "temporaries",
 ]
 
@@ -43,6 +47,7 @@ COMPARE = {ast.Lt: ("less", op.lt), ast.LtE: ("less_equal", op.le), ast.Gt: ("gr
 TRUTH = ("logical_and", "logical_or")
 
 Tree = tuple[str, tuple[Any, ...]] | str | int | float
+"""A variable, a constant, or a function with its arguments."""
 
 
 @lru_cache(maxsize=512)
@@ -140,34 +145,89 @@ def _logical(xp: ModuleType, name: str, x: Array, y: Array) -> Array:
 INFIX = {name: function for name, function in (*BINARY.values(), *COMPARE.values())}
 
 
-def compile_arrays(text: str, variables: tuple[str, ...], xp: ModuleType) -> Callable[..., Array]:
-    """Return ``f(*variables)`` on arrays of `xp`; constants take the dtype of the first variable."""
-    tree = parse(text, variables)
+def compile_arrays(expression: Tree, variables: tuple[str, ...], xp: ModuleType) -> Callable[..., Array]:
+    """Return ``f(*variables)`` on arrays of `xp`; constants take the dtype of the first variable.
+
+    expression: a text, or a tree. A value that it needs twice is computed once, and dropped after its last use.
+    """
+    tree = parse(expression, variables) if isinstance(expression, str) else expression
     is_direct = is_numpy_like(xp)
-    name = as_ufunc(text, variables)
+    name = tree[0] if isinstance(tree, tuple) and tree[1] == variables else None
     if name in TRUTH:
         return _truth(name, xp)
     if name is not None and is_direct:
         function: Callable[..., Array] = getattr(xp, name)
         return function
-
-    def value(node: Tree, env: dict[str, Array], like: Array, in_call: bool = False) -> Array:
-        if isinstance(node, str):
-            return env[node]
-        if not isinstance(node, tuple):
-            return _constant(xp, node, like) if in_call and not is_direct else node
-        head, children = node
-        if is_direct:
-            return getattr(xp, head)(*(value(child, env, like) for child in children))
-        if head in INFIX:
-            return INFIX[head](*(value(child, env, like) for child in children))
-        args = [value(child, env, like, in_call=True) for child in children]
-        return _logical(xp, head, *args) if head.startswith("logical") else getattr(xp, head)(*args)
+    constants, steps, root = schedule(tree, variables)
+    calls = [(_function(head, xp), places, done) for head, places, done in steps]
 
     def evaluate(*arrays: Array) -> Array:
-        return value(tree, dict(zip(variables, arrays, strict=True)), arrays[0])
+        like, values = arrays[0], [*arrays, *constants]
+        for function, places, done in calls:
+            values.append(function([values[place] for place in places], like))
+            for place in done:
+                values[place] = None
+        return values[root]
 
     return evaluate
+
+
+def _function(head: str, xp: ModuleType) -> Callable[[list[Array], Array], Array]:
+    """A function of the language on arrays of `xp`; `like` gives constants a dtype and a device."""
+    if is_numpy_like(xp):
+        direct = getattr(xp, head)
+        return lambda args, like: direct(*args)
+    if head in INFIX:
+        infix = INFIX[head]
+        return lambda args, like: infix(*args)
+
+    def call(args: list[Array], like: Array) -> Array:
+        args = [_constant(xp, value, like) if isinstance(value, int | float) else value for value in args]
+        return _logical(xp, head, *args) if head.startswith("logical") else getattr(xp, head)(*args)
+
+    return call
+
+
+Schedule = tuple[list[int | float], list[tuple[str, tuple[int, ...], tuple[int, ...]]], int]
+
+
+def schedule(tree: Tree, variables: tuple[str, ...]) -> Schedule:
+    """Constants, steps and the place of the value: places are the variables, the constants, then one a step.
+
+    A step is the function, the places of its arguments, and the places of steps that nothing reads later.
+    """
+    constants: dict[tuple[type, int | float], int] = {}
+    known: dict[tuple[str, tuple[Any, ...]], int] = {}
+    seen: dict[int, Any] = {}
+
+    def visit(node: Tree) -> Any:
+        """The number of a step, the name of a variable, or a constant in a list."""
+        if isinstance(node, str):
+            return node
+        if not isinstance(node, tuple):
+            constants.setdefault((type(node), node), len(constants))
+            return type(node), node
+        if id(node) not in seen:
+            key = node[0], tuple(map(visit, node[1]))
+            seen[id(node)] = known.setdefault(key, len(known))
+        return seen[id(node)]
+
+    def place(found: Any) -> int:
+        if isinstance(found, str):
+            return variables.index(found)
+        if isinstance(found, tuple):
+            return len(variables) + constants[found]
+        return len(variables) + len(constants) + int(found)
+
+    root = visit(tree)
+    calls = [(head, tuple(map(place, args))) for head, args in known]
+    last = {argument: number for number, (_, args) in enumerate(calls) for argument in args}
+    first, end = len(variables) + len(constants), place(root)
+    steps = [
+        (head, args, tuple(p for p in dict.fromkeys(args) if p >= first and p != end and last[p] == number))
+        for number, (head, args) in enumerate(calls)
+    ]
+    return [value for _, value in constants], steps, end
 
 
 @lru_cache(maxsize=512)

@@ -3,5 +3,14 @@
 from .cache import plan_cache
 from .contract import contract, contract_expression, contract_path
 from .expression import Expression, leaf
+from .gradient import value_and_grad
 
-__all__ = ["Expression", "contract", "contract_expression", "contract_path", "leaf", "plan_cache"]
+__all__ = [
+    "Expression",
+    "contract",
+    "contract_expression",
+    "contract_path",
+    "leaf",
+    "plan_cache",
+    "value_and_grad",
+]

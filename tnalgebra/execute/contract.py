@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..algebra import Operator, operator
+from ..algebra import Operator, Pointwise, operator
 from ..errors import AlgebraError, AxisMismatchError, EquationError
 from ..graph import Contract, Leaf, Node
 from ..graph.parse import from_interleaved, parse
@@ -269,8 +269,12 @@ def _contract_arrays(
     return plan_cache.get(key, build)(arrays)
 
 
-def _is_conditional(xi: Operator, reduce: Operator) -> bool:
-    return reduce.name in xi.distributes_over_nonnegative and reduce.name not in xi.distributes_over
+def _is_conditional(xi: Operator | Pointwise, reduce: Operator) -> bool:
+    return (
+        isinstance(xi, Operator)
+        and reduce.name in xi.distributes_over_nonnegative
+        and reduce.name not in xi.distributes_over
+    )
 
 
 def _all_nonnegative(node: Contract, arrays: Any) -> bool:

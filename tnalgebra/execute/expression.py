@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from ..algebra import Operator
 from ..algebra.scalar import is_complex, is_integral
 from ..errors import EquationError
-from ..graph import Contract, Leaf, Map, Node, Sum
-from ..graph.node import operators_of, postorder, show_labels
+from ..graph import Leaf, Node
+from ..graph.node import operators_of, postorder
+from ..graph.show import show_labels
+from ..graph.vjp import leaves_of, paired, vjp
 from ..plan import Plan, build_plan
 from ..plan.paths import Optimizer
 from .cache import plan_cache
@@ -62,9 +65,37 @@ class Expression:
 
         Raises `EquationError` for a leaf that is missing or unknown, `AxisMismatchError` for sizes that do not fit.
         """
+        return evaluate(self.node, self.given(arrays), optimize=optimize, memory_limit=memory_limit)
+
+    def gradients(self, wrt: str | Sequence[str] | None = None, *, seed: str = "seed") -> dict[str, "Expression"]:
+        """Σ seed · ∂e/∂leaf as an expression in the leaves and the seed, for each leaf of `wrt` (all free ones).
+
+        seed: name of the leaf that holds the cotangent, in the shape of this expression. Complex numbers are not
+        conjugated. The results are expressions, and have gradients in turn. See `value_and_grad` for numbers.
+        Raises `EquationError` for a leaf that there is not, `AlgebraError` for an operator without derivative.
+
+        >>> import tnalgebra as tna
+        >>> e = tna.contract("ij,jk->ik", tna.leaf("A", "ij"), tna.leaf("B", "jk"))
+        >>> print(e.gradients("A", seed="G")["A"])
+        t1[ij] = Σ_k G[ik] · B[jk]
+        out[ij] = t1[ij] in the shape of A[ij]
+        """
+        names = self.free if wrt is None else (wrt,) if isinstance(wrt, str) else tuple(wrt)
+        if seed in _leaf_names(self.node) or seed in RESERVED:
+            raise EquationError(f"the seed cannot be named {seed!r}: the expression has a leaf of that name")
+        root = paired(self.node)
+        found = vjp(root, leaves_of(root, names), Leaf(seed, self.node.output))
+        return {name: Expression(node, self.bound) for name, node in zip(names, found, strict=True)}
+
+    def given(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        """All leaves by name, bound and given; raises `EquationError` where they are not those of the expression."""
         self._check_names(arrays)
-        given = {**self.bound, **{name: as_array(array) for name, array in arrays.items()}}
-        return evaluate(self.node, given, optimize=optimize, memory_limit=memory_limit)
+        return {**self.bound, **{name: as_array(array) for name, array in arrays.items()}}
+
+    def shapes(self, given: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+        """Shapes of all leaves; an array stands for its shape."""
+        self._check_names(given)
+        return {name: tuple(getattr(value, "shape", value)) for name, value in {**self.bound, **given}.items()}
 
     def plan(
         self,
@@ -75,10 +106,10 @@ class Expression:
         **shapes: Any,
     ) -> Plan:
         """Plan for leaves of these shapes; an array stands for its shape."""
-        self._check_names(shapes)
-        sizes = {name: tuple(getattr(value, "shape", value)) for name, value in {**self.bound, **shapes}.items()}
         limit = as_bytes(memory_limit)
-        return build_plan(self.node, sizes, optimize=_hashable(optimize), memory_limit=limit, nonnegative=nonnegative)
+        return build_plan(
+            self.node, self.shapes(shapes), optimize=_hashable(optimize), memory_limit=limit, nonnegative=nonnegative
+        )
 
     def _check_names(self, given: Mapping[str, Any]) -> None:
         free = self.free
@@ -141,16 +172,10 @@ def _renamed(root: Node, names: Mapping[str, str]) -> Node:
         return root
     done: dict[Node, Node] = {}
     for node in postorder(root):
-        match node:
-            case Leaf(name, labels):
-                done[node] = Leaf(names.get(name, name), labels)
-            case Contract():
-                children = tuple(done[child] for child in node.operands)
-                done[node] = Contract(node.xi, node.reduce, node.inputs, children, node.output)
-            case Map(function, child):
-                done[node] = Map(function, done[child])
-            case Sum(children):
-                done[node] = Sum(tuple(done[child] for child in children))
+        if isinstance(node, Leaf):
+            done[node] = Leaf(names.get(node.name, node.name), node.output)
+        else:
+            done[node] = node.rebuilt([done[child] for child in node.operands])
     return done[root]
 
 
@@ -210,7 +235,8 @@ def itemsize_of(dtypes: Sequence[Any], xp: ModuleType, node: Node) -> int:
         return max(_bits(dtype, xp) // 8 for dtype in dtypes)
     widest = np.result_type(*dtypes) if dtypes else np.dtype(float)
     empty = np.empty(0, widest)
-    applied = [op.apply(empty, empty) for op in operators if op.is_complex or widest.kind != "c"]
+    plain = [op for op in operators if isinstance(op, Operator) and (op.is_complex or widest.kind != "c")]
+    applied = [op.apply(empty, empty) for op in plain]
     return max(int(value.dtype.itemsize) for value in (empty, *applied))
 
 

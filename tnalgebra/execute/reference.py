@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..algebra import Operator
 from ..algebra.scalar import compile_arrays
-from ..graph import Contract, Leaf, Map, Node, Sum, label_sizes
+from ..graph import Bundle, Contract, Leaf, Map, Node, Shaped, Sum, label_sizes
 from ..graph.node import postorder
 
 __all__ = ["evaluate"]
@@ -28,7 +29,29 @@ def evaluate(root: Node, arrays: Mapping[str, Any]) -> Any:
                 values[node] = sum(operands[1:], operands[0])
             case Contract():
                 values[node] = _contract(node, operands)
+            case Shaped():
+                values[node] = _shaped(node, *operands)
+            case Bundle():
+                values[node] = tuple(operands)
     return values[root]
+
+
+def _shaped(node: Shaped, value: Any, like: Any) -> Any:
+    """Every entry of the value goes to the places of the shape that have its labels; an axis of size 1 has all."""
+    found = np.zeros_like(like, dtype=value.dtype)
+    sizes = label_sizes([node.names, node.labels], [value.shape, like.shape], "shape")
+    for point in product(*map(range, sizes.values())):
+        at = dict(zip(sizes, point, strict=True))
+        source, target = (
+            tuple(min(at[label], size - 1) for label, size in zip(labels, array.shape, strict=True))
+            for labels, array in ((node.names, value), (node.labels, found))
+        )
+        found[target] += value[source]
+    return found
+
+
+def _combined(node: Contract, entries: list[Any]) -> Any:
+    return reduce(node.xi.apply, entries) if isinstance(node.xi, Operator) else node.xi.apply(*entries)
 
 
 def _contract(node: Contract, operands: list[Any]) -> Any:
@@ -42,7 +65,7 @@ def _contract(node: Contract, operands: list[Any]) -> Any:
             operand[tuple(min(at[label], size - 1) for label, size in zip(labels, operand.shape, strict=True))]
             for operand, labels in zip(operands, node.inputs, strict=True)
         ]
-        cells[tuple(at[label] for label in node.output)].append(reduce(node.xi.apply, entries))
+        cells[tuple(at[label] for label in node.output)].append(_combined(node, entries))
     start = [node.reduce.unit] if node.summed else []
     with np.errstate(all="ignore"):
         folded = [reduce(node.reduce.apply, [*start, *terms]) for terms in cells.values()]

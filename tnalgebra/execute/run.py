@@ -20,21 +20,24 @@ Array = Any
 SAMPLE = 64
 """Entries of an array that are looked at before its scale is taken for moderate."""
 Call = tuple[Callable[..., Array], tuple[int, ...], int, tuple[int, ...]]
+Lowered = tuple[list[Call], int, tuple[int, ...]]
 
 
 class Program:
     """A plan for arrays of one namespace; calling it runs the steps. It keeps no array between calls."""
 
-    __slots__ = ("_calls", "_is_floating", "_output", "_size", "_xp", "plan")
+    __slots__ = ("_calls", "_is_floating", "_outputs", "_size", "_xp", "plan")
 
     def __init__(self, plan: Plan, xp: ModuleType) -> None:
         self.plan, self._xp = plan, xp
         self._is_floating = any(op.is_floating for op in plan.operators)
-        self._calls, self._size, self._output = _lowered(plan.steps, range(len(plan.inputs)), plan.output, xp)
+        wanted = plan.output if isinstance(plan.output, tuple) else (plan.output,)
+        self._calls, self._size, self._outputs = _lowered(plan.steps, range(len(plan.inputs)), wanted, xp)
 
     def __call__(self, arrays: Sequence[Array]) -> Array:
-        """Run on the leaves, in the order of `plan.inputs`."""
-        return run(self._calls, self._size, self._output, self._ready(arrays))
+        """Run on the leaves, in the order of `plan.inputs`; the value, or a tuple of them where several are wanted."""
+        values = run(self._calls, self._size, self._outputs, self._ready(arrays))
+        return tuple(values) if isinstance(self.plan.output, tuple) else values[0]
 
     def scaled(self, arrays: Sequence[Array]) -> tuple[Array, int]:
         """The value as an array and an exponent of 2, so that no product over- or underflows on the way.
@@ -43,11 +46,12 @@ class Program:
         """
         assert {op.name for op in self.plan.operators} <= {"multiply", "add"}
         arrays = self._ready(arrays)
+        (output,) = self._outputs
         with np.errstate(over="ignore", invalid="ignore"):
-            value, exponent = run_scaled(self._calls, self._size, self._output, arrays, SAMPLE)
+            value, exponent = run_scaled(self._calls, self._size, output, arrays, SAMPLE)
         if np.isfinite(largest(value)):
             return value, exponent  # infinities say that the sample missed a large entry
-        return run_scaled(self._calls, self._size, self._output, arrays, None)
+        return run_scaled(self._calls, self._size, output, arrays, None)
 
     def _ready(self, arrays: Sequence[Array]) -> Sequence[Array]:
         if any(array.dtype != arrays[0].dtype for array in arrays):
@@ -70,14 +74,14 @@ def _floating(array: Array, xp: ModuleType) -> Array:
     return cast(array, xp.float64, xp) if is_integral(array.dtype, xp) else array
 
 
-def run(calls: Sequence[Call], size: int, output: int, arrays: Sequence[Array]) -> Array:
+def run(calls: Sequence[Call], size: int, outputs: Sequence[int], arrays: Sequence[Array]) -> list[Array]:
     """The loop over steps: each fills one slot and empties those that nothing reads later."""
     values: list[Array] = [*arrays, *([None] * size)]
     for kernel, inputs, slot, done in calls:
         values[slot] = kernel(*[values[i] for i in inputs])
         for i in done:
             values[i] = None
-    return values[output]
+    return [values[output] for output in outputs]
 
 
 def run_scaled(
@@ -102,16 +106,16 @@ def run_scaled(
     return array, exponent
 
 
-def _lowered(steps: Sequence[Step], inputs: Sequence[int], output: int, xp: ModuleType) -> tuple[list[Call], int, int]:
+def _lowered(steps: Sequence[Step], inputs: Sequence[int], outputs: Sequence[int], xp: ModuleType) -> Lowered:
     """Kernels with slots renumbered to 0, 1, …, and for each the slots that end with it."""
     number = {slot: i for i, slot in enumerate([*inputs, *(step.output for step in steps)])}
     last = {slot: i for i, step in enumerate(steps) for slot in step.inputs}
     calls = []
     for i, step in enumerate(steps):
         kernel = _loop(step, xp) if step.kind == "loop" else lower(step, xp)
-        done = tuple(number[slot] for slot in dict.fromkeys(step.inputs) if last[slot] == i and slot != output)
+        done = tuple(number[slot] for slot in dict.fromkeys(step.inputs) if last[slot] == i and slot not in outputs)
         calls.append((kernel, tuple(number[slot] for slot in step.inputs), number[step.output], done))
-    return calls, len(steps), number[output]
+    return calls, len(steps), tuple(number[slot] for slot in outputs)
 
 
 def _loop(step: Step, xp: ModuleType) -> Callable[..., Array]:
@@ -120,7 +124,7 @@ def _loop(step: Step, xp: ModuleType) -> Callable[..., Array]:
     inside = [label for label in step.chunks if label in step.summed]
     outside = [label for label in step.chunks if label in step.result]
     outer, inner = blocks(outside, step.sizes, step.chunks), blocks(inside, step.sizes, step.chunks)
-    bodies: dict[tuple[int, ...], tuple[list[Call], int, int]] = {}
+    bodies: dict[tuple[int, ...], Lowered] = {}
     combine = step.reduce.function(xp)
     shape = tuple(step.sizes[label] for label in step.result)
 
@@ -130,12 +134,12 @@ def _loop(step: Step, xp: ModuleType) -> Callable[..., Array]:
         key = tuple(sizes.values())
         if key not in bodies:
             steps = [_resized(inner_step, sizes) for inner_step in step.body]
-            bodies[key] = _lowered(steps, step.aliases, steps[-1].output, xp)
+            bodies[key] = _lowered(steps, step.aliases, (steps[-1].output,), xp)
         cut = [
             x[tuple(block.get(label, slice(None)) for label in term)]
             for x, term in zip(arrays, step.terms, strict=True)
         ]
-        return run(*bodies[key], cut)
+        return run(*bodies[key], cut)[0]
 
     def loop(*arrays: Array) -> Array:
         out = None

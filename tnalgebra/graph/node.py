@@ -4,27 +4,26 @@ Labels are local to a `Contract`: `inputs[i]` names the axes of `operands[i]`, w
 So nodes nest without capture, and nesting is meaning: a sum stays in the node that writes it.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
-from ..algebra import Operator
+from ..algebra import Operator, Pointwise
 from ..errors import EquationError
+from .show import Labels, show_equation, show_labels
 
-__all__ = ["Contract", "Labels", "Leaf", "Map", "Node", "Sum", "operators_of", "postorder", "show_labels"]
-
-Labels = tuple[str, ...]
-
-
-def show_labels(labels: Labels) -> str:
-    """Write ``ijk``, or ``batch,rank`` where a label is longer than one character."""
-    return ("," if any(len(label) > 1 for label in labels) else "").join(labels)
-
-
-def show_equation(inputs: tuple[Labels, ...], output: Labels) -> str:
-    """Write ``ij,jk->ik``; terms are set apart by semicolons where labels are longer than one character."""
-    separator = "; " if any(len(label) > 1 for labels in inputs for label in labels) else ","
-    return f"{separator.join(map(show_labels, inputs))}->{show_labels(output)}"
+__all__ = [
+    "Bundle",
+    "Contract",
+    "Labels",
+    "Leaf",
+    "Map",
+    "Node",
+    "Shaped",
+    "Sum",
+    "operators_of",
+    "postorder",
+]
 
 
 class Node:
@@ -38,9 +37,23 @@ class Node:
         return ()
 
     @property
+    def sources(self) -> tuple["Node", ...]:
+        """Those of the operands whose values are read."""
+        return self.operands
+
+    @property
     def ndim(self) -> int:
         """Number of axes."""
         return len(self.output)
+
+    def rebuilt(self, operands: Sequence["Node"]) -> "Node":
+        """The same node on other operands."""
+        if not operands:
+            return self
+        fields: dict[str, object] = self.__dataclass_fields__  # type: ignore[attr-defined]
+        if "children" in fields:
+            return replace(self, children=tuple(operands))  # type: ignore[type-var]
+        return replace(self, **dict(zip(("child", "like"), operands, strict=False)))  # type: ignore[type-var]
 
     def __post_init__(self) -> None:
         """Hash now, while the operands have been hashed already: a deep graph needs no deep recursion."""
@@ -54,7 +67,7 @@ class Node:
     def _own(self) -> tuple[object, ...]:
         """What tells this node from others, its operands aside."""
         fields: dict[str, object] = self.__dataclass_fields__  # type: ignore[attr-defined]
-        return tuple(getattr(self, field) for field in fields if field not in ("child", "children"))
+        return tuple(getattr(self, field) for field in fields if field not in ("child", "children", "like"))
 
     def __hash__(self) -> int:
         return self._hash
@@ -88,7 +101,7 @@ class Leaf(Node):
 class Contract(Node):
     """out[output] = ⊕ over the other labels of ξ(operands[0][inputs[0]], operands[1][inputs[1]], …)."""
 
-    xi: Operator
+    xi: Operator | Pointwise
     reduce: Operator
     inputs: tuple[Labels, ...]
     children: tuple[Node, ...]
@@ -174,8 +187,8 @@ class Sum(Node):
         return self.children[0].output
 
 
-def postorder(node: Node) -> Iterator[Node]:
-    """Every distinct node once, operands before the nodes that use them."""
+def postorder(node: Node, *, values: bool = False) -> Iterator[Node]:
+    """Every distinct node once, operands before the nodes that use them; with `values`, those whose value is read."""
     seen: set[Node] = set()
     stack = [(node, False)]
     while stack:
@@ -185,10 +198,56 @@ def postorder(node: Node) -> Iterator[Node]:
         elif current not in seen:
             seen.add(current)
             stack.append((current, True))
-            stack.extend((child, False) for child in reversed(current.operands))
+            stack.extend((child, False) for child in reversed(current.sources if values else current.operands))
 
 
-def operators_of(root: Node) -> frozenset[Operator]:
+@dataclass(frozen=True, eq=False)
+class Shaped(Node):
+    """A node in the shape of another: repeated along axes that it lacks, summed along those that the other broadcasts.
+
+    names: labels of the child's axes. labels: those of the axes of `like`; where one stands twice, the value is on the
+    diagonal, and 0 elsewhere. It is what a cotangent needs to have the shape of its operand.
+    """
+
+    child: Node
+    names: Labels
+    like: Node
+    labels: Labels
+
+    @property
+    def operands(self) -> tuple[Node, ...]:
+        """The node that is shaped, and the one that has the shape."""
+        return (self.child, self.like)
+
+    @property
+    def sources(self) -> tuple[Node, ...]:
+        """The node that is shaped."""
+        return (self.child,)
+
+    @property
+    def output(self) -> Labels:  # type: ignore[override]
+        """The labels of the node that has the shape."""
+        return self.like.output
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle(Node):
+    """Several nodes that are wanted together, so that what they share is computed once."""
+
+    children: tuple[Node, ...]
+
+    @property
+    def operands(self) -> tuple[Node, ...]:
+        """The nodes that are wanted."""
+        return self.children
+
+    @property
+    def output(self) -> Labels:  # type: ignore[override]
+        """No labels: it is not one tensor."""
+        return ()
+
+
+def operators_of(root: Node) -> frozenset[Operator | Pointwise]:
     """The ξ and ⊕ that are applied."""
     nodes = [node for node in postorder(root) if isinstance(node, Contract)]
     return frozenset(
@@ -220,15 +279,17 @@ def _right_side(node: Node, terms: list[str]) -> str:
         return f"{node.function} at x = {terms[0]}"
     if isinstance(node, Sum):
         return " + ".join(terms)
+    if isinstance(node, Bundle):
+        return ", ".join(terms)
+    if isinstance(node, Shaped):
+        return f"{terms[0]} in the shape of {terms[1]}"
     assert isinstance(node, Contract)
-    joined = " · ".join(terms) if node.xi.name == "multiply" else f"{node.xi.name}({', '.join(terms)})"
+    if isinstance(node.xi, Pointwise):
+        joined = node.xi.shown(terms)
+    else:
+        joined = " · ".join(terms) if node.xi.name == "multiply" else f"{node.xi.name}({', '.join(terms)})"
+        joined = joined if len(terms) > 1 else terms[0]
     symbol = {"add": "Σ", "multiply": "Π", "maximum": "max", "minimum": "min"}.get(
         node.reduce.name, f"⊕{node.reduce.name}"
     )
-    return (
-        f"{symbol}_{show_labels(node.summed)} {joined if len(terms) > 1 else terms[0]}"
-        if node.summed
-        else joined
-        if len(terms) > 1
-        else terms[0]
-    )
+    return f"{symbol}_{show_labels(node.summed)} {joined}" if node.summed else joined

@@ -1,11 +1,13 @@
 """Legal rewrites of a graph: merge nested nodes where algebra allows it."""
 
+from collections.abc import Mapping
 from itertools import count
 
-from ..algebra import distributes
-from .node import Contract, Labels, Map, Node, Sum, postorder
+from ..algebra import Pointwise, distributes
+from .node import Contract, Labels, Node, Shaped, postorder
+from .sizes import Shape, shapes_of
 
-__all__ = ["inline", "is_mergeable"]
+__all__ = ["inline", "is_mergeable", "settled"]
 
 
 GROWTH = 4
@@ -18,11 +20,24 @@ def is_mergeable(outer: Contract, inner: Contract, nonnegative: bool = False) ->
     With no sum inside, associativity of a common ξ is enough (and with one operand there is no ξ at all).
     With a sum inside, it must be the same sum, and it must be free to leave ξ of `outer`.
     """
+    if isinstance(inner.xi, Pointwise) or isinstance(outer.xi, Pointwise):
+        return False  # it has no laws
     same_xi = inner.xi == outer.xi or len(inner.operands) == 1
     if not inner.summed:
         return same_xi or len(outer.operands) == 1
     free = len(outer.operands) == 1 or distributes(outer.xi, outer.reduce, nonnegative=nonnegative)
     return inner.reduce == outer.reduce and free and (same_xi or len(outer.operands) == 1)
+
+
+def settled(root: Node, shapes: Mapping[str, Shape]) -> Node:
+    """The graph without those `Shaped` nodes whose child has the shape already."""
+    found, done = shapes_of(root, shapes), dict[Node, Node]()
+    for node in postorder(root):
+        if isinstance(node, Shaped) and node.names == node.labels and found[node.child] == found[node.like]:
+            done[node] = done[node.child]
+        else:
+            done[node] = node.rebuilt([done[child] for child in node.operands])
+    return done[root]
 
 
 def inline(root: Node, *, keep_shared: bool = False, nonnegative: bool = False) -> Node:
@@ -38,20 +53,11 @@ def inline(root: Node, *, keep_shared: bool = False, nonnegative: bool = False) 
     most = max(64, GROWTH * len(nodes))
     done: dict[Node, Node] = {}
     for node in nodes:
-        match node:
-            case Contract():
-                new = Contract(
-                    node.xi, node.reduce, node.inputs, tuple(done[child] for child in node.operands), node.output
-                )
-                is_crowded = sum(len(child.operands) for child in new.operands) > most
-                kept = {done[child] for child in node.operands if users[child] > 1 and (keep_shared or is_crowded)}
-                done[node] = _merge(new, kept, nonnegative)
-            case Map(function, child):
-                done[node] = Map(function, done[child])
-            case Sum(children):
-                done[node] = Sum(tuple(done[child] for child in children))
-            case _:
-                done[node] = node
+        done[node] = new = node.rebuilt([done[child] for child in node.operands])
+        if isinstance(new, Contract):
+            is_crowded = sum(len(child.operands) for child in new.operands) > most
+            kept = {done[child] for child in node.operands if users[child] > 1 and (keep_shared or is_crowded)}
+            done[node] = _merge(new, kept, nonnegative)
     return done[root]
 
 

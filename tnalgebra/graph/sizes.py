@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from ..errors import AxisMismatchError, EquationError
-from .node import Contract, Labels, Leaf, Map, Node, Sum, postorder, show_labels
+from .node import Bundle, Contract, Labels, Leaf, Map, Node, Shaped, Sum, postorder
+from .show import show_labels
 
 __all__ = ["label_sizes", "shape_of", "shapes_of"]
 
@@ -59,6 +60,11 @@ def shapes_of(root: Node, shapes: Mapping[str, Shape]) -> dict[Node, Shape]:
                         f"a sum needs nodes of one shape; got {[found[child] for child in children]}"
                     )
                 found[node] = found[children[0]]
+            case Bundle():
+                found[node] = ()
+            case Shaped(child, names, like, labels):
+                label_sizes([names, labels], [found[child], found[like]], str(node).splitlines()[-1])
+                found[node] = found[like]
     return found
 
 

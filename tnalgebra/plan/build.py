@@ -5,9 +5,9 @@ from dataclasses import replace
 from itertools import count
 
 from ..errors import MemoryLimitError
-from ..graph import Contract, Labels, Leaf, Map, Node, Sum, label_sizes
+from ..graph import Bundle, Contract, Labels, Leaf, Map, Node, Shaped, Sum, label_sizes
 from ..graph.node import postorder
-from ..graph.rewrite import inline
+from ..graph.rewrite import inline, settled
 from ..graph.sizes import Shape, shapes_of
 from .cost import peak_bytes, priced
 from .legality import judge
@@ -34,15 +34,16 @@ def build_plan(
     A node that is used twice may be merged into both users or computed once: both are planned, the cheaper is kept.
     Raises `AxisMismatchError`, `UnknownNameError` for the optimizer, `MemoryLimitError` with the least that fits.
     """
-    shapes_of(root, shapes)  # a size that does not fit is named as the user nested it, before nodes are merged
+    given, root = root, settled(root, shapes)  # a size that does not fit is named as the user nested it
     if any(isinstance(node, Map) for node in postorder(root)):
         nonnegative = False  # what a function makes of numbers that are not negative may be
-    graphs = dict.fromkeys(inline(root, keep_shared=keep, nonnegative=nonnegative) for keep in (False, True))
+    choices = (True,) if isinstance(root, Bundle) else (False, True)  # what is wanted together is there to be shared
+    graphs = dict.fromkeys(inline(root, keep_shared=keep, nonnegative=nonnegative) for keep in choices)
     plans = [_Builder(graph, shapes, optimize, memory_limit, itemsize, nonnegative).plan() for graph in graphs]
     fitting = [plan for plan in plans if memory_limit is None or plan.peak_bytes <= memory_limit]
     if not fitting:
         raise _too_large(min(plans, key=lambda plan: plan.peak_bytes), memory_limit)
-    return replace(min(fitting, key=lambda plan: plan.flops), node=root)
+    return replace(min(fitting, key=lambda plan: plan.flops), node=given)
 
 
 def _too_large(plan: Plan, limit: int | None) -> MemoryLimitError:
@@ -69,12 +70,12 @@ class _Builder:
     ) -> None:
         self.root, self.optimize, self.nonnegative = root, optimize, nonnegative
         self.limit, self.itemsize = limit, itemsize
-        self.nodes = tuple(postorder(root))
+        self.nodes = tuple(postorder(root, values=True))
         self.names = tuple(shapes)
         self.shapes = shapes_of(root, shapes)
         self.users: dict[Node, list[Node]] = {node: [] for node in self.nodes}
         for parent in self.nodes:
-            for child in parent.operands:
+            for child in parent.sources:
                 self.users[child].append(parent)
         self.place: dict[Node, int] = {
             node: self.names.index(node.name) for node in self.nodes if isinstance(node, Leaf)
@@ -88,16 +89,19 @@ class _Builder:
                 self.place[node] = self._contract(node)
             elif isinstance(node, Map | Sum):
                 self.place[node] = self._entrywise(node)
-        leaves = {node.name: self.shapes[node] for node in self.nodes if isinstance(node, Leaf)}
+            elif isinstance(node, Shaped):
+                self.place[node] = self._shaped(node)
+        leaves = {node.name: shape for node, shape in self.shapes.items() if isinstance(node, Leaf)}
         verdicts = {judge(node, self.nonnegative): None for node in self.nodes if isinstance(node, Contract)}
         held = [verdict.reason for verdict in verdicts if not verdict.is_reorderable]
         reasons = held or [verdict.reason for verdict in verdicts] or ["nothing is contracted"]
+        wanted = self.root.children if isinstance(self.root, Bundle) else ()
         return Plan(
             node=self.root,
             inputs=self.names,
             shapes=tuple(leaves.get(name, ()) for name in self.names),
             steps=tuple(self.steps),
-            output=self.place[self.root],
+            output=tuple(self.place[node] for node in wanted) if wanted else self.place[self.root],
             shape=self.shapes[self.root],
             itemsize=self.itemsize,
             is_reorderable=not held,
@@ -123,6 +127,11 @@ class _Builder:
         inputs = tuple(self.place[child] for child in node.operands)
         terms = (node.output,) * len(inputs)
         return self._append([Step(kind, inputs, next(self.slots), terms, node.output, sizes, text=text)])
+
+    def _shaped(self, node: Shaped) -> int:
+        sizes = dict(zip(node.labels, self.shapes[node], strict=True))
+        source = (self.place[node.child],)
+        return self._append([Step("shape", source, next(self.slots), (node.names,), node.labels, sizes)])
 
     def _contract(self, node: Contract) -> int:
         sizes = label_sizes(node.inputs, [self.shapes[child] for child in node.operands], node.equation)

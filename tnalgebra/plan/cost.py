@@ -4,10 +4,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
+from ..algebra import Pointwise
 from ..graph import Labels
 from .step import Step, Tree, union, volume
 
-__all__ = ["BLOCK", "TILE", "Layout", "chunk_sizes", "layout", "peak_bytes", "priced", "tile_order", "tree_labels"]
+__all__ = [
+    "BLOCK",
+    "TILE",
+    "Layout",
+    "block_entries",
+    "chunk_sizes",
+    "layout",
+    "peak_bytes",
+    "priced",
+    "tile_order",
+    "tree_labels",
+]
 
 BLOCK = 1 << 18
 """Entries of one block of a broadcast kernel: still cached, and long enough that its Python calls do not show."""
@@ -73,6 +85,8 @@ def _buffers(tree: Tree) -> int:
     if isinstance(tree, int):
         return 0
     held = most = 0
+    if isinstance(tree[0], Pointwise):
+        return sum(map(_buffers, tree[1])) + 1 + tree[0].temporaries
     for position, child in enumerate(tree[1]):
         most = max(most, held + _buffers(child))
         held += not isinstance(child, int)
@@ -88,6 +102,11 @@ def tile_order(labels: Labels, weight: Labels, result: Labels) -> tuple[Labels, 
     return (*(label for label in labels if label in result), *alone, *inner), alone
 
 
+def block_entries(tree: Tree) -> int:
+    """Entries of one block: fewer where an expression holds many values at once, so that they stay cached."""
+    return BLOCK // (1 + tree[0].temporaries) if isinstance(tree, tuple) and isinstance(tree[0], Pointwise) else BLOCK
+
+
 def chunk_sizes(order: Sequence[str], sizes: dict[str, int], entries: int) -> dict[str, int]:
     """How much of each label one block spans: innermost labels whole, until the block is full."""
     chunks = {}
@@ -99,7 +118,7 @@ def chunk_sizes(order: Sequence[str], sizes: dict[str, int], entries: int) -> di
 
 def _blocked_scratch(step: Step, tree: Tree, everything: int, output: int) -> int:
     """Entries of the blocks of ξ and of what folds a block by ⊕ and adds it to the result."""
-    block, part = min(everything, BLOCK), min(output, BLOCK)
+    block, part = min(everything, block_entries(tree)), min(output, BLOCK)
     scratch = _buffers(tree) * block
     if not step.summed or step.reduce is None:
         return scratch

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Container, Mapping, Sequence
 
-from ..graph import Contract, Leaf, Map, Node, Sum, label_sizes
+from ..algebra import Pointwise
+from ..graph import Bundle, Contract, Labels, Leaf, Map, Node, Shaped, Sum, label_sizes
 from ..graph.node import operators_of, postorder
 from ..graph.sizes import Shape, shapes_of
 from .step import Step
@@ -18,6 +19,7 @@ WORDS = {
     "weighted": "combine in blocks, and let BLAS weigh and sum each block",
     "map": "apply a function to every entry",
     "sum": "add entry by entry",
+    "shape": "repeat, sum or lay on a diagonal, to the shape of an operand",
     "loop": "repeat for slices, to stay within the memory limit",
 }
 
@@ -35,18 +37,20 @@ def _loops(root: Node, shapes: Mapping[str, Shape]) -> list[str]:
     taken = {"np", "out", *shapes, *(op.name for op in operators_of(root))}
     names: dict[Node, str] = {}
     lines: list[str] = []
-    for node in postorder(root):
+    for node in postorder(root, values=True):
         if isinstance(node, Leaf):
             names[node] = node.name
             continue
         out = names[node] = "out" if node is root else _free(f"t{len(names)}", taken)
         taken.add(out)
-        terms = [names[child] for child in node.operands]
+        terms = [names[child] for child in node.sources]
         if isinstance(node, Map):
             lines.append(f"{out} = {_qualified(node.function, terms[0])}")
         elif isinstance(node, Sum):
             lines.append(f"{out} = {' + '.join(terms)}")
-        elif isinstance(node, Contract):
+        elif isinstance(node, Bundle):
+            lines.append(f"{out} = {', '.join(terms)}")
+        elif isinstance(node, Contract | Shaped):
             lines.extend(_loop(node, out, terms, found, taken))
     return lines
 
@@ -65,20 +69,36 @@ def _qualified(function: str, x: str) -> str:
 
 
 def _loop(
-    node: Contract, out: str, terms: Sequence[str], shapes: Mapping[Node, Shape], taken: Container[str]
+    node: Contract | Shaped, out: str, terms: Sequence[str], shapes: Mapping[Node, Shape], taken: Container[str]
 ) -> list[str]:
-    sizes = label_sizes(node.inputs, [shapes[child] for child in node.operands], node.equation)
+    """Fill the array, then loop over all labels; an axis of size 1 has one index for all."""
+    if isinstance(node, Contract):
+        inputs, output, sources = node.inputs, node.output, node.operands
+    else:
+        inputs, output, sources = (node.names,), node.labels, node.sources
+    found = [shapes[child] for child in sources]
+    sizes = label_sizes([*inputs, output], [*found, shapes[node]], str(node))
     index = {label: _free(label if label.isidentifier() else f"i{n}", taken) for n, label in enumerate(sizes)}
-    entries = []
-    for term, labels, child in zip(terms, node.inputs, node.operands, strict=True):
-        at = ["0" if size == 1 < sizes[name] else index[name] for name, size in zip(labels, shapes[child], strict=True)]
-        entries.append(f"{term}[{', '.join(at) or '()'}]")
-    target = f"{out}[{', '.join(map(index.__getitem__, node.output)) or '()'}]"
-    value = entries[0] if len(entries) == 1 else f"{node.xi}({', '.join(entries)})"
-    assign = f"{target} = {node.reduce}({target}, {value})" if node.summed else f"{target} = {value}"
-    unit = f"{node.reduce.unit}".replace("inf", "np.inf")
+
+    def entry(name: str, labels: Labels, shape: Shape) -> str:
+        at = ["0" if size == 1 < sizes[label] else index[label] for label, size in zip(labels, shape, strict=True)]
+        return f"{name}[{', '.join(at) or '()'}]"
+
+    entries = [entry(*term) for term in zip(terms, inputs, found, strict=True)]
+    target = entry(out, output, shapes[node])
+    unit, assign = "0.0", f"{target} = {target} + {entries[0]}"
+    if isinstance(node, Contract):
+        value = _value(node, entries)
+        unit = f"{node.reduce.unit}".replace("inf", "np.inf")
+        assign = f"{target} = {node.reduce}({target}, {value})" if node.summed else f"{target} = {value}"
     lines = [f"{out} = np.full({tuple(shapes[node])}, {unit})"]
     if not sizes:
         return [*lines, assign]
     counters = ", ".join(index.values()) + "," * (len(index) == 1)
     return [*lines, f"for {counters} in np.ndindex({', '.join(map(str, sizes.values()))}):", f"    {assign}"]
+
+
+def _value(node: Contract, entries: Sequence[str]) -> str:
+    if isinstance(node.xi, Pointwise):
+        return _qualified(node.xi.shown([f"({entry})" if " " in entry else entry for entry in entries]), "x")
+    return entries[0] if len(entries) == 1 else f"{node.xi}({', '.join(entries)})"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..algebra import distributes
+from ..algebra import Operator, Pointwise, distributes
 from ..graph import Contract
 
 __all__ = ["Verdict", "is_separable", "judge"]
@@ -18,7 +18,8 @@ class Verdict:
 
 def is_separable(node: Contract) -> bool:
     """Whether ⊕ is ξ itself, so that ⊕ over ξ(a, b) is ξ of the separate reductions, each repeated."""
-    return node.xi == node.reduce and node.xi.repeat is not None and len(node.operands) > 1
+    xi = node.xi
+    return isinstance(xi, Operator) and xi == node.reduce and xi.repeat is not None and len(node.operands) > 1
 
 
 def judge(node: Contract, nonnegative: bool = False) -> Verdict:
@@ -31,6 +32,8 @@ def judge(node: Contract, nonnegative: bool = False) -> Verdict:
     xi, reduce, summed = node.xi, node.reduce, node.summed
     if len(node.operands) == 1:
         return Verdict(True, "one operand: nothing is combined")
+    if isinstance(xi, Pointwise):
+        return Verdict(False, "a derivative by an operand that is not a product is evaluated in one step")
     if not summed:
         return Verdict(True, f"no label is summed: {xi} is associative and commutative")
     if distributes(xi, reduce, nonnegative=nonnegative):

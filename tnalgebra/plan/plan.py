@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..algebra import Operator
+from ..algebra import Operator, Pointwise
 from ..graph import Node
 from ..graph.node import operators_of
 from ..graph.sizes import Shape
@@ -35,7 +35,7 @@ class Plan:
     inputs: tuple[str, ...]
     shapes: tuple[Shape, ...]
     steps: tuple[Step, ...]
-    output: int
+    output: int | tuple[int, ...]
     shape: Shape
     itemsize: int
     is_reorderable: bool
@@ -43,7 +43,7 @@ class Plan:
     nonnegative: bool
 
     @property
-    def operators(self) -> frozenset[Operator]:
+    def operators(self) -> frozenset[Operator | Pointwise]:
         """The ξ and ⊕ that are applied."""
         return operators_of(self.node)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import compress
 from math import prod
 
-from ..algebra import distributes
+from ..algebra import Operator, Pointwise, distributes
 from ..graph import Contract, Labels
 from .cost import layout
 from .legality import is_separable
@@ -59,7 +59,10 @@ class Region:
         self, node: Contract, sizes: dict[str, int], optimize: Optimizer, slots: Iterator[int], nonnegative: bool
     ) -> None:
         self.node, self.sizes, self.optimize, self.slots = node, sizes, optimize, slots
-        self.is_free = not node.summed or distributes(node.xi, node.reduce, nonnegative=nonnegative)
+        self.is_pointwise = isinstance(node.xi, Pointwise)
+        self.is_free = isinstance(node.xi, Operator) and (
+            not node.summed or distributes(node.xi, node.reduce, nonnegative=nonnegative)
+        )
         self.is_product = node.xi.name == "multiply" and node.reduce.name == "add"
         self.steps: list[Step] = []
 
@@ -67,7 +70,7 @@ class Region:
         """Return the steps of the region; the last one gives its value."""
         if 0 in self.sizes.values():  # ⊕ over nothing is its unit, which need not pass through ξ
             self._blocked(terms, self.node.output)
-        elif len(terms) == 1 and isinstance(terms[0].source, int):
+        elif len(terms) == 1 and isinstance(terms[0].source, int) and not self.is_pointwise:
             self._unary(terms[0], self.node.output, "copy")
         elif is_separable(self.node) and not self.is_free:
             self._separate(terms)
@@ -158,6 +161,8 @@ class Region:
             tree = term.source.tree if isinstance(term.source, Tile) else 0
             nodes.append((_shift(tree, len(parts)), term.labels))
             parts.extend(term.parts)
+        if self.is_pointwise:
+            return (self.node.xi, tuple(tree for tree, _ in nodes)), parts
         everything = union(*(labels for _, labels in nodes))
         for picked in find_path([labels for _, labels in nodes], everything, self.sizes, self.optimize):
             if len(picked) == 1:

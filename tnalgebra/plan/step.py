@@ -3,13 +3,13 @@
 from dataclasses import dataclass, field
 from math import prod
 
-from ..algebra import Operator
+from ..algebra import Operator, Pointwise
 from ..graph import Labels
-from ..graph.node import show_equation
+from ..graph.show import show_equation
 
 __all__ = ["Step", "Tree", "union", "volume"]
 
-Tree = int | tuple[Operator, tuple["Tree", ...]]
+Tree = int | tuple[Operator | Pointwise, tuple["Tree", ...]]
 """Which operands ξ combines first: a leaf is the position of an input."""
 
 
@@ -36,6 +36,7 @@ class Step:
     weighted  | Σ of W · ξ(…): ξ in blocks, then BLAS on the block
     map       | a scalar expression on every entry
     sum       | entrywise sum of its operands
+    shape     | axes repeated, summed or laid on a diagonal, to the shape of another
     loop      | the `body` for every slice of some labels
     """
 

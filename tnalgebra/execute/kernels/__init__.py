@@ -9,7 +9,7 @@ from ..namespace import is_numpy_like
 from .blas import lower_product
 from .blocked import lower_blocked
 from .generic import lower_generic
-from .unary import lower_map, lower_reduce, lower_sum, lower_view
+from .unary import lower_map, lower_reduce, lower_shape, lower_sum, lower_view
 from .weighted import lower_weighted
 
 __all__ = ["Kernel", "lower"]
@@ -24,6 +24,7 @@ LOWER: dict[str, Callable[[Step, ModuleType], Kernel]] = {
     "weighted": lower_weighted,
     "map": lower_map,
     "sum": lower_sum,
+    "shape": lower_shape,
 }
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from ...algebra import Operator
 from ...graph import Labels
 from ...plan import Step
-from ...plan.cost import BLOCK, chunk_sizes, tree_labels
+from ...plan.cost import block_entries, chunk_sizes, tree_labels
 from ...plan.step import Tree
 from .blas import aligner
 from .unary import check_domain, empty_reduction, fold
@@ -26,7 +27,7 @@ def lower_blocked(step: Step, xp: ModuleType) -> Kernel:
     assert step.tree is not None
     summed = step.summed
     order = _loop_order(step)
-    chunks = chunk_sizes(order, step.sizes, BLOCK if xp is np else 64 * BLOCK)
+    chunks = chunk_sizes(order, step.sizes, block_entries(step.tree) * (1 if xp is np else 64))
     ranges = blocks([label for label in order if label not in summed], step.sizes, chunks)
     inner = blocks(summed, step.sizes, chunks)
     axes = tuple(axis for axis, label in enumerate(order) if label in summed)
@@ -112,25 +113,29 @@ class Evaluator:
         if isinstance(tree, int):
             return _leaf(tree), views[tree].dtype, None
         op, children = tree
-        function, depth = op.into(self.xp), len(children)
-        if depth > 2:
+        into, depth = op.into(self.xp), len(children)
+        if depth > 2 and isinstance(op, Operator):
             return self._node((op, ((op, children[:-1]), children[-1])), views, pool)
-        (left, dtype_left, first), (right, dtype_right, second) = (self._node(child, views, pool) for child in children)
-        check_domain(op, dtype_left)
-        check_domain(op, dtype_right)
-        dtype = op.apply(np.empty(0, dtype_left), np.empty(0, dtype_right)).dtype
+        functions, dtypes, places = zip(*(self._node(child, views, pool) for child in children), strict=True)
+        for part in dtypes:
+            check_domain(op, part)
+        dtype = (
+            op.apply(*(np.empty(0, part) for part in dtypes)).dtype
+            if isinstance(op, Operator)
+            else np.result_type(*dtypes)
+        )
         is_written = tree is self.tree and not self.is_held  # the value goes to its place in the result at once
         size = 0 if is_written else prod(self.chunk[label] for label in tree_labels(tree, self.terms))
         place = pool.take(size, dtype)
-        pool.give_back(first, second)
+        pool.give_back(*places)
         buffers = pool.buffers
 
         def combine(parts: Sequence[Array], out: Array | None) -> Array:
-            x, y = left(parts, None), right(parts, None)
+            values = [function(parts, None) for function in functions]
             if out is None:
-                shape = tuple(max(a, b) for a, b in zip(x.shape, y.shape, strict=True))
+                shape = tuple(map(max, zip(*(value.shape for value in values), strict=True)))
                 out = buffers[place][: prod(shape)].reshape(shape)
-            return function(x, y, out=out)
+            return into(*values, out=out)
 
         return combine, dtype, place
 

@@ -15,7 +15,7 @@ from ...graph import Labels
 from ...plan import Step
 from ...plan.cost import layout, tree_labels
 from ...plan.step import Tree, volume
-from .unary import check_domain, empty_reduction, halve, mapped
+from .unary import check_domain, empty_reduction, halve, mapped, reshaped
 
 __all__ = ["lower_generic"]
 
@@ -32,6 +32,8 @@ def lower_generic(step: Step, xp: ModuleType) -> Kernel:
             return lambda x: _view(x, step.terms[0], step.result, xp)
         case "map":
             return mapped(step, xp)
+        case "shape":
+            return lambda x: reshaped(x, step.terms[0], step.result, step.sizes, xp)
         case "sum":
             return lambda *arrays: reduce(lambda x, y: x + y, arrays)
         case "product":
@@ -126,7 +128,8 @@ def _evaluate(tree: Tree, arrays: Sequence[Array], xp: ModuleType) -> Array:
     children = [_evaluate(child, arrays, xp) for child in tree[1]]
     for child in children:
         check_domain(tree[0], child.dtype, xp)
-    return reduce(tree[0].function(xp), children)
+    function = tree[0].function(xp)
+    return reduce(function, children) if isinstance(tree[0], Operator) else function(*children)
 
 
 def _halved(step: Step, arrays: Sequence[Array], sizes: dict[str, int], xp: ModuleType) -> Array:

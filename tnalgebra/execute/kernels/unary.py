@@ -1,6 +1,6 @@
 """Steps on one operand: views, reductions, maps; and the entrywise sum."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from math import prod
 from types import ModuleType
@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ...algebra import Operator
-from ...algebra.scalar import compile_arrays, is_complex, is_integral
+from ...algebra import Operator, Pointwise
+from ...algebra.scalar import compile_arrays, is_complex, is_integral, is_numpy_like
 from ...errors import AlgebraError, DTypeError
 from ...plan import Step
 
@@ -20,9 +20,11 @@ __all__ = [
     "halve",
     "lower_map",
     "lower_reduce",
+    "lower_shape",
     "lower_sum",
     "lower_view",
     "mapped",
+    "reshaped",
 ]
 
 Array = Any
@@ -90,7 +92,7 @@ def native(name: str, xp: ModuleType) -> Callable[[Array, tuple[int, ...]], Arra
     return lambda x, axes: function(x, axis=axes)
 
 
-def check_domain(op: Operator, dtype: Any, xp: ModuleType = np) -> None:
+def check_domain(op: Operator | Pointwise, dtype: Any, xp: ModuleType = np) -> None:
     """Refuse complex numbers where the operator has no meaning for them."""
     if not op.is_complex and is_complex(dtype, xp):
         raise DTypeError(
@@ -153,6 +155,27 @@ def mapped(step: Step, xp: ModuleType) -> Kernel:
 def lower_map(step: Step, xp: ModuleType) -> Kernel:
     """Apply a scalar expression to every entry."""
     return mapped(step, xp)
+
+
+def lower_shape(step: Step, xp: ModuleType) -> Kernel:
+    """Bring a cotangent into the shape of its operand."""
+    return lambda x: reshaped(x, step.terms[0], step.result, step.sizes, xp)
+
+
+def reshaped(x: Array, names: Sequence[str], labels: Sequence[str], sizes: Mapping[str, int], xp: ModuleType) -> Array:
+    """Sum axes that the result broadcasts, repeat those that it has beside, lay what is named twice on a diagonal."""
+    axes = tuple(axis for axis, name in enumerate(names) if sizes.get(name, x.shape[axis]) < x.shape[axis])
+    x = xp.sum(x, axis=axes, keepdims=True, dtype=x.dtype) if axes else x
+    unique = list(dict.fromkeys(labels))
+    x = x[tuple(slice(None) if label in names else None for label in unique)] if unique else x
+    x = xp.broadcast_to(x, tuple(sizes[label] for label in unique))
+    out = x[tuple(slice(None) if labels.index(label) == i else None for i, label in enumerate(labels))] if labels else x
+    for i, label in enumerate(labels):
+        if labels.index(label) < i:
+            first = xp.reshape(xp.arange(sizes[label]), (-1, *[1] * (len(labels) - 1 - labels.index(label))))
+            second = xp.reshape(xp.arange(sizes[label]), (-1, *[1] * (len(labels) - 1 - i)))
+            out = xp.where(first == second, out, xp.zeros_like(out))
+    return out.copy() if is_numpy_like(xp) else out
 
 
 def lower_sum(step: Step, xp: ModuleType) -> Kernel:
