@@ -43,7 +43,7 @@ def test_what_cannot_be_joined_is_named():
     a = tna.TTTensor.random(SHAPE, 2)
     with pytest.raises(FormatError, match="nothing to concatenate"):
         tna.concatenate([], 0)
-    with pytest.raises(AxisMismatchError, match="mode 1 has size 5 in the first tensor but 6 in another"):
+    with pytest.raises(AxisMismatchError, match="mode 1 has size 5 in tensor 0 but 6 in tensor 1"):
         tna.concatenate([a, tna.TTTensor.random((3, 6, 2, 7), 2)], 0)
     with pytest.raises(FormatError, match="operands of concatenate have 4 and 2 modes"):
         tna.concatenate([a, tna.TTTensor.random((3, 5), 2)], 0)

@@ -24,8 +24,8 @@ FUNCTIONS = {  # name → keywords that CuPy knows
     "ascontiguousarray": "dtype", "broadcast_to": "", "concatenate": "axis out dtype", "dot": "out", "einsum": "",
     "empty": "dtype order", "full": "dtype order", "matmul": "out", "moveaxis": "", "result_type": "",
     "squeeze": "axis", "tensordot": "axes", "transpose": "axes", "where": "", "zeros": "dtype order",
-    "append": "axis", "arange": "dtype", "argsort": "axis", "conj": "", "count_nonzero": "axis", "eye": "dtype",
-    "imag": "", "indices": "dtype", "meshgrid": "indexing", "ones": "dtype order", "ones_like": "dtype", "real": "",
+    "append": "axis", "arange": "dtype", "argsort": "axis", "conj": "", "count_nonzero": "axis", "eye": "dtype", "frexp": "",
+    "imag": "", "indices": "dtype", "ldexp": "", "lexsort": "", "meshgrid": "indexing", "ones": "dtype order", "ones_like": "dtype", "real": "",
     "repeat": "axis", "stack": "axis", "take": "axis", "tile": "", "trace": "", "vdot": "", "zeros_like": "dtype",
 }  # fmt: skip
 LINALG = {"eigh": "", "norm": "ord axis keepdims", "qr": "mode", "solve": "", "svd": "full_matrices"}
@@ -130,7 +130,7 @@ for name in (
     "argmax",
 ):
     setattr(CuPyArray, name, _method(name))
-for name in ("add", "sub", "mul", "truediv", "pow", "lt", "le", "gt", "ge", "eq", "ne", "and", "or"):
+for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "lt", "le", "gt", "ge", "eq", "ne", "and", "or"):
     function = getattr(operator, f"{name}_" if name in ("and", "or") else name)
     setattr(CuPyArray, f"__{name}__", lambda x, y, f=function: wrap(f(x.array, unwrap(y))))
     setattr(CuPyArray, f"__r{name}__", lambda x, y, f=function: wrap(f(unwrap(y), x.array)))

@@ -287,7 +287,7 @@ ONES = np.ones
         (lambda: tna.DimensionTree(((0, 2), 3)), TreeError, "covers the modes [0, 2, 3]"),
         (lambda: tna.DimensionTree(((0,), 1)), TreeError, "branch (0,) of tree ((0,), 1) has 1 child"),
         (lambda: tna.DimensionTree((0, "1")), TreeError, "a tree is written with mode numbers in nested tuples"),
-        (lambda: tna.DimensionTree.balanced(0), TreeError, "a tree needs at least one mode; got 0"),
+        (lambda: tna.DimensionTree.balanced(0), TreeError, "a tree needs a positive number of modes; got 0"),
         (lambda: tna.HTTensor.random((2, 3), 2, tree=tna.DimensionTree.balanced(3)), FormatError,
          "tree ((0, 1), 2) has 3 modes, but the tensor has 2"),
         (lambda: tna.TTTensor.random((2, 3), 0), RankError, "a rank must be at least 1; got 0"),

@@ -11,7 +11,7 @@ import pytest
 import tnalgebra as tna
 from tnalgebra.algebra import registry
 from tnalgebra.errors import DataError, UnknownNameError
-from tnalgebra.formats import storage
+from tnalgebra.formats import TruncationReport, storage
 
 TREE = tna.DimensionTree(((0, 2), (1, 3)))
 SHAPE = (3, 5, 1, 7)
@@ -86,6 +86,7 @@ def rewritten(path, change):
 def with_header(path, **fields):
     def change(members):
         header = json.loads(members["header.json"]) | fields
+        header["sha256"] = storage._seal(header)
         return members | {"header.json": json.dumps(header).encode()}
 
     rewritten(path, change)
@@ -156,6 +157,9 @@ def test_a_file_that_was_altered_is_refused(saved, change, message):
         ({"shape": [3, 5, 1, 8]}, "the header says shape (3, 5, 1, 8) and ranks (1, 2, 2, 2, 1), its arrays have (3, 5, 1, 7)"),
         ({"ranks": [1, 2, 3, 2, 1]}, "and ranks (1, 2, 3, 2, 1), its arrays have"),
         ({"shape": [3, 5, 1]}, "was altered: its arrays form no TTTensor: core 2 ends with rank 2, but the last rank is 1"),
+        ({"truncation": {"foo": 1}}, "was altered: its arrays form no TTTensor"),
+        ({"truncation": [1]}, "was altered: its arrays form no TTTensor"),
+        ({"shape": 3}, "was altered: its arrays form no TTTensor"),
         ({"xi": {"name": "hypot", "value": "x * y"}}, "has ξ = hypot with the value 'x * y', but the one that is registered has 'hypot(x, y)'"),
     ],
 )  # fmt: skip
@@ -163,6 +167,37 @@ def test_a_header_that_does_not_fit_is_refused(saved, fields, message):
     with_header(saved, **fields)
     with pytest.raises(DataError, match=re.escape(message)):
         tna.load(saved)
+
+
+def test_a_header_that_was_edited_is_refused(saved):
+    def edited(members):
+        header = members["header.json"].replace(b'"multiply"', b'"maximum"')
+        assert header != members["header.json"]
+        return members | {"header.json": header}
+
+    rewritten(saved, edited)
+    with pytest.raises(DataError, match=r"was altered: its header\.json does not have the digest that it says"):
+        tna.load(saved)
+
+
+def test_a_bound_that_is_infinite_comes_back(tmp_path):
+    report = TruncationReport(requested=1e-3, bound=np.inf, discarded={"0|1": 0.5})
+    tna.TTTensor([np.ones((1, 2, 1))], truncation=report).save(tmp_path / "t.tna")
+    assert tna.load(tmp_path / "t.tna").truncation == report
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions and links are those of POSIX")
+def test_a_file_has_the_usual_permissions_and_a_link_stays_one(tmp_path):
+    t, path, link = tna.TTTensor([np.ones((1, 2, 1))]), tmp_path / "t.tna", tmp_path / "link.tna"
+    plain = tmp_path / "plain"
+    plain.write_bytes(b"")
+    t.save(path)
+    assert path.stat().st_mode == plain.stat().st_mode
+    link.symlink_to(path)
+    (t * 2).save(link)
+    assert link.is_symlink()
+    assert tna.load(path)[0] == 2
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["link.tna", "plain", "t.tna"]
 
 
 def test_an_operator_of_the_users_own_has_to_be_registered(tmp_path, monkeypatch):

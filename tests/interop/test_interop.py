@@ -229,3 +229,34 @@ def test_lists_of_cores_are_trains():
     train = tna.TTTensor(cores)
     for mine, theirs in zip(list(train.cores), cores, strict=True):
         np.testing.assert_array_equal(mine, theirs)
+
+
+def test_exponents_of_quimb_are_multiplied_in():
+    state = qtn.MPS_rand_state(5, bond_dim=3, seed=0)
+    truth = state.to_dense().reshape(-1)
+    state.equalize_norms_(1.0)
+    np.testing.assert_allclose(interop.from_quimb_mps(state).to_dense().reshape(-1), truth, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("kind", [tna.CPTensor, tna.TTTensor, tna.HTTensor])
+def test_exports_keep_single_precision(kind):
+    tensor = kind.random((2, 3, 5), rank=2, seed=0, dtype="float32")
+    network = interop.to_quimb(tensor)
+    assert network.contract(output_inds=("i0", "i1", "i2")).data.dtype == "float32"
+    graph = interop.to_nodes(tensor)
+    assert {np.dtype(node.dtype) for node in graph.nodes} == {np.dtype("float32")}
+    found = interop.from_nodes(graph.nodes, graph.edges).evaluate()
+    assert found.dtype == "float32"
+    np.testing.assert_allclose(found, tensor.to_dense(), rtol=1e-5, atol=1e-6)
+
+
+def test_only_trains_are_states():
+    tensor = tna.CPTensor.random((2, 3, 5), rank=2, seed=0)
+    for export in (interop.to_quimb_mps, interop.to_finite_mps):
+        with pytest.raises(FormatError, match=re.escape("an MPS needs a TTTensor; got CPTensor: to_tt() converts")):
+            export(tensor)
+    with pytest.raises(FormatError, match="TensorLy has Tucker tensors, not the tree 0"):
+        interop.to_tensorly(tna.HTTensor.random((3,), rank=(), seed=0))
+    for wrong in (None, qtn.TensorNetwork([])):
+        with pytest.raises(FormatError, match="a TensorNetwork or a Tensor of quimb is needed, and not an empty one"):
+            interop.from_quimb(wrong)

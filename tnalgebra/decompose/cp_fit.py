@@ -2,12 +2,12 @@
 
 import warnings
 from collections.abc import Iterator
-from math import prod, sqrt
+from math import isfinite, prod, sqrt
 from typing import Any
 
 import numpy as np
 
-from ..errors import ConvergenceWarning, RankError
+from ..errors import ConvergenceWarning, NonFiniteError, RankError
 from ..execute.namespace import to_device
 from ..execute.scaling import rescaled
 from ..formats import CPTensor, Format, HTTensor, TruncationReport, TTTensor
@@ -88,6 +88,8 @@ def cp_fit(
     """
     eps, cap = _checked(eps, max_rank, "fit_cp")
     mantissa, exponent = tensor._multiply_norm()
+    if not isfinite(mantissa):
+        raise NonFiniteError("a tensor with NaN or infinite parts has no fit")
     if not mantissa:
         return _zero(tensor.shape, tensor.dtype, eps, np)
     x = _at_norm_one(tensor.to_device("cpu"), mantissa, exponent)
@@ -120,6 +122,8 @@ def cp_round(tensor: CPTensor, *, eps: float | None = None, max_rank: int | None
     """
     most = tensor.rank if max_rank is None else check_rank(max_rank, 1, "rank of a CP tensor")[0]
     eps = float(np.finfo(tensor.dtype).eps) ** 0.5 if eps is None and max_rank is None else check_eps(eps)
+    if not isfinite(tensor._multiply_norm()[0]):
+        raise NonFiniteError("a tensor with NaN or infinite parts cannot be rounded")
     is_capped = most < tensor.rank
     if is_capped or (eps is not None and tensor.rank > 1):
         with warnings.catch_warnings():

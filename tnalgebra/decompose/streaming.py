@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..execute.memory import MemoryLimit, as_bytes
-from ..formats.arithmetic import inserted
+from ..formats.blocks import inserted
 from ..formats.parts import check_eps
 from .sums import Partial, doubled, log_loss, merged, relative_loss, with_loss
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import FormatError
 from ..formats import CPTensor, Format, TruncationReport
-from ..formats.arithmetic import block_sum
+from ..formats.blocks import block_sum
 from ..formats.parts import check_eps
 
 __all__ = ["Partial", "merged", "stack_sum"]

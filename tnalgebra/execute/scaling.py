@@ -7,7 +7,7 @@ import numpy as np
 from ..algebra.scalar import is_complex
 from .namespace import is_numpy_like, namespace_of
 
-__all__ = ["as_number", "at_one", "exponent_of", "is_moderate", "largest", "normalised", "rescaled"]
+__all__ = ["as_number", "at_one", "exponent_of", "is_moderate", "is_ordinary", "largest", "normalised", "rescaled"]
 
 Array = Any
 
@@ -36,6 +36,16 @@ def is_moderate(array: Array, sample: int | None = None) -> bool:
     with np.errstate(all="ignore"):
         square = float(xp.vdot(flat, flat).real)
     return bool(limits.tiny**0.5 < square < limits.max**0.5)
+
+
+def is_ordinary(array: Array) -> bool:
+    """Whether all entries are finite and none is zero or denormal, where digits are lost."""
+    xp = namespace_of([array])
+    if 0 in array.shape:
+        return True
+    size = abs(array)
+    least, most = float(xp.min(size)), float(xp.max(size))
+    return bool(np.finfo(size.dtype).tiny <= least and most < np.inf)
 
 
 def exponent_of(array: Array) -> int | None:

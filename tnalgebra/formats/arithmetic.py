@@ -1,6 +1,6 @@
 """Sums, multiples, products, inner products and norms of formats, each for the ξ that it is defined for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
 from math import ldexp, log
 from typing import Any, Self, TypeVar
@@ -11,16 +11,35 @@ from ..algebra import operator
 from ..errors import AlgebraError, AxisMismatchError, FormatError
 from ..execute.expression import Expression, evaluate_scaled, merge
 from ..execute.namespace import as_array, namespace_of
-from ..execute.scaling import as_number
+from ..execute.scaling import as_number, largest
 from ..graph import Contract, Leaf
+from .blocks import block_sum, inserted
 from .later import later
 from .structure import Structure, as_mode, require_multiply
 
-__all__ = ["Arithmetic", "block_sum", "concatenate", "inserted"]
+__all__ = ["Arithmetic", "concatenate"]
 
 Array = Any
-NUMBERS = (int, float, complex, np.number)
+NUMBERS = (int, float, complex, np.number, np.bool_)
+LARGE = 2.0**100
+"""A number between its inverse and this is multiplied into a part without a look at scales."""
 T = TypeVar("T", bound="Arithmetic")
+
+
+def is_number(other: Any) -> bool:
+    """A number, or an array of no axes that holds one."""
+    return isinstance(other, NUMBERS) or (isinstance(other, np.ndarray) and other.ndim == 0)
+
+
+def is_moderate_number(number: Any) -> bool:
+    """Whether its inverse is a number as well, or it is zero, NaN or infinite."""
+    size = max(abs(number.real), abs(number.imag))
+    return not 0 < size < np.inf or 1 / LARGE < size < LARGE
+
+
+def is_between(part: Array) -> bool:
+    """Whether an array has no infinite entry, and is not zero."""
+    return 0 < largest(part) < np.inf
 
 
 class Arithmetic(Structure):
@@ -64,19 +83,37 @@ class Arithmetic(Structure):
 
     def __mul__(self, other: Any) -> Self:
         """Entrywise product with a format (ranks multiply), or the multiple by a number."""
-        if isinstance(other, NUMBERS):
-            return self._scaled(other)
+        if is_number(other):
+            return self._times(other)
         if type(other) is not type(self):
             return NotImplemented
         require_multiply(self.xi, "the entrywise product", "grid tensors or to_dense() give it for other ξ")
         self._check_alike(other, "*")
-        return self._kronecker(other, is_entrywise=True)
+        return self._evened()._kronecker(other._evened(), is_entrywise=True)
 
     def __rmul__(self, other: Any) -> Self:
-        return self._scaled(other) if isinstance(other, NUMBERS) else NotImplemented
+        return self._times(other) if is_number(other) else NotImplemented
 
     def __truediv__(self, other: Any) -> Self:
-        return self._scaled(1 / other) if isinstance(other, NUMBERS) else NotImplemented
+        if not is_number(other):
+            return NotImplemented
+        if not other:
+            raise FormatError(f"a tensor divided by {other} has no finite entries")
+        return self._times(other, is_divisor=True)
+
+    def _times(self, number: Any, *, is_divisor: bool = False) -> Self:
+        """The multiple; where one part cannot hold it, all of them share its scale."""
+        number = number[()] if isinstance(number, np.ndarray) else number
+        with np.errstate(all="ignore"):
+            plain = self._scaled(1 / number if is_divisor else number) if is_moderate_number(number) else None
+        if plain is not None and (not number or is_between(plain.parameters()[plain._scale])):
+            return plain
+        if self.xi.name != "multiply":
+            return self._scaled(1 / number if is_divisor else number)
+        exponent = int(np.frexp(max(abs(number.real), abs(number.imag)))[1])
+        mantissa = number * 2.0 ** -(exponent // 2) * 2.0 ** (exponent // 2 - exponent)
+        base = self._evened(-exponent if is_divisor else exponent)
+        return base._scaled(1 / mantissa if is_divisor else mantissa)
 
     def kron(self, other: Self) -> Self:
         """Kronecker product: entry [i₁·m₁ + j₁, …] is self[i] · other[j] for `other` of shape (m₁, …); ranks multiply.
@@ -93,7 +130,7 @@ class Arithmetic(Structure):
         if self.ndim != other.ndim:
             raise FormatError(f"operands of kron have {self.ndim} and {other.ndim} modes")
         self._check_structure(other, "kron")
-        return self._kronecker(other, is_entrywise=False)
+        return self._evened()._kronecker(other._evened(), is_entrywise=False)
 
     def outer(self, other: Self) -> Self:
         """Outer product: entry [i, j] is self[i] · other[j], the modes of `other` after those of this tensor.
@@ -159,8 +196,13 @@ class Arithmetic(Structure):
         else:
             right = Expression(Leaf("x", modes[: np.ndim(other)]), {"x": as_array(other)})
         shape = tuple(getattr(other, "shape", np.shape(other)))
-        if shape != self.shape:
-            raise AxisMismatchError(f"inner needs one shape; got {self.shape} and {shape}")
+        if len(shape) != self.ndim:
+            raise AxisMismatchError(f"operands of inner have {self.ndim} and {len(shape)} modes")
+        for mode, (left, size) in enumerate(zip(self.shape, shape, strict=True)):
+            if left != size:
+                raise AxisMismatchError(
+                    f"mode {mode} has size {left} in the left operand of inner but {size} in the right"
+                )
         nodes, bound = merge([self.conj().expression(), right])
         node = Contract(operator("multiply"), operator("add"), (modes, modes), tuple(nodes), ())
         return as_number(*evaluate_scaled(node, bound))
@@ -214,24 +256,6 @@ class Arithmetic(Structure):
         return later("to_ht", type(self))(self, tree), later("to_ht", type(other))(other, tree)
 
 
-def block_sum(tensors: Sequence[T]) -> T:
-    """Σ of tensors of one structure: blocks on the diagonal of every part; an axis that is no bond is shared."""
-    first = tensors[0]
-    parts = {name: [tensor.parameters()[name] for tensor in tensors] for name in first.parameters()}
-    xp = namespace_of([array for arrays in parts.values() for array in arrays])
-    found = {}
-    for name, arrays in parts.items():
-        bonds = first._bonds(name)
-        starts = [list(accumulate((a.shape[axis] for a in arrays), initial=0)) for axis in range(arrays[0].ndim)]
-        starts = [start if axis in bonds else [0] * len(start) for axis, start in enumerate(starts)]
-        shape = tuple(start[-1] or size for start, size in zip(starts, arrays[0].shape, strict=True))
-        found[name] = xp.zeros(shape, dtype=xp.result_type(*arrays))
-        for i, array in enumerate(arrays):
-            spot = tuple(slice(start[i], start[i] + n) for start, n in zip(starts, array.shape, strict=True))
-            found[name][spot] += array
-    return first._rebuild(found)
-
-
 def concatenate(tensors: Sequence[T], mode: int) -> T:
     """Tensors of one format joined along a mode, their ranks added; for ξ = multiply.
 
@@ -247,27 +271,17 @@ def concatenate(tensors: Sequence[T], mode: int) -> T:
     if not tensors:
         raise FormatError("nothing to concatenate: give at least one tensor")
     first = tensors[0]
+    if not isinstance(first, Arithmetic):
+        raise FormatError(f"concatenate needs formats; got {type(first).__name__}: np.concatenate joins arrays")
     mode = as_mode(mode, first.ndim)
     require_multiply(first.xi, "concatenation", "zeros beside a block count for other ξ; to_dense() and NumPy give it")
-    for other in tensors[1:]:
+    for place, other in enumerate(tensors[1:], 1):
         first._check_same_kind(other, "concatenate")
         if other.ndim != first.ndim:
             raise FormatError(f"operands of concatenate have {first.ndim} and {other.ndim} modes")
         for axis, (left, right) in enumerate(zip(first.shape, other.shape, strict=True)):
             if axis != mode and left != right:
-                raise AxisMismatchError(f"mode {axis} has size {left} in the first tensor but {right} in another")
+                raise AxisMismatchError(f"mode {axis} has size {left} in tensor 0 but {right} in tensor {place}")
         first._check_structure(other, "concatenate")
     starts = list(accumulate((tensor.shape[mode] for tensor in tensors), initial=0))
     return block_sum([inserted(t, {mode: (start, starts[-1])}) for t, start in zip(tensors, starts, strict=False)])
-
-
-def inserted(tensor: T, places: Mapping[int, tuple[int, int]]) -> T:
-    """The tensor as a block of a larger one that is zero elsewhere; places[mode]: where it starts, and the new size."""
-    parts, carriers = tensor.parameters(), tensor._carriers()
-    for mode, (start, size) in places.items():
-        name, axis = carriers[mode]
-        part = parts[name]
-        shape = [size if i == axis else n for i, n in enumerate(part.shape)]
-        parts[name] = namespace_of([part]).zeros(tuple(shape), dtype=part.dtype)
-        parts[name][(*(slice(None),) * axis, slice(start, start + part.shape[axis]))] = part
-    return tensor._rebuild(parts)

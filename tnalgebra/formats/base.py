@@ -2,6 +2,8 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import fields
+from functools import partial
 from math import prod
 from typing import Any, Self
 
@@ -52,7 +54,10 @@ class Format(Arithmetic, Modes):
     @property
     def compression(self) -> float:
         """Entries of the dense tensor for each stored number."""
-        return prod(self.shape) / self.n_params
+        try:
+            return prod(self.shape) / self.n_params
+        except OverflowError:
+            return float("inf")
 
     def __repr__(self) -> str:
         xi = "" if self.xi.name == "multiply" else f", xi={self.xi.name!r}"
@@ -153,7 +158,7 @@ class Format(Arithmetic, Modes):
 
     def to_dense(self, memory_limit: MemoryLimit = None) -> Array:
         """Every entry, as one array."""
-        expression = self.expression()
+        expression = (self._evened() if self.xi.name == "multiply" else self).expression()
         return evaluate(expression.node, expression.bound, memory_limit=memory_limit)
 
     full = to_dense
@@ -163,7 +168,14 @@ class Format(Arithmetic, Modes):
         size = prod(self.shape) * np.dtype(self.dtype).itemsize
         if size > CHUNK_BYTES:
             raise FormatError(f"this would form a dense array of {size} bytes; call to_dense() if that is meant")
+        if copy is False:
+            raise ValueError("a format has no array to share: its entries are computed; leave out copy=False")
         return np.asarray(self.to_dense(), dtype=dtype)
+
+    def __reduce__(self) -> Any:
+        """Pickle and copy by the constructor, which makes the parts read-only."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        return partial(type(self), **values), ()
 
     def to_device(self, device: str) -> Self:
         """Copy the parts to ``"cuda"`` or back to ``"cpu"``."""

@@ -1,5 +1,6 @@
 """One format as another, exactly: what the small arrays of one are in the graph of the other."""
 
+from math import prod
 from typing import Any
 
 from ..execute.namespace import namespace_of
@@ -7,7 +8,7 @@ from .cp import CPTensor
 from .ht import HTTensor
 from .later import implements
 from .parts import sealed
-from .structure import require_multiply
+from .structure import require_finite, require_multiply
 from .tree import DimensionTree
 from .tt import TTTensor
 
@@ -30,7 +31,8 @@ def cp_to_tt(tensor: CPTensor) -> TTTensor:
 
 @implements("to_ht", CPTensor)
 def cp_to_ht(tensor: CPTensor, tree: DimensionTree) -> HTTensor:
-    """Factors as frames, diagonal transfers, the weights at the root: every rank is R, for every ξ."""
+    """Factors as frames, diagonal transfers, the weights at the root: every rank is R, for every ξ on finite parts."""
+    require_finite("CP to HT", tensor)
     xp, rank = namespace_of(tensor.factors), tensor.rank
     if not tree.inner:
         return HTTensor(tree, (tensor.factors[0] @ tensor.weights[:, None],), (), tensor.xi)
@@ -48,7 +50,8 @@ def cp_to_ht(tensor: CPTensor, tree: DimensionTree) -> HTTensor:
 def tt_to_cp(tensor: TTTensor) -> CPTensor:
     """One term a path through the bonds: the rank is the product of all TT ranks, for every ξ."""
     xp, ranks = namespace_of(tensor.cores), tensor.ranks
-    paths = xp.stack([index.reshape(-1) for index in xp.meshgrid(*map(xp.arange, ranks), indexing="ij")])
+    path, steps = xp.arange(prod(ranks)), [prod(ranks[mode + 1 :]) for mode in range(len(ranks))]
+    paths = [path // step % rank for rank, step in zip(ranks, steps, strict=True)]  # the last bond the fastest
     factors = [core[paths[mode], :, paths[mode + 1]].T for mode, core in enumerate(tensor.cores)]
     return CPTensor(tuple(factors), xi=tensor.xi)
 

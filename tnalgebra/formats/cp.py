@@ -10,11 +10,10 @@ import numpy as np
 from ..algebra import Operator, operator
 from ..errors import FormatError
 from ..execute.namespace import namespace_of
-from ..execute.scaling import normalised
 from ..graph import Contract, Labels, Leaf, Node
 from ..plan.step import union
 from .base import Array, Format
-from .orthogonal import cp_norm, spread
+from .orthogonal import cp_columns, cp_norm, cp_weights, evened, spread
 from .parts import check_rank, check_shape, frozen, normal, one_home, sealed
 from .structure import require_multiply
 from .truncation import FitReport, TruncationReport
@@ -59,9 +58,9 @@ class CPTensor(Format):
         weights = frozen(weights, "weights", ("R",))
         if weights.shape[0] != rank:
             raise FormatError(f"weights have {weights.shape[0]} entries, but the factors have rank {rank}")
-        one_home([*factors, weights])
-        object.__setattr__(self, "factors", factors)
-        object.__setattr__(self, "weights", weights)
+        parts = one_home([*factors, weights])
+        object.__setattr__(self, "factors", parts[:-1])
+        object.__setattr__(self, "weights", parts[-1])
         object.__setattr__(self, "xi", operator(self.xi))
 
     @classmethod
@@ -159,18 +158,38 @@ class CPTensor(Format):
         array([12.])
         """
         require_multiply(self.xi, "normalize", "sort() orders the terms for every ξ")
-        xp, factors = namespace_of(self.factors), []
-        weights, total = normalised(self.weights)
-        for factor in self.factors:
-            scaled, exponent = normalised(factor)
-            norms = xp.linalg.norm(scaled, axis=0)
-            weights, shift = normalised(weights * norms)
-            factors.append(scaled / xp.where(norms > 0, norms, 1))
-            total += exponent + shift
-        size = abs(weights)
+        factors, size, exponents = self._units()
+        weights, total = cp_weights(size, exponents, namespace_of(self.factors))
+        weights, *factors = spread([weights.astype(self.dtype), *factors], total, 0)
+        return type(self)(sealed(factors), weights)
+
+    def _units(self) -> tuple[list[Array], Array, Array]:
+        """Factors with columns of norm one, and the sizes of the terms as numbers from ½ to 1 and exponents of 2."""
+        xp = namespace_of(self.factors)
+        factors, weights, found = cp_columns(self.factors, self.weights, xp)
+        size, exponents = abs(weights), found.sum(axis=0)
         factors[0] = factors[0] * xp.where(size > 0, weights / xp.where(size > 0, size, 1), 1)
-        size, *factors = spread([size.astype(self.dtype), *factors], total, 0)
-        return type(self)(sealed(factors), size)
+        for mode, factor in enumerate(factors):
+            norms = xp.linalg.norm(factor, axis=0)
+            factors[mode] = factor / xp.where(norms > 0, norms, 1)
+            size, shift = xp.frexp(size * norms)
+            exponents = exponents + shift
+        return factors, size, xp.where(size > 0, exponents, 0)
+
+    def _evened(self, exponent: int = 0) -> Self:
+        xp = namespace_of(self.factors)
+        factors, weights, exponents = cp_columns(self.factors, self.weights, xp)
+        is_safe = int(abs(exponents).sum(axis=0).max()) < np.finfo(self.weights.real.dtype).maxexp // 2
+        is_even = int((exponents[:-1].max(axis=0) - exponents[:-1].min(axis=0)).max()) <= 2
+        if not exponent and (is_safe or is_even):
+            return self
+        weights, total = cp_weights(weights, exponents.sum(axis=0), xp)
+        parts = evened([*factors, weights], exponent + total)
+        return type(self)(sealed(parts[:-1]), parts[-1]) if parts else type(self)(sealed(factors), weights)
+
+    @property
+    def _scale(self) -> str:
+        return "weights"
 
     def sort(self) -> Self:
         """The same tensor with its terms in falling order of their size: |λ| times the norms of the columns.
@@ -180,8 +199,8 @@ class CPTensor(Format):
         array([ 3., -2.,  1.])
         """
         xp = namespace_of(self.factors)
-        size = prod((xp.linalg.norm(factor, axis=0) for factor in self.factors), start=abs(self.weights))
-        order = xp.argsort(-size)
+        _, size, exponents = self._units()
+        order = xp.lexsort(xp.stack([-size, -xp.where(size > 0, exponents, -(10**9))]))
         return type(self)(sealed(factor[:, order] for factor in self.factors), self.weights[order], self.xi)
 
     def factor_match_score(self, other: Self) -> float:
@@ -201,14 +220,16 @@ class CPTensor(Format):
         self._check_alike(other, "factor_match_score")
         from scipy.optimize import linear_sum_assignment
 
-        mine, theirs = (tensor.normalize().to_device("cpu") for tensor in (self, other))
-        left, right = mine.weights.real[:, None], theirs.weights.real
-        largest = np.maximum(left, right)
-        score = 1 - abs(left - right) / np.where(largest > 0, largest, 1)
-        for a, b in zip(mine.factors, theirs.factors, strict=True):
+        (mine, size, power), (theirs, other_size, other_power) = (t.to_device("cpu")._units() for t in (self, other))
+        left, right = size[:, None], other_size[None, :]
+        with np.errstate(over="ignore", under="ignore"):
+            ratio = np.ldexp(left / np.where(right > 0, right, 1), np.clip(power[:, None] - other_power, -4000, 4000))
+        ratio = np.where((left > 0) & (right > 0), ratio, np.where((left > 0) | (right > 0), 0, 1))
+        score = np.where(ratio > 1, 1 / np.where(ratio > 0, ratio, 1), ratio)  # 1 − |λ − μ| / max(λ, μ)
+        for a, b in zip(mine, theirs, strict=True):
             score = score * abs(a.conj().T @ b)
         rows, columns = linear_sum_assignment(-score)
-        return float(score[rows, columns].sum()) / max(mine.rank, theirs.rank)
+        return float(score[rows, columns].sum()) / max(self.rank, other.rank)
 
     def draw(self, path: Any = None) -> Any:
         """Draw the network with Matplotlib; save as PNG, SVG or PDF if a path is given. Returns the figure."""

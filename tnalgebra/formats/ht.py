@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any, Self
 
 from ..algebra import Operator, operator
@@ -15,8 +14,8 @@ from .base import Array, Format
 from .gather import ht_entries
 from .network import Part, embed, met, on_tree, without
 from .orthogonal import ht_center, ht_sweep, scaled_norm, spread
-from .parts import check_rank, check_shape, frozen, normal, one_home, sealed
-from .structure import require_multiply
+from .parts import check_rank, check_shape, frozen, normal, one_home, sealed, share
+from .structure import require_finite, require_multiply
 from .tree import DimensionTree, Nested, as_tree, renumbered
 from .truncation import FitReport, TruncationReport
 
@@ -68,7 +67,8 @@ class HTTensor(Format):
             frozen(array, f"transfer of {branch}", names)
             for array, branch, names in zip(transfers, tree.inner, axes, strict=True)
         )
-        one_home([*leaves, *transfers])
+        parts = one_home([*leaves, *transfers])
+        leaves, transfers = parts[: len(leaves)], parts[len(leaves) :]
         for name, value in (("tree", tree), ("leaves", leaves), ("transfers", transfers), ("xi", operator(self.xi))):
             object.__setattr__(self, name, value)
         self._check_ranks()
@@ -112,7 +112,7 @@ class HTTensor(Format):
         ranks = dict(zip(tree.nodes, (*check_rank(rank, len(tree.nodes) - 1, "nodes below the root"), 1), strict=True))
         shapes = [(size, ranks[mode]) for mode, size in enumerate(sizes)]
         shapes_inner = [(*(ranks[child] for child in branch), ranks[branch]) for branch in tree.inner]
-        variance = prod(ranks.values()) ** (-1 / len(tree.nodes)) if operator(xi).name == "multiply" else 1.0
+        variance = share(list(ranks.values()), len(tree.nodes)) if operator(xi).name == "multiply" else 1.0
         parts = normal([*shapes, *shapes_inner], variance, seed, dtype)
         return cls(tree, tuple(parts[: len(sizes)]), tuple(parts[len(sizes) :]), operator(xi))
 
@@ -122,7 +122,8 @@ class HTTensor(Format):
         return tuple(leaf.shape[0] for leaf in self.leaves)
 
     def node_rank(self, node: Nested) -> int:
-        """Rank of a node of the tree."""
+        """Rank of a node of the tree: a mode, or the tuple of its children."""
+        node = self.tree.node(node)
         part = self.leaves[node] if isinstance(node, int) else self.transfers[self.tree.inner.index(node)]
         return int(part.shape[-1])
 
@@ -192,15 +193,19 @@ class HTTensor(Format):
 
     def _check_structure(self, other: Any, sign: str) -> None:
         Format._check_structure(self, other, sign)
+        require_finite(f"{sign} of HT tensors", self, other)
         if self.tree != other.tree:
             raise TreeError(
                 f"operands of {sign} have the trees {self.tree.nested} and {other.tree.nested}; both need the same: "
                 "to_ht(tree) moves a tensor to another"
             )
 
+    @property
+    def _scale(self) -> str:
+        return f"transfer{len(self.transfers) - 1}" if self.transfers else "leaf0"
+
     def _scaled(self, factor: Any) -> Self:
-        name = f"transfer{len(self.transfers) - 1}" if self.transfers else "leaf0"
-        return self._rebuild({**self.parameters(), name: self.parameters()[name] * factor})
+        return self._rebuild({**self.parameters(), self._scale: self.parameters()[self._scale] * factor})
 
     def _scaled_norm(self) -> tuple[float, int]:
         xp = namespace_of(self.leaves)
@@ -219,9 +224,7 @@ class HTTensor(Format):
         (2, 3, 4, 4, 1)
         """
         require_multiply(self.xi, "orthogonalize", "there is no gauge freedom for other ξ")
-        node = self.tree.nested if center is None else center
-        if node not in self.tree.nodes:
-            raise TreeError(f"{center!r} is no node of the tree {self.tree.nested}; its nodes: {self.tree.nodes}")
+        node = self.tree.nested if center is None else self.tree.node(center)
         xp = namespace_of(self.leaves)
         swept = ht_sweep(self.tree, self.leaves, self.transfers, xp)
         parts = ht_center(self.tree, swept.parts, node, xp)
@@ -285,16 +288,12 @@ class HTTensor(Format):
         │  └─ 1: size 3, rank 4
         └─ 2: size 5, rank 4
         """
-        order: list[Nested] = []
 
-        def preorder(node: Nested) -> None:
-            order.append(node)
-            for child in node if isinstance(node, tuple) else ():
-                preorder(child)
+        def preorder(node: Nested) -> list[Nested]:
+            return [node, *(each for child in node for each in preorder(child))] if isinstance(node, tuple) else [node]
 
-        preorder(self.tree.nested)
         notes = [
             (f"size {self.shape[node]}, " if isinstance(node, int) else "") + f"rank {self.node_rank(node)}"
-            for node in order
+            for node in preorder(self.tree.nested)
         ]
         return "\n".join(f"{line}: {note}" for line, note in zip(self.tree.show().splitlines(), notes, strict=True))

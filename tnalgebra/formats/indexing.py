@@ -9,8 +9,9 @@ import numpy as np
 from ..errors import AlgebraError, AxisMismatchError, FormatError, IndexRangeError
 from ..execute.expression import evaluate
 from ..execute.namespace import as_array, concatenate, namespace_of
+from ..execute.scaling import at_one, is_ordinary
 from ..graph import Leaf
-from .structure import Structure
+from .structure import Structure, as_index
 
 __all__ = ["CHUNK_BYTES", "Indexing"]
 
@@ -33,6 +34,8 @@ class Indexing(Structure):
         For ξ = multiply this is ⟨W, x₁ ⊗ … ⊗ x_d⟩; for other ξ it is the score of a network with
         these features (GTM, eq. 21–23), and one-hot vectors give entries for every ξ.
         """
+        if not isinstance(vectors, Sequence):
+            raise FormatError(f"evaluate needs a sequence of one vector a mode; got {type(vectors).__name__}")
         arrays = [as_array(vector) for vector in vectors]
         self._check_vectors(arrays)
         if arrays[0].ndim == 1:
@@ -45,15 +48,25 @@ class Indexing(Structure):
             for (name, axis), array in zip(self._carriers(), arrays, strict=True):
                 weighed = xp.tensordot(array[start : start + chunk, :], parts[name], axes=((1,), (axis,)))
                 rows.append(xp.moveaxis(weighed, 0, axis))
-            pieces.append(self._batched(rows))
-        return concatenate(pieces, 0, xp) if pieces else xp.empty(0, dtype=self.dtype)
+            with np.errstate(over="ignore", invalid="ignore"):
+                pieces.append(self._batched(rows))
+        found = concatenate(pieces, 0, xp) if pieces else xp.empty(0, dtype=xp.result_type(*arrays, self.dtype))
+        return found if self._is_safe(found) else self._evened().evaluate(arrays)
+
+    def _is_safe(self, values: Array) -> bool:
+        """Whether values are no sign of parts of extreme scales: not all of them infinite or zero; for ξ ≠ multiply."""
+        if self.xi.name != "multiply" or is_ordinary(values):
+            return True
+        return self._evened() is self
 
     def _check_vectors(self, arrays: Sequence[Array]) -> None:
         if len(arrays) != self.ndim:
             raise FormatError(f"evaluate needs one vector (or batch) a mode: {self.ndim}; got {len(arrays)}")
         for mode, (array, size) in enumerate(zip(arrays, self.shape, strict=True)):
             expected = (*arrays[0].shape[:-1], size)
-            if array.ndim not in (1, 2) or tuple(array.shape) != expected:
+            if array.ndim not in (1, 2):
+                raise FormatError(f"vectors of mode {mode} must be (n,) or (B, n); got shape {tuple(array.shape)}")
+            if tuple(array.shape) != expected:
                 raise AxisMismatchError(
                     f"vectors of mode {mode} have shape {tuple(array.shape)}, but {expected} is needed: "
                     f"mode {mode} has size {size}"
@@ -68,8 +81,10 @@ class Indexing(Structure):
         points = checked_points(indices, self.shape)
         chunk = POINTS if self._is_plain else self._chunk()
         xp = namespace_of(list(self.parameters().values()))
-        pieces = [self._entries(points[start : start + chunk]) for start in range(0, len(points), chunk)]
-        return concatenate(pieces, 0, xp) if pieces else xp.empty(0, dtype=self.dtype)
+        with np.errstate(over="ignore", invalid="ignore"):
+            pieces = [self._entries(points[start : start + chunk]) for start in range(0, len(points), chunk)]
+        found = concatenate(pieces, 0, xp) if pieces else xp.empty(0, dtype=self.dtype)
+        return found if self._is_safe(found) else self._evened().gather(points)
 
     @property
     def _is_plain(self) -> bool:
@@ -112,15 +127,21 @@ class Indexing(Structure):
                 f"an integer index drops a mode, which is defined for ξ = multiply, not {self.xi}; "
                 "slices such as t[2:3] keep the mode, and d integers give an entry"
             )
-        parts, rows = self.parameters(), {}
+        if dropped:
+            return self._evened()._sliced(keys)
+        return self._sliced(keys)
+
+    def _sliced(self, keys: Sequence[int | slice]) -> Any:
+        parts, rows, total = self.parameters(), {}, 0
         for mode, ((name, axis), item) in enumerate(zip(self._carriers(), keys, strict=True)):
             at = (*(slice(None),) * axis, item, ...)
             if isinstance(item, slice):
                 parts[name] = parts[name][at]
             else:
-                rows[mode] = parts[name][at]
+                rows[mode], exponent = at_one(parts[name][at])
+                total += exponent
         result = self._rebuild(parts)
-        return result._without(rows) if rows else result
+        return result._without(rows)._evened(total) if rows else result
 
     def __iter__(self) -> Any:
         raise FormatError("a format is not a sequence; use to_dense(), or index it")
@@ -128,7 +149,10 @@ class Indexing(Structure):
 
 def checked_points(indices: Any, shape: tuple[int, ...]) -> Array:
     """Multi-indices as an array of (B, d) integers from 0."""
-    points = np.asarray(indices)
+    try:
+        points = np.asarray(indices)
+    except ValueError:
+        raise FormatError(f"indices must be integers of shape (B, {len(shape)}); rows have different lengths") from None
     if points.ndim != 2 or points.shape[1] != len(shape) or points.dtype.kind not in "iu":
         raise FormatError(
             f"indices must be integers of shape (B, {len(shape)}); got {points.dtype} of shape {points.shape}"
@@ -138,7 +162,8 @@ def checked_points(indices: Any, shape: tuple[int, ...]) -> Array:
     if outside.any():
         row, mode = np.argwhere(outside)[0]
         raise IndexRangeError(f"index {points[row, mode]} is outside mode {mode} of size {shape[mode]}")
-    return np.where(points < 0, points + sizes, points) if points.dtype.kind == "i" else points
+    points = points.astype(np.intp, copy=False)  # products of unsigned and of short indices would wrap
+    return np.where(points < 0, points + sizes, points)
 
 
 def expanded(key: Any, shape: tuple[int, ...]) -> list[int | slice]:
@@ -146,7 +171,7 @@ def expanded(key: Any, shape: tuple[int, ...]) -> list[int | slice]:
     keys, ndim = list(key) if isinstance(key, tuple) else [key], len(shape)
     dots = [position for position, item in enumerate(keys) if item is Ellipsis]
     if len(dots) > 1 or len(keys) - len(dots) > ndim:
-        raise IndexRangeError(f"{len(keys)} indices for a tensor with {ndim} modes")
+        raise IndexRangeError(f"{len(keys) - len(dots)} indices for a tensor with {ndim} modes, of shape {shape}")
     at = dots[0] if dots else len(keys)
     keys[at : at + 1] = [slice(None)] * (ndim - len(keys) + len(dots))
     return [_checked(item, mode, size) for mode, (item, size) in enumerate(zip(keys, shape, strict=True))]
@@ -154,14 +179,18 @@ def expanded(key: Any, shape: tuple[int, ...]) -> list[int | slice]:
 
 def _checked(item: Any, mode: int, size: int) -> int | slice:
     if isinstance(item, slice):
-        if len(range(*item.indices(size))) == 0:
+        try:
+            count = len(range(*item.indices(size)))
+        except (TypeError, ValueError) as error:
+            raise FormatError(f"slice {item} of mode {mode} cannot be taken: {error}") from None
+        if not count:
             raise IndexRangeError(f"slice {item} of mode {mode} is empty; mode {mode} has size {size}")
         return item
-    if isinstance(item, bool) or not hasattr(item, "__index__"):
+    index = as_index(item)
+    if index is None:
         raise FormatError(
             f"index {item!r} of mode {mode} must be an integer, a slice or …; gather takes arrays of indices"
         )
-    index = int(item.__index__())
     if not -size <= index < size:
         raise IndexRangeError(f"index {index} is outside mode {mode} of size {size}")
     return index % size

@@ -8,8 +8,9 @@ from ..errors import AxisMismatchError, FormatError, IndexRangeError
 from ..execute.expression import evaluate
 from ..execute.memory import MemoryLimit
 from ..execute.namespace import as_array, namespace_of
+from ..execute.scaling import at_one
 from .indexing import Indexing
-from .structure import as_mode, require_multiply
+from .structure import as_mode, as_modes, require_multiply
 
 __all__ = ["Modes"]
 
@@ -60,8 +61,7 @@ class Modes(Indexing):
         (np.float64(6.0), array([2., 2., 2.]))
         """
         require_multiply(self.xi, "the sum over modes", "contract sums over what it is given for every ξ")
-        given = range(self.ndim) if modes is None else modes if isinstance(modes, Sequence) else [modes]
-        chosen = [as_mode(mode, self.ndim) for mode in given]
+        chosen = as_modes(range(self.ndim) if modes is None else modes, self.ndim)
         if len(set(chosen)) < len(chosen):
             raise IndexRangeError(f"modes {modes} of a sum must be distinct")
         xp = namespace_of(list(self.parameters().values()))
@@ -72,11 +72,14 @@ class Modes(Indexing):
         """Put vectors into some modes, which then are gone; into all of them: a number."""
         if len(vectors) == self.ndim:
             return self.evaluate([vectors[mode] for mode in range(self.ndim)])
-        parts, carriers, rows = self.parameters(), self._carriers(), {}
+        base = self._evened()
+        parts, carriers, rows, total = base.parameters(), self._carriers(), {}, 0
         for mode, vector in vectors.items():
             name, axis = carriers[mode]
-            rows[mode] = namespace_of([vector, parts[name]]).tensordot(vector, parts[name], axes=((0,), (axis,)))
-        return self._without(rows)
+            row = namespace_of([vector, parts[name]]).tensordot(vector, parts[name], axes=((0,), (axis,)))
+            rows[mode], exponent = at_one(row)
+            total += exponent
+        return base._without(rows)._evened(total)
 
     def permute(self, order: Sequence[int]) -> Self:
         """The tensor with mode `order[t]` as mode t, as `np.transpose` does it.
@@ -88,9 +91,9 @@ class Modes(Indexing):
         >>> tna.TTTensor.random((2, 3, 5), rank=(2, 3), seed=0).permute((1, 0, 2))
         TTTensor(shape=(3, 2, 5), ranks=(1, 6, 3, 1), dtype=float64)
         """
-        modes = [as_mode(mode, self.ndim) for mode in order]
+        modes = as_modes(order, self.ndim)
         if sorted(modes) != list(range(self.ndim)):
-            raise IndexRangeError(f"order {tuple(order)} must name each of the modes 0, …, {self.ndim - 1} once")
+            raise IndexRangeError(f"order {tuple(modes)} must name each of the modes 0, …, {self.ndim - 1} once")
         return self if modes == list(range(self.ndim)) else self._permuted(modes)
 
     def diagonal(self, first: int, second: int) -> Self:
@@ -123,8 +126,8 @@ class Modes(Indexing):
         >>> tna.TTTensor.random((2, 3, 5), rank=2, seed=0).matricize([0, 2]).shape
         (10, 3)
         """
-        left = [rows] if isinstance(rows, int) else list(rows)
-        right = [mode for mode in range(self.ndim) if mode not in left] if cols is None else list(cols)
+        left = as_modes(rows, self.ndim)
+        right = [m for m in range(self.ndim) if m not in left] if cols is None else as_modes(cols, self.ndim)
         if sorted([*left, *right]) != list(range(self.ndim)):
             raise FormatError(f"rows {left} and cols {right} must share out the modes 0, …, {self.ndim - 1}, each once")
         modes = tuple((f"i{mode}",) for mode in range(self.ndim))

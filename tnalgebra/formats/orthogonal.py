@@ -7,10 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from ..execute.scaling import at_one, normalised, rescaled
+from ..execute.scaling import at_one, exponent_of, normalised, rescaled
 from .tree import DimensionTree, Nested, modes_of
 
-__all__ = ["Swept", "cp_norm", "ht_center", "ht_sweep", "scaled_norm", "spread", "tt_center"]
+__all__ = [
+    "Swept",
+    "cp_columns",
+    "cp_norm",
+    "cp_weights",
+    "evened",
+    "ht_center",
+    "ht_sweep",
+    "scaled_norm",
+    "shares",
+    "spread",
+    "tt_center",
+]
 
 Array = Any
 
@@ -20,15 +32,54 @@ def spread(parts: Sequence[Array], exponent: int, center: int) -> list[Array]:
 
     Where the center cannot hold the scale of the whole, no single part can, and the product of all still does.
     """
-    parts = list(parts)
     most = int(np.finfo(parts[0].real.dtype).maxexp) // 2
     own = max(-most, min(most, exponent)) if len(parts) > 1 else exponent
-    parts[center] = rescaled(parts[center], own)
-    others = [position for position in range(len(parts)) if position != center]
-    for count, position in enumerate(others):
-        share = (exponent - own) * (count + 1) // len(others) - (exponent - own) * count // len(others)
-        parts[position] = rescaled(parts[position], share)
-    return parts
+    rest = shares(exponent - own, len(parts) - 1)
+    if max(map(abs, rest), default=0) > most:  # too much for the others as well: all parts alike
+        own, *rest = shares(exponent, len(parts))
+    rest.insert(center, own)
+    return [rescaled(part, one) for part, one in zip(parts, rest, strict=True)]
+
+
+def shares(exponent: int, count: int) -> list[int]:
+    """An exponent as a sum of nearly equal integers."""
+    return [exponent * (i + 1) // count - exponent * i // count for i in range(count)]
+
+
+def evened(parts: Sequence[Array], exponent: int) -> list[Array] | None:
+    """Parts of one scale with the same product times 2^exponent; None where that would change nothing that matters.
+
+    Nothing matters where every product of some of the parts is far from the ends of their dtype.
+    """
+    found = [exponent_of(part) or 0 for part in parts]
+    wanted = shares(exponent + sum(found), len(parts))
+    moves = [new - old for new, old in zip(wanted, found, strict=True)]
+    is_safe = sum(map(abs, found)) < np.finfo(parts[0].real.dtype).maxexp // 2
+    if not exponent and (is_safe or max(map(abs, moves)) <= 1):
+        return None
+    return [rescaled(part, move) for part, move in zip(parts, moves, strict=True)]
+
+
+def cp_columns(factors: Sequence[Array], weights: Array, xp: ModuleType) -> tuple[list[Array], Array, Array]:
+    """Factors and weights whose columns have entries of at most one, and the exponents of 2: (parts, terms)."""
+    found, exponents = [], []
+    for part in (*factors, weights[None, :]):
+        sizes = xp.max(xp.maximum(abs(part.real), abs(part.imag)), axis=0)
+        exponents.append(xp.where(xp.isfinite(sizes), xp.frexp(sizes)[1], 0))
+        half = exponents[-1] // 2
+        scaled = part * xp.ldexp(1.0, -half).astype(sizes.dtype)
+        found.append(scaled * xp.ldexp(1.0, half - exponents[-1]).astype(sizes.dtype))
+    return found[:-1], found[-1][0], xp.stack(exponents)
+
+
+def cp_weights(weights: Array, exponents: Array, xp: ModuleType) -> tuple[Array, int]:
+    """Weights times 2^exponents, one a term, as an array of moderate numbers and the exponent of the largest."""
+    there = exponents[weights != 0]
+    top = int(xp.max(there)) if there.size else 0
+    drop = xp.maximum(exponents - top, -4000)
+    half = drop // 2
+    real = weights.real.dtype
+    return weights * xp.ldexp(1.0, half).astype(real) * xp.ldexp(1.0, drop - half).astype(real), top
 
 
 def scaled_norm(array: Array, exponent: int, xp: ModuleType) -> tuple[float, int]:
@@ -61,7 +112,9 @@ def tt_center(cores: Sequence[Array], center: int, xp: ModuleType) -> tuple[list
 
 def cp_norm(factors: Sequence[Array], weights: Array, xp: ModuleType) -> tuple[float, int]:
     """Norm of a CP tensor: each mode is rotated into at most R coordinates, so differences keep their digits."""
-    rest, total = normalised(weights[None, :])
+    factors, weights, exponents = cp_columns(factors, weights, xp)
+    weights, total = cp_weights(weights, exponents.sum(axis=0), xp)
+    rest = weights[None, :]
     for factor in factors:
         rows = (rest[:, None, :] * factor[None, :, :]).reshape(-1, factor.shape[1])
         rest, shift = normalised(xp.linalg.qr(rows, mode="r") if len(rows) > len(rows.T) else rows)

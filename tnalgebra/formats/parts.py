@@ -1,14 +1,16 @@
 """Checks that formats share: arrays, ranks, tolerances, seeds."""
 
 from collections.abc import Iterable, Sequence
+from math import exp, log
 from typing import Any
 
 import numpy as np
 
+from ..algebra.scalar import cast
 from ..errors import DTypeError, FormatError, RankError, ToleranceError
 from ..execute.namespace import as_array, namespace_of
 
-__all__ = ["check_eps", "check_rank", "check_shape", "frozen", "normal", "one_home", "sealed"]
+__all__ = ["check_eps", "check_rank", "check_shape", "frozen", "normal", "one_home", "sealed", "share"]
 
 Array = Any
 
@@ -20,8 +22,12 @@ def frozen(array: Any, name: str, axes: Sequence[str]) -> Array:
         raise FormatError(f"{name} must have axes ({', '.join(axes)}); got shape {tuple(array.shape)}")
     if not isinstance(array, np.ndarray):
         return array
+    if array.dtype in (np.longdouble, np.clongdouble) and array.dtype.itemsize > np.dtype(complex).itemsize // 2:
+        raise DTypeError(f"{name} has dtype {array.dtype}; BLAS has float32, float64, complex64 and complex128")
     if array.dtype.kind in "biu" or array.dtype == np.float16:
         array = array.astype(np.float32 if array.dtype == np.float16 else np.float64)
+    elif not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
     elif array.flags.writeable:
         array = array.copy()  # what the caller does with its array later is no concern of this one
     view = array.view()
@@ -38,9 +44,13 @@ def sealed(arrays: Iterable[Array]) -> tuple[Array, ...]:
     return found
 
 
-def one_home(arrays: Sequence[Array]) -> None:
-    """Refuse parts of different libraries, devices, or without a common dtype."""
-    namespace_of(arrays)
+def one_home(arrays: Sequence[Array]) -> tuple[Array, ...]:
+    """The parts in their common dtype; parts of different libraries or devices are refused."""
+    xp = namespace_of(arrays)
+    if all(array.dtype == arrays[0].dtype for array in arrays):
+        return tuple(arrays)
+    dtype = xp.result_type(*arrays)
+    return sealed(cast(array, dtype, xp) for array in arrays)
 
 
 def check_shape(shape: Iterable[int]) -> tuple[int, ...]:
@@ -61,6 +71,11 @@ def check_rank(rank: Any, count: int, what: str) -> tuple[int, ...]:
     if any(r < 1 for r in ranks):
         raise RankError(f"a rank must be at least 1; got {rank!r}")
     return tuple(map(int, ranks))
+
+
+def share(ranks: Sequence[int], count: int) -> float:
+    """Variance of the entries of `count` parts whose product, summed over all ranks, has variance 1."""
+    return exp(-sum(map(log, ranks)) / count)
 
 
 def check_eps(eps: float | None) -> float | None:

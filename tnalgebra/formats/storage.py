@@ -13,7 +13,7 @@ from hashlib import sha256
 from io import BytesIO
 from math import isfinite
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from secrets import token_hex
 from typing import IO, Any
 from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
@@ -63,7 +63,8 @@ def save(tensor: Format, path: str | Path) -> None:
             for name, array in arrays.items()
         },
     }
-    _write(Path(path), lambda file: _pack(file, header, arrays))
+    header["sha256"] = _seal(header)
+    _write(path, lambda file: _pack(file, header, arrays))
 
 
 def load(path: str | Path, *, device: str = "cpu") -> Any:
@@ -95,7 +96,7 @@ def load(path: str | Path, *, device: str = "cpu") -> Any:
     xi = _operator(header, name)
     try:
         tensor = KINDS[header["kind"]](header, arrays, xi)
-    except (KeyError, TnAlgebraError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError, TnAlgebraError) as error:
         raise DataError(f"{name} was altered: its arrays form no {header['kind']}: {error}") from error
     if list(tensor.shape) != header["shape"] or list(tensor.ranks) != header["ranks"]:
         raise DataError(
@@ -106,7 +107,7 @@ def load(path: str | Path, *, device: str = "cpu") -> Any:
 
 
 def _reports(header: Header) -> dict[str, Any]:
-    truncation, fit = header["truncation"], header["fit"]
+    truncation, fit = _numbers(header["truncation"]), _numbers(header["fit"])
     return {
         "truncation": TruncationReport(**truncation) if truncation else None,
         "fit": FitReport(**{**fit, "losses": tuple(fit["losses"])}) if fit else None,
@@ -146,14 +147,29 @@ def _library() -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Mappings, lists and numbers as JSON has them; a number that is not finite as None."""
+    """Mappings, lists and numbers as JSON has them; a number that is not finite as its name."""
     if isinstance(value, Mapping):
         return {key: _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(part) for part in value]
     if isinstance(value, bool | int | str) or value is None:
         return value
-    return float(value) if isfinite(value) else None
+    return float(value) if isfinite(value) else str(float(value))
+
+
+def _numbers(value: Any) -> Any:
+    """What `_plain` was given."""
+    if isinstance(value, dict):
+        return {key: _numbers(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_numbers(part) for part in value]
+    return float(value) if value in ("inf", "-inf", "nan") else value
+
+
+def _seal(header: Header) -> str:
+    """The digest of a header, its own aside."""
+    rest = {key: value for key, value in header.items() if key != "sha256"}
+    return sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def _digest(array: Array) -> str:
@@ -168,20 +184,20 @@ def _pack(file: IO[bytes], header: Header, arrays: Mapping[str, Array]) -> None:
                 np.lib.format.write_array(member, array, allow_pickle=False)
 
 
-def _write(path: Path, pack: Callable[[IO[bytes]], None]) -> None:
+def _write(path: str | Path, pack: Callable[[IO[bytes]], None]) -> None:
     """Write beside the target, flush to the disk, and rename: no moment shows half a file."""
-    temporary = None
+    target = Path(os.path.realpath(path))  # a link goes on leading to its file
+    temporary = target.with_name(f".{target.name}.{token_hex(4)}.part")
     try:
-        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False) as file:
-            temporary = file.name
+        with temporary.open("xb") as file:
             pack(file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        temporary.replace(target)
     except OSError as error:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
         raise DataError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _header(archive: ZipFile, name: str) -> Header:
@@ -199,9 +215,11 @@ def _header(archive: ZipFile, name: str) -> Header:
             f"{name} has version {header['version']} of the file layout, this library reads up to {VERSION}: it was "
             f"written by tnalgebra {header.get('library')}, update to that"
         )
-    fields = {"kind", "shape", "ranks", "xi", "tree", "truncation", "fit", "arrays"}
+    fields = {"kind", "shape", "ranks", "xi", "tree", "truncation", "fit", "arrays", "sha256"}
     if missing := sorted(fields - set(header)):
         raise DataError(f"{name} was altered: its {HEADER} has no {', '.join(missing)}")
+    if header["sha256"] != _seal(header):
+        raise DataError(f"{name} was altered: its {HEADER} does not have the digest that it says")
     if header["kind"] not in KINDS:
         raise DataError(f"{name} holds a {header['kind']!r}; known: {', '.join(KINDS)}")
     held = sorted(member.removesuffix(".npy") for member in archive.namelist() if member != HEADER)

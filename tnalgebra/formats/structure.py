@@ -2,15 +2,20 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from operator import index
 from typing import Any, Self
 
+import numpy as np
+
 from ..algebra import Operator
-from ..errors import AlgebraError, IndexRangeError
+from ..errors import AlgebraError, IndexRangeError, NonFiniteError
 from ..execute import Expression
 from ..execute.namespace import namespace_of
+from ..execute.scaling import largest
 from ..graph import Labels, Leaf, Node
+from .orthogonal import evened
 
-__all__ = ["Structure", "as_mode", "require_multiply"]
+__all__ = ["Structure", "as_index", "as_mode", "as_modes", "require_finite", "require_multiply"]
 
 Array = Any
 
@@ -21,14 +26,38 @@ def require_multiply(xi: Operator, what: str, instead: str) -> None:
         raise AlgebraError(f"{what} is defined for ξ = multiply, not {xi}: parts do not enter linearly; {instead}")
 
 
+def require_finite(what: str, *tensors: "Structure") -> None:
+    """Refuse infinite parts for ξ other than multiply where zeros are laid beside them: 0 · ∞ is no number."""
+    for xi, parts in ((tensor.xi, tensor.parameters().values()) for tensor in tensors):
+        if xi.name != "multiply" and not all(np.isfinite(largest(part)) for part in parts):
+            raise NonFiniteError(f"{what} lays zeros beside the parts, which must be finite for ξ = {xi}")
+
+
+def as_index(item: Any) -> int | None:
+    """An integer of any library as Python's; None for what is none, arrays and truth values among it."""
+    if isinstance(item, bool | np.bool_) or np.ndim(item):
+        return None
+    try:
+        return index(item)
+    except TypeError:
+        return None
+
+
 def as_mode(mode: Any, ndim: int) -> int:
     """The number of a mode, negative ones counted from the end."""
-    if isinstance(mode, bool) or not hasattr(mode, "__index__"):
+    number = as_index(mode)
+    if number is None:
         raise IndexRangeError(f"a mode is given by its number; got {mode!r}")
-    number = int(mode.__index__())
     if not -ndim <= number < ndim:
         raise IndexRangeError(f"mode {number} is outside the modes 0, …, {ndim - 1}")
     return number % ndim
+
+
+def as_modes(modes: Any, ndim: int) -> list[int]:
+    """One mode or several, as a list of numbers."""
+    if as_index(modes) is not None or isinstance(modes, str) or not hasattr(modes, "__iter__"):
+        modes = [modes]
+    return [as_mode(mode, ndim) for mode in modes]
 
 
 class Structure(ABC):
@@ -92,9 +121,23 @@ class Structure(ABC):
         parts = self.parameters()
         return [Leaf(name, tuple(map(str, range(parts[name].ndim)))) for name, _ in self._carriers()]
 
+    @property
+    @abstractmethod
+    def _scale(self) -> str:
+        """Name of the part that a multiple scales."""
+
     @abstractmethod
     def _scaled(self, factor: Any) -> Self:
         """The multiple by a number."""
+
+    def _evened(self, exponent: int = 0) -> Self:
+        """The same tensor times 2^exponent, with powers of two moved between its parts where these are far from one.
+
+        All parts then have the same share of the scale of the whole. For ξ = multiply, where each enters linearly.
+        """
+        parts = self.parameters()
+        found = evened(list(parts.values()), exponent)
+        return self if found is None else self._rebuild(dict(zip(parts, found, strict=True)))
 
     @abstractmethod
     def _scaled_norm(self) -> tuple[float, int]:

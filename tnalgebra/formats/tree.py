@@ -99,6 +99,13 @@ class DimensionTree:
         found: DimensionTree = later("optimize", DimensionTree)(self, tensor, eps=eps, seed=seed, trials=trials)
         return found
 
+    def node(self, given: Any) -> Nested:
+        """A node of the tree, given by its mode or by the tuple of its children; raises `TreeError` with all nodes."""
+        found = _frozen(given)
+        if found not in self.nodes:
+            raise TreeError(f"{given!r} is no node of the tree {self.nested}; its nodes: {self.nodes}")
+        return found
+
     def draw(self, path: Any = None) -> Any:
         """Draw the tree with Matplotlib; save as PNG, SVG or PDF if a path is given. Returns the figure."""
         from .picture import draw_tree
@@ -127,6 +134,8 @@ class DimensionTree:
         (0, 1)
         """
         rest = [mode for mode in range(self.ndim) if mode not in modes]
+        if len(rest) + len(set(modes)) != self.ndim:
+            raise TreeError(f"tree {self.nested} has the modes 0, …, {self.ndim - 1}; got {tuple(modes)}")
         if not rest:
             raise TreeError(f"tree {self.nested} without the modes {tuple(modes)} is empty")
         pruned = _pruned(self.nested, frozenset(modes))
@@ -162,6 +171,8 @@ def as_tree(tree: Any, ndim: int) -> DimensionTree:
     """Return a tree over `ndim` modes from a tree, nested tuples, or None for the balanced one."""
     if tree is None:
         return DimensionTree.balanced(ndim)
+    if isinstance(tree, int | np.integer) and ndim > 1:
+        raise TreeError(f"a tree over {ndim} modes is needed; got the number {tree}")
     found = tree if isinstance(tree, DimensionTree) else DimensionTree(tree)
     if found.ndim != ndim:
         raise TreeError(f"tree {found.nested} has {found.ndim} modes, but the tensor has {ndim}")
@@ -169,9 +180,9 @@ def as_tree(tree: Any, ndim: int) -> DimensionTree:
 
 
 def _order(ndim: int) -> int:
-    if not isinstance(ndim, int) or ndim < 1:
-        raise TreeError(f"a tree needs at least one mode; got {ndim!r}")
-    return ndim
+    if not isinstance(ndim, int | np.integer) or isinstance(ndim, bool) or ndim < 1:
+        raise TreeError(f"a tree needs a positive number of modes; got {ndim!r}")
+    return int(ndim)
 
 
 def _frozen(nested: Any) -> Nested:

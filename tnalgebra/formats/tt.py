@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any, Self
 
 from ..algebra import Operator, operator
-from ..errors import FormatError, IndexRangeError
+from ..errors import FormatError
 from ..execute.namespace import namespace_of
 from ..graph import Contract, Labels, Node
 from .base import Array, Format
@@ -14,8 +13,8 @@ from .gather import tt_entries
 from .later import later
 from .network import Part, chain, embed, met, renamed, without
 from .orthogonal import scaled_norm, spread, tt_center
-from .parts import check_rank, check_shape, frozen, normal, one_home, sealed
-from .structure import require_multiply
+from .parts import check_rank, check_shape, frozen, normal, one_home, sealed, share
+from .structure import as_mode, require_multiply
 from .truncation import FitReport, TruncationReport
 
 __all__ = ["TTTensor"]
@@ -58,8 +57,7 @@ class TTTensor(Format):
                 raise FormatError(f"core {mode} has shape {tuple(core.shape)}: sizes and ranks must be at least 1")
         if cores[-1].shape[2] != 1:
             raise FormatError(f"core {len(cores) - 1} ends with rank {cores[-1].shape[2]}, but the last rank is 1")
-        one_home(cores)
-        object.__setattr__(self, "cores", cores)
+        object.__setattr__(self, "cores", one_home(cores))
         object.__setattr__(self, "xi", operator(self.xi))
 
     @classmethod
@@ -82,7 +80,7 @@ class TTTensor(Format):
         """
         sizes = check_shape(shape)
         ranks = (1, *check_rank(rank, len(sizes) - 1, "inner bonds"), 1)
-        variance = prod(ranks) ** (-1 / len(sizes)) if operator(xi).name == "multiply" else 1.0
+        variance = share(ranks, len(sizes)) if operator(xi).name == "multiply" else 1.0
         shapes = [(ranks[mode], size, ranks[mode + 1]) for mode, size in enumerate(sizes)]
         return cls(tuple(normal(shapes, variance, seed, dtype)), operator(xi))
 
@@ -106,6 +104,10 @@ class TTTensor(Format):
     def _graph(self, carriers: Sequence[Node], labels: Sequence[Labels], output: Labels) -> Node:
         inputs = tuple((f"r{mode}", *label, f"r{mode + 1}") for mode, label in enumerate(labels))
         return Contract(self.xi, operator("add"), inputs, tuple(carriers), output)
+
+    @property
+    def _scale(self) -> str:
+        return f"core{self.ndim - 1}"
 
     def _rebuild(self, parts: Mapping[str, Array]) -> Self:
         return type(self)(sealed(parts[name] for name, _ in self._carriers()), self.xi)
@@ -162,9 +164,10 @@ class TTTensor(Format):
     def _outer(self, other: Self) -> Self:
         return type(self)(self.cores + other.cores, self.xi)
 
-    def orthogonalize(self, center: int = -1) -> Self:
+    def orthogonalize(self, center: int | None = None) -> Self:
         """The same tensor with isometries for cores on both sides of `center`, whose norm is then that of the whole.
 
+        center: the mode of the core, the last if not given.
         Raises `IndexRangeError` for a mode that is not there, `AlgebraError` for ξ other than multiply.
 
         >>> import tnalgebra as tna
@@ -173,9 +176,7 @@ class TTTensor(Format):
         (1, 2, 4, 1)
         """
         require_multiply(self.xi, "orthogonalize", "there is no gauge freedom for other ξ")
-        if not -self.ndim <= center < self.ndim:
-            raise IndexRangeError(f"center {center} is outside the modes 0, …, {self.ndim - 1}")
-        center %= self.ndim
+        center = as_mode(-1 if center is None else center, self.ndim)
         cores, exponent = tt_center(self.cores, center, namespace_of(self.cores))
         return type(self)(sealed(spread(cores, exponent, center)), self.xi)
 

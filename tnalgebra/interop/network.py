@@ -7,14 +7,15 @@ from importlib import import_module
 from typing import Any
 
 from ..algebra import operator
-from ..errors import AlgebraError, DataError, EquationError
+from ..errors import AlgebraError, DataError, EquationError, FormatError
 from ..execute import Expression
 from ..execute.namespace import as_array
-from ..formats import Format
+from ..formats import Format, TTTensor
+from ..formats.structure import require_multiply
 from ..graph import Contract, Labels, Leaf
 from ..graph.rewrite import inline
 
-__all__ = ["Network", "as_expression", "as_network", "library"]
+__all__ = ["Network", "as_expression", "as_network", "check_train", "library"]
 
 Array = Any
 
@@ -68,6 +69,13 @@ def as_network(x: Any) -> Network:
         )
     arrays = tuple(expression.bound[child.name] for child in node.operands if isinstance(child, Leaf))
     return Network(arrays, node.inputs, node.output)
+
+
+def check_train(tensor: Any, what: str) -> None:
+    """Refuse what is no train of products."""
+    if not isinstance(tensor, TTTensor):
+        raise FormatError(f"{what} needs a TTTensor; got {type(tensor).__name__}: to_tt() converts exactly")
+    require_multiply(tensor.xi, what, "to_dense() gives the entries for other ξ")
 
 
 def library(name: str) -> Any:

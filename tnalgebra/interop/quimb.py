@@ -9,8 +9,7 @@ from ..errors import FormatError
 from ..execute import Expression
 from ..execute.namespace import as_array
 from ..formats import TTTensor
-from ..formats.structure import require_multiply
-from .network import Network, as_expression, as_network, library
+from .network import Network, as_expression, as_network, check_train, library
 
 __all__ = ["from_quimb", "from_quimb_mps", "to_quimb", "to_quimb_mps"]
 
@@ -26,11 +25,13 @@ def from_quimb(network: Any, output_inds: Sequence[str] | None = None) -> Expres
     >>> print(interop.from_quimb(a & b))
     out[ik] = Σ_j node0[ij] · node1[jk]
     """
-    tensors = getattr(network, "tensors", None) or (network,)
+    tensors = getattr(network, "tensors", (network,))
+    if not tensors or not all(hasattr(tensor, "inds") for tensor in tensors):
+        raise FormatError(f"a TensorNetwork or a Tensor of quimb is needed, and not an empty one; got {network!r}")
     arrays = [as_array(tensor.data) for tensor in tensors]
     exponent = float(getattr(network, "exponent", 0.0))
     if exponent:
-        arrays[0] = arrays[0] * 10.0**exponent
+        arrays = _powered(arrays, exponent)
     terms = tuple(tuple(map(str, tensor.inds)) for tensor in tensors)
     seen = [label for term in terms for label in term]
     given = [label for label in seen if seen.count(label) == 1] if output_inds is None else list(map(str, output_inds))
@@ -58,14 +59,14 @@ def to_quimb(x: Any) -> Any:
         qtn.Tensor(np.array(array), term, tags=(f"node{i}",))
         for i, (array, term) in enumerate(zip(network.arrays, network.terms, strict=True))
     ]
-    sizes = {
-        label: size
+    ones = {
+        label: np.ones(size, array.dtype)
         for array, term in zip(network.arrays, network.terms, strict=True)
         for label, size in zip(term, array.shape, strict=True)
     }
     for label, count in network.ends().items():
         if count == 1:  # quimb would take an index on one tensor for one of the result
-            tensors.append(qtn.Tensor(np.ones(sizes[label]), (label,), tags=("sum",)))
+            tensors.append(qtn.Tensor(ones[label], (label,), tags=("sum",)))
     return qtn.TensorNetwork(tensors)
 
 
@@ -85,7 +86,12 @@ def from_quimb_mps(mps: Any) -> TTTensor:
         right = [mps.bond(site, site + 1)] if site < mps.L - 1 else []
         array = np.asarray(tensor.transpose(*left, own, *right).data)
         cores.append(array.reshape(array.shape[0] if left else 1, tensor.ind_size(own), -1))
-    return TTTensor(tuple(cores))
+    return TTTensor(tuple(_powered(cores, float(getattr(mps, "exponent", 0.0)))))
+
+
+def _powered(arrays: Sequence[Any], exponent: float) -> list[Any]:
+    """Arrays whose product has 10^exponent more, an equal share each."""
+    return [array * 10.0 ** (exponent / len(arrays)) if exponent else array for array in arrays]
 
 
 def to_quimb_mps(tensor: TTTensor) -> Any:
@@ -95,7 +101,7 @@ def to_quimb_mps(tensor: TTTensor) -> Any:
     >>> interop.to_quimb_mps(tna.TTTensor.random((2, 3, 5), rank=2, seed=0)).bond_sizes()
     [2, 2]
     """
-    require_multiply(tensor.xi, "an MPS", "to_dense() gives the entries for other ξ")
+    check_train(tensor, "an MPS")
     arrays = [np.array(core) for core in tensor.cores]
     if len(arrays) == 1:
         raise FormatError("quimb's MatrixProductState has two sites at least; to_quimb takes a train of one mode")

@@ -50,7 +50,7 @@ def to_tensorly(tensor: CPTensor | TTTensor | HTTensor) -> Any:
         return library("tensorly.cp_tensor").CPTensor((parts["weights"], factors))
     if isinstance(tensor, TTTensor):
         return library("tensorly.tt_tensor").TTTensor(list(parts.values()))
-    if not all(isinstance(child, int) for child in tensor.tree.inner[-1]) or len(tensor.tree.inner) != 1:
+    if len(tensor.tree.inner) != 1 or not all(isinstance(child, int) for child in tensor.tree.inner[0]):
         flat = tuple(range(tensor.ndim))
         raise FormatError(
             f"TensorLy has Tucker tensors, not the tree {tensor.tree.nested}; to_ht({flat}) is on one of depth one"

@@ -8,8 +8,7 @@ import numpy as np
 from ..errors import FormatError
 from ..execute import Expression
 from ..formats import TTTensor
-from ..formats.structure import require_multiply
-from .network import Network, as_expression, as_network, library
+from .network import Network, as_expression, as_network, check_train, library
 
 __all__ = ["NodeGraph", "from_finite_mps", "from_nodes", "to_finite_mps", "to_nodes"]
 
@@ -43,6 +42,8 @@ def from_nodes(nodes: Sequence[Any], output_edges: Sequence[Any] | None = None) 
                 if end is not None and id(end) not in known:
                     raise FormatError(f"node {node.name!r} is connected to {end.name!r}, which is not in the list")
     arrays, terms, called = list[Any](), list[tuple[str, ...]](), list[str]()
+    dtypes = [node.tensor.dtype for node in nodes if not isinstance(node, tn.CopyNode)]
+    dtype = np.result_type(*dtypes) if dtypes else np.dtype(float)
     dangling = [edge for node in nodes for edge in node.edges if edge.is_dangling()]
     wanted = dangling if output_edges is None else list(output_edges)
     if sorted(map(id, wanted)) != sorted(map(id, dangling)):
@@ -61,7 +62,7 @@ def from_nodes(nodes: Sequence[Any], output_edges: Sequence[Any] | None = None) 
         for label in labels:
             _join(same, label, labels[0] if label not in open_ones[1:] else label)
         for label in open_ones[1:]:  # an axis of its own, equal to the first
-            arrays.append(np.eye(node.dimension))
+            arrays.append(np.eye(node.dimension, dtype=dtype))
             terms.append((open_ones[0], label))
             called.append("copy")
     network = Network(
@@ -96,20 +97,21 @@ def to_nodes(x: Any) -> NodeGraph:
     network = as_network(x)
     nodes = [tn.Node(np.asarray(array), name=f"node{i}") for i, array in enumerate(network.arrays)]
     places: dict[str, list[Any]] = {label: [] for label in network.ends()}
-    sizes: dict[str, int] = {}
+    kinds: dict[str, tuple[int, Any]] = {}
     for node, term in zip(nodes, network.terms, strict=True):
         for axis, label in enumerate(term):
             places[label].append((node, axis))
-            sizes[label] = int(node.shape[axis])
+            kinds[label] = int(node.shape[axis]), node.dtype
     found: dict[str, Any] = {}
     for label, ends in places.items():
         is_open = label in network.output
         if len(ends) + is_open == 1:  # a label that is summed alone
-            ones = tn.Node(np.ones(sizes[label]), name=f"sum over {label}")
+            ones = tn.Node(np.ones(*kinds[label]), name=f"sum over {label}")
             nodes.append(ones)
             ends.append((ones, 0))
         if len(ends) + is_open > 2:
-            copy = tn.CopyNode(rank=len(ends) + is_open, dimension=sizes[label], name=f"copy of {label}")
+            size, dtype = kinds[label]
+            copy = tn.CopyNode(len(ends) + is_open, size, name=f"copy of {label}", dtype=dtype)
             nodes.append(copy)
             for axis, (node, place) in enumerate(ends):
                 tn.connect(node[place], copy[axis])
@@ -140,5 +142,5 @@ def to_finite_mps(tensor: TTTensor) -> Any:
     >>> len(interop.to_finite_mps(tna.TTTensor.random((2, 3, 5), rank=2, seed=0)))
     3
     """
-    require_multiply(tensor.xi, "an MPS", "to_dense() gives the entries for other ξ")
+    check_train(tensor, "an MPS")
     return library("tensornetwork").FiniteMPS([np.array(core) for core in tensor.cores], canonicalize=False)

@@ -1,0 +1,259 @@
+"""Numbers that a tensor has and its parts do not: scales far from one, dtypes that differ, indices that would wrap."""
+
+import copy
+import pickle
+import re
+
+import numpy as np
+import pytest
+
+import tnalgebra as tna
+from tnalgebra.errors import DTypeError, FormatError, IndexRangeError, NonFiniteError, TreeError
+from tnalgebra.formats.orthogonal import shares, spread
+
+KINDS = (tna.CPTensor, tna.TTTensor, tna.HTTensor)
+
+
+def train(scales, dtype=float):
+    """The train of rank 1 and modes of size 2 with these entries in its cores."""
+    return tna.TTTensor([np.full((1, 2, 1), scale, dtype) for scale in scales])
+
+
+def in_format(kind, tensor):
+    return {tna.CPTensor: tensor.to_cp, tna.TTTensor: tensor.to_tt, tna.HTTensor: tensor.to_ht}[kind]()
+
+
+EXTREME = [(1e200, 1e200, 1e-200, 1e-200), (1e-200, 1e-200, 1e200, 1e200), (1e-300, 1.0, 1e150, 1e150)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("scales", EXTREME)
+def test_entries_of_moderate_tensors_with_extreme_parts(kind, scales):
+    tensor = in_format(kind, train(scales))
+    ones = [np.ones(2)] * 4
+    assert tensor[0, 1, 0, 1] == pytest.approx(1)
+    assert tensor.gather([[0, 0, 0, 0], [1, 1, 1, 1]]).tolist() == pytest.approx([1, 1])
+    assert tensor.evaluate(ones) == pytest.approx(16)
+    assert tensor.sum() == pytest.approx(16)
+    np.testing.assert_allclose(tensor.to_dense(), np.ones((2, 2, 2, 2)), rtol=1e-12)
+    np.testing.assert_allclose(tensor[:, :, 0, 0].to_dense(), np.ones((2, 2)), rtol=1e-12)
+    np.testing.assert_allclose(tensor[0, :, :, 0].to_dense(), np.ones((2, 2)), rtol=1e-12)
+    np.testing.assert_allclose(tensor.sum([0, 1]).to_dense(), 4 * np.ones((2, 2)), rtol=1e-12)
+    np.testing.assert_allclose((tensor * tensor).to_dense(), np.ones((2, 2, 2, 2)), rtol=1e-12)
+    assert tensor.kron(tensor).norm() == pytest.approx(16)
+    assert (tensor - tensor).norm() <= 1e-14 * 4
+    assert tensor.inner(tensor) == pytest.approx(16)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_entries_of_hundreds_of_parts(kind):
+    tensor = in_format(kind, train([1e-10] * 50 + [1e10] * 50))
+    assert tensor[(0,) * 100] == pytest.approx(1)
+    assert tensor.sum() == pytest.approx(2.0**100)
+    assert tensor[(0,) * 50].norm() == pytest.approx(2.0**25)
+    assert tensor.sum(list(range(50))).norm() == pytest.approx(2.0**75)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_tensor_that_no_scale_saves_has_the_entries_that_its_dtype_has(kind):
+    tensor = in_format(kind, train([1e10] * 100))
+    with np.errstate(over="ignore"):
+        assert tensor[(0,) * 100] == np.inf
+        assert tensor.gather([[0] * 100]).tolist() == [np.inf]
+    assert (tensor * tensor).log_norm() == pytest.approx(2 * 1000 * np.log(10) + 50 * np.log(2))
+
+
+@pytest.mark.parametrize(("scales", "dtype"), [([1e-300] * 3, float), ([1e300] * 2, float), ([1e30] * 2, "float32")])
+def test_norms_outlive_their_gauge(scales, dtype):
+    tensor = train(scales, dtype)
+    truth = sum(map(np.log, scales)) + len(scales) * np.log(2) / 2
+    for other in (tensor, tensor.orthogonalize(0), tensor.round(eps=1e-3), tensor.to_ht().orthogonalize(1)):
+        assert other.log_norm() == pytest.approx(truth, rel=1e-6)
+
+
+def test_scales_are_shared_as_they_can_be_held():
+    assert shares(7, 3) == [2, 2, 3]
+    assert shares(-7, 2) == [-4, -3]
+    parts = [np.ones(1), np.ones(1), np.ones(1)]
+    assert [np.log2(part[0]) for part in spread(parts, 100, 1)] == [0, 100, 0]
+    assert [np.log2(part[0]) for part in spread(parts, 700, 1)] == [94, 512, 94]
+    assert [np.log2(part[0]) for part in spread(parts, -2990, 1)] == [-997, -997, -996]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_multiples_that_one_part_cannot_hold(kind):
+    tensor = in_format(kind, train([1e-300, 1e300]))
+    assert (tensor * 1e10).norm() == pytest.approx(2e10)
+    assert ((tensor * 1e-310) / 1e-310).norm() == pytest.approx(2)
+    assert (tensor * 1e300 / 1e300)[0, 0] == pytest.approx(1)
+    assert (tensor * (1e250 + 1e250j) / 1e250)[0, 0] == pytest.approx(1 + 1j)
+    assert (tensor * 0).norm() == 0
+    assert (tensor * np.array(2.0)).norm() == (np.bool_(True) * tensor * 2).norm() == pytest.approx(4)
+    with pytest.raises(FormatError, match="a tensor divided by 0 has no finite entries"):
+        tensor / 0
+
+
+# --- CP terms ----------------------------------------------------------------------------------------------------
+
+
+def test_columns_of_opposite_scales_are_kept():
+    tensor = tna.CPTensor([[[1, 1e-200]], [[1, 1e200]]])
+    for other in (tensor, tensor.normalize(), tensor.sort(), tensor * 1):
+        assert other.to_dense().tolist() == [[2]]
+        assert other.norm() == pytest.approx(2)
+    narrow = tna.CPTensor([np.array([[1, 1e-23]], "f4"), np.array([[1, 1e23]], "f4")])
+    assert narrow.normalize().to_dense()[0, 0] == pytest.approx(2)
+    assert tna.CPTensor([[[1e-260]], [[1e260]]], [1e-70]).norm() == pytest.approx(1e-70)
+    assert tna.CPTensor([[[1e250]], [[1e-250]]], [1e70]).norm() == pytest.approx(1e70)
+
+
+@pytest.mark.parametrize("scale", [1e-150, 1e-100, 1.0, 1e100, 1e150])
+def test_terms_are_sorted_and_matched_at_every_scale(scale):
+    factors = tna.CPTensor.random((3, 4, 5), rank=3, seed=0).normalize().factors
+    tensor = tna.CPTensor([scale * factor for factor in factors], [1.0, 2.0, 3.0])
+    assert tensor.sort().weights.tolist() == [3, 2, 1]
+    shuffled = tna.CPTensor([scale * factor[:, [2, 0, 1]] for factor in factors], [3.0, 1.0, 2.0])
+    assert tensor.factor_match_score(shuffled) == pytest.approx(1)
+    assert tensor.factor_match_score(tensor * 2) == pytest.approx(0.5)
+    assert tensor.factor_match_score(tensor * 0) == 0
+    assert tensor.normalize().log_norm() == pytest.approx(tensor.log_norm())
+
+
+def test_a_term_of_zeros_is_the_last():
+    tensor = tna.CPTensor([[[0.0, 1.0]], [[1.0, 1e-300]]])
+    assert tensor.sort().factors[0].tolist() == [[1, 0]]
+    assert tensor.normalize().weights[0] == 0
+    assert tensor.normalize().norm() == pytest.approx(1e-300)
+
+
+# --- dtypes ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_parts_have_one_dtype(kind):
+    tensor = kind.random((8, 9, 10), rank=4, seed=0, dtype="float32")
+    wide = tensor.mode_dot(np.random.default_rng(0).standard_normal((11, 10)), 2)
+    assert {part.dtype for part in wide.parameters().values()} == {np.dtype(float)}
+    assert {part.dtype for part in (tensor * 1j).parameters().values()} == {np.dtype("complex64")}
+    if kind is not tna.CPTensor:
+        assert wide.round(eps=1e-10).distance(wide) <= 1e-10 * wide.norm()
+
+
+def test_fits_of_complex_tensors_are_complex():
+    tensor = tna.CPTensor.random((4, 5, 6), rank=2, seed=0) * 2j
+    fitted = (tensor + tensor).round(eps=1e-6)
+    assert fitted.distance(tensor + tensor) <= 1e-6 * (tensor + tensor).norm()
+    assert (tensor.to_tt() * 1).fit_cp(max_rank=2).distance(tensor) <= 1e-5 * tensor.norm()
+    real = tna.CPTensor.random((4, 5, 6), rank=2, seed=0)
+    assert tna.stack_sum([real, real * 1j], eps=1e-8).distance(real * (1 + 1j)) <= 1e-8 * 2 * real.norm()
+
+
+def test_foreign_byte_orders_and_widths():
+    swapped = tna.TTTensor([np.ones((1, 2, 1), ">f8")])
+    assert swapped.dtype.isnative
+    assert swapped.inner(swapped) == 2
+    if np.finfo(np.longdouble).nmant > np.finfo(float).nmant:
+        with pytest.raises(
+            DTypeError, match=r"core 0 has dtype .*; BLAS has float32, float64, complex64 and complex128"
+        ):
+            tna.TTTensor([np.ones((1, 2, 1), np.longdouble)])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int64", "uint64"])
+def test_short_and_unsigned_indices_do_not_wrap(kind, dtype):
+    tensor = kind.random((2,) * 12, rank=3, seed=0)
+    indices = np.random.default_rng(0).integers(0, 2, (2000, 12))
+    np.testing.assert_array_equal(tensor.gather(indices.astype(dtype)), tensor.gather(indices))
+
+
+def test_copies_stay_immutable():
+    tensor = tna.TTTensor.random((2, 3), rank=2, seed=0)
+    for other in (pickle.loads(pickle.dumps(tensor)), copy.deepcopy(tensor), copy.copy(tensor)):
+        assert other.distance(tensor) < 1e-14
+        assert not any(core.flags.writeable for core in other.cores)
+    fitted = tna.CPTensor.from_dense(np.ones((2, 3)), max_rank=1)
+    assert pickle.loads(pickle.dumps(fitted)).truncation == fitted.truncation
+
+
+# --- many modes --------------------------------------------------------------------------------------------------
+
+
+def test_ranks_and_sizes_beyond_the_range_of_numbers():
+    for kind, count in ((tna.TTTensor, 400), (tna.HTTensor, 200)):
+        assert np.isfinite(kind.random((2,) * count, rank=8, seed=0).log_norm())
+    assert tna.TTTensor.random((2,) * 1200, rank=1, seed=0).compression == np.inf
+    long = tna.TTTensor([np.ones((1, 2, 1))] * 70)
+    assert long.to_cp().norm() == pytest.approx(2.0**35)
+
+
+# --- infinite parts ----------------------------------------------------------------------------------------------
+
+
+def test_zeros_are_not_laid_beside_infinite_parts():
+    low = tna.CPTensor([[[-np.inf, 0.0], [1.0, 0.0]]] * 3, None, "maximum")
+    assert low.to_dense()[0, 0, :].tolist() == [-np.inf, 1]
+    with pytest.raises(
+        NonFiniteError, match="CP to HT lays zeros beside the parts, which must be finite for ξ = maximum"
+    ):
+        low.to_ht()
+    h = tna.HTTensor((0, 1), [[[-np.inf]], [[0.0]]], [np.ones((1, 1, 1))], "logaddexp")
+    with pytest.raises(NonFiniteError, match=re.escape("+ of HT tensors lays zeros beside the parts")):
+        h + h
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nan_is_not_rounded(kind):
+    tensor = kind.random((3, 4, 5), rank=2, seed=0) * np.nan
+    with pytest.raises(NonFiniteError, match=r"NaN"):
+        tensor.round(eps=1e-3)
+
+
+# --- arguments ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda t: t[np.array([0, 1])], FormatError, "gather takes arrays of indices"),
+        (lambda t: t[::0], FormatError, "cannot be taken: slice step cannot be zero"),
+        (lambda t: t[0.5:], FormatError, "cannot be taken"),
+        (lambda t: t[0, 0, 0, 0], IndexRangeError, "4 indices for a tensor with 3 modes, of shape (3, 4, 5)"),
+        (lambda t: t.permute(1), IndexRangeError, "order (1,) must name each of the modes 0, …, 2 once"),
+        (lambda t: t.permute(None), IndexRangeError, "a mode is given by its number; got None"),
+        (lambda t: t.matricize("01"), IndexRangeError, "a mode is given by its number; got '01'"),
+        (lambda t: t.sum(np.array([0.5])), IndexRangeError, "a mode is given by its number"),
+        (lambda t: t.gather([[0], [1, 2]]), FormatError, "rows have different lengths"),
+        (lambda t: t.evaluate(None), FormatError, "evaluate needs a sequence of one vector a mode; got NoneType"),
+        (lambda t: t.evaluate([np.ones((1, 1, 3))] * 3), FormatError, "vectors of mode 0 must be (n,) or (B, n)"),
+        (lambda t: np.asarray(t, copy=False), ValueError, "a format has no array to share"),
+        (lambda t: tna.concatenate([np.ones(3), t], 0), FormatError, "concatenate needs formats; got ndarray"),
+        (lambda t: t.to_ht(3), TreeError, "a tree over 3 modes is needed; got the number 3"),
+    ],
+)  # fmt: skip
+def test_bad_arguments_are_named(kind, call, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        call(kind.random((3, 4, 5), rank=2, seed=0))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_arguments_that_are_numbers_of_numpy(kind):
+    tensor = kind.random((3, 4, 5), rank=2, seed=0)
+    assert tensor.matricize(np.int64(-1)).shape == (5, 12)
+    assert tensor.sum(np.array([0, 2])).shape == (4,)
+    assert tensor[np.int8(1), np.uint8(2)].shape == (5,)
+    assert tensor.evaluate([np.ones((0, size), complex) for size in (3, 4, 5)]).dtype == complex
+    if kind is not tna.CPTensor:
+        np.testing.assert_allclose(tensor.orthogonalize(np.int64(1)).norm(), tensor.norm())
+
+
+def test_nodes_of_a_tree_are_checked():
+    tensor = tna.HTTensor.random((3, 4, 5), rank=2, seed=0)
+    assert tensor.node_rank(np.int64(0)) == 2
+    for wrong in (7, -1, (1, 0)):
+        with pytest.raises(TreeError, match=r"is no node of the tree \(\(0, 1\), 2\); its nodes"):
+            tensor.node_rank(wrong)
+    with pytest.raises(TreeError, match=re.escape("has the modes 0, …, 2; got (7,)")):
+        tensor.tree.without((7,))
+    assert tna.DimensionTree.balanced(np.int64(4)) == tna.DimensionTree.balanced(4)
