@@ -13,14 +13,16 @@ import numpy as np
 from .budget import NotCertified, certified_cut, cut, gram_noise
 from .factor import eigh, inverted, lower_factor, qr, row_squares, svd
 
-__all__ = ["OVERSAMPLED", "exact_basis", "gram_basis", "leading", "normal_like", "sketched_basis"]
+__all__ = ["NEAR", "OVERSAMPLED", "exact_basis", "gram_basis", "leading", "normal_like", "sketched_basis"]
 
 Array = Any
 OVERSAMPLED = 10
 """Random vectors beyond the rank that is looked for."""
+NEAR = 4.0
+"""A sketch at a cap whose squared error is less than so many times what is allowed is not good enough to tell."""
 PAYS = 6
 """How many times longer than the number of random vectors both sides of a matrix have to be."""
-CHUNK = 1 << 19
+CHUNK = 1 << 18
 """Entries of a long matrix that are multiplied at once: in double precision, whatever the dtype is."""
 
 
@@ -35,7 +37,7 @@ def leading(
     if found is not None:
         return found
     is_wide = matrix.shape[0] <= matrix.shape[1]
-    if is_wide and (cap is not None or allowed >= 4 * gram_noise(np.float64, total)):
+    if is_wide and (cap is not None or allowed >= 4 * gram_noise(np.float64, total, CHUNK // matrix.shape[0])):
         try:
             return gram_basis(matrix, allowed, cap, xp)
         except NotCertified:
@@ -46,14 +48,17 @@ def leading(
 def gram_basis(matrix: Array, allowed: float, cap: int | None, xp: ModuleType) -> tuple[Array, float]:
     """The same for a wide matrix, from the eigenvectors of matrix · matrixᴴ. Raises `NotCertified`."""
     wide = np.result_type(matrix.dtype, np.float64)
-    gram, step = None, max(1, CHUNK // len(matrix))
+    step, sums = max(1, CHUNK // len(matrix)), list[tuple[int, Array]]()
     for start in range(0, matrix.shape[1], step):
         piece = matrix[:, start : start + step].astype(wide, copy=False)
-        product = piece @ piece.T.conj()
-        gram = product if gram is None else gram + product
-    assert gram is not None
+        count, product = 1, piece @ piece.T.conj()
+        while sums and sums[-1][0] == count:  # sums of equally many pieces are added: roundings do not pile up
+            count, product = 2 * count, sums.pop()[1] + product
+        sums.append((count, product))
+    gram = sum(product for _, product in reversed(sums))
     values, vectors = eigh(gram, xp)
-    rank, discarded = certified_cut(values, allowed, cap, gram_noise(wide, float(values.sum())))
+    noise = gram_noise(wide, float(values.sum()), min(step, matrix.shape[1]))
+    rank, discarded = certified_cut(values, allowed, cap, noise)
     return vectors[:, :rank].astype(matrix.dtype, copy=False), discarded
 
 
@@ -62,7 +67,8 @@ def sketched_basis(
 ) -> tuple[Array, float] | None:
     """The same from products with random vectors, as many as it takes; None where these are too many to pay.
 
-    The error is that of the residual, which is formed. A cap is taken as it is, an `allowed` error is met.
+    The error is that of the residual, which is formed. A cap is taken as it is, an `allowed` error is met. None as well
+    where the cap costs a little more than is allowed, as the best basis may not.
     Source: Halko, Martinsson & Tropp 2011, Algorithm 4.4 with one power iteration.
     """
     columns = OVERSAMPLED + (cap or OVERSAMPLED)
@@ -73,7 +79,8 @@ def sketched_basis(
         if missed < allowed or cap is not None:
             u, s, _ = svd(lower_factor(q.T.conj() @ matrix, xp), xp)
             rank, discarded = cut(s.astype(np.float64) ** 2, max(allowed - missed, 0.0), cap)
-            return q @ u[:, :rank], discarded + missed
+            lost = discarded + missed
+            return None if allowed < lost < NEAR * allowed else (q @ u[:, :rank], lost)
         columns *= 2
     return None
 

@@ -22,6 +22,8 @@ __all__ = ["cp_from_samples", "ht_from_samples", "tt_from_samples"]
 Array = Any
 SLOW, STALL = 1e-2, 1e-4
 """A sweep that lowers the error by less than this share ends the work at one rank, or at a random start."""
+MORE = 30
+"""Sweeps after superfluous ranks are gone."""
 FEWEST = 6
 """Sweeps before a stage may end: directions that have just come in are small at first."""
 BETTER = 0.9
@@ -35,8 +37,11 @@ class Fit:
         self.samples, self.eps, self.left, self.is_held = samples, eps, sweeps, len(samples.held_values) > 0
         self.losses, self.error, self.parts = [1.0], np.inf, list[Array]()
 
-    def run(self, model: Any, stall: float) -> float:
-        """Sweep until the error stalls; return that on the entries held out, and keep the model if it is the best."""
+    def run(self, model: Any, stall: float, share: float = 1.0) -> float:
+        """Sweep until the error stalls; return that on the entries held out, and keep the model if it is the best.
+
+        share: of the best error so far that the model has to come down to.
+        """
         for count in range(self.left):
             model.sweep()
             self.left -= 1
@@ -45,14 +50,14 @@ class Fit:
             if self.losses[-1] <= TINY or (count >= FEWEST and gain <= stall * self.losses[-1]):
                 break
         error = self.samples.error(model.tensor, is_held=self.is_held)
-        if error < self.error:
+        if error < share * self.error and self.error > self.samples.floor:
             self.error, self.parts = error, list(model.parts)
         return error
 
     @property
     def is_done(self) -> bool:
         """Whether eps is met, or no sweep is left."""
-        return self.left <= 0 or (self.eps is not None and self.error <= self.eps)
+        return self.left <= 0 or self.error <= max(self.eps or 0.0, self.samples.floor)
 
     def report(self) -> FitReport:
         """How it went; a warning where eps is not met."""
@@ -77,7 +82,7 @@ def _fitted(
     for rank in range(1, max_rank + 1):
         before = fit.error
         model.grow([rank] * len(model.ranks))
-        if fit.run(model, SLOW) > BETTER * before:
+        if fit.run(model, SLOW, BETTER) > BETTER * before or fit.error <= samples.floor:
             break
         if fit.is_done:
             break
@@ -87,7 +92,7 @@ def _fitted(
         bond = open_bonds.pop(0)
         before, parts = fit.error, fit.parts
         model.grow([rank + (place == bond) for place, rank in enumerate(model.ranks)])
-        if max(model.ranks) <= max_rank and fit.run(model, SLOW) <= BETTER * before:
+        if max(model.ranks) <= max_rank and fit.run(model, SLOW, BETTER) <= BETTER * before:
             open_bonds.append(bond)
         model.parts = fit.parts if fit.error < before else parts
     for _ in range(restarts):
@@ -95,7 +100,7 @@ def _fitted(
             break
         model = kind(samples)
         model.grow([max_rank] * len(model.ranks), noise=1.0)
-        fit.run(model, STALL)
+        fit.run(model, STALL, BETTER)
     model.parts = fit.parts
     if not fit.is_done:
         fit.run(model, STALL)
@@ -133,8 +138,23 @@ def tt_from_samples(
     """
     (rank,), samples = check_rank(max_rank, 1, "cap of all ranks"), Samples(indices, values, shape, seed)
     found, fit = _fitted(samples, Train, rank, check_eps(eps), restarts, sweeps)
+    found, fit = _rounded(found, fit, samples)
     scaled = [core.astype(samples.dtype) for core in (*found.cores[:-1], found.cores[-1] * samples.scale)]
     return TTTensor(sealed(scaled), fit=fit)
+
+
+def _rounded(train: TTTensor, fit: FitReport, samples: Samples) -> tuple[TTTensor, FitReport]:
+    """The train without the ranks that its error leaves open, fitted anew, if the entries held out do not miss them."""
+    rounded = train.round(eps=min(max(2 * fit.error, samples.floor), 0.5))
+    if rounded.ranks == train.ranks:
+        return train, fit
+    model = Train(samples)
+    model.parts = [np.array(core) for core in rounded.cores]
+    for _ in range(MORE):
+        model.sweep()
+    error = samples.error(model.tensor, is_held=fit.is_estimate)
+    is_as_good = error <= max(2 * fit.error, samples.floor)
+    return (model.tensor, replace(fit, error=error)) if is_as_good else (train, fit)
 
 
 @implements("from_samples", HTTensor)
@@ -150,7 +170,7 @@ def ht_from_samples(
     order = modes_of(tree.nested)
     points = checked_points(indices, sizes)[:, list(order)]
     train = tt_from_samples(points, values, [sizes[mode] for mode in order], **options)
-    return on_leaves(train, tree)
+    return on_leaves(train, tree, options["max_rank"], options.get("eps"))
 
 
 @implements("from_samples", CPTensor)

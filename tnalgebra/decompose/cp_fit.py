@@ -19,7 +19,7 @@ from .basis import exact_basis
 from .cp_search import Search
 from .dense import Dense, prepare
 
-__all__ = ["cp_fit", "cp_from_dense", "cp_round"]
+__all__ = ["at_norm_one", "cp_fit", "cp_from_dense", "cp_round"]
 
 Array = Any
 
@@ -92,13 +92,13 @@ def cp_fit(
         raise NonFiniteError("a tensor with NaN or infinite parts has no fit")
     if not mantissa:
         return _zero(tensor.shape, tensor.dtype, eps, np)
-    x = _at_norm_one(tensor.to_device("cpu"), mantissa, exponent)
+    x = at_norm_one(tensor.to_device("cpu"), mantissa, exponent)
     factors, fit = Search(x, eps or 0.0, seed, restarts, sweeps).run(cap)
     _warn(len(factors[0].T), fit, eps)
     return _assembled(factors, mantissa, exponent, fit, eps, next(iter(tensor.parameters().values())))
 
 
-def _at_norm_one(tensor: Format, mantissa: float, exponent: int) -> Format:
+def at_norm_one(tensor: Format, mantissa: float, exponent: int) -> Format:
     """The tensor over its norm, in double precision; an exponent beyond one number is shared by all parts."""
     parts = tensor.parameters()
     names = list(parts)

@@ -13,7 +13,8 @@ from ..formats.convert import trivial_factors
 from ..formats.truncation import FitReport
 from .als import als, is_degenerate
 from .basis import exact_basis
-from .factor import eigh, one_thread
+from .budget import cut
+from .factor import eigh, one_thread, svd
 from .gauss_newton import refine
 
 __all__ = ["Search", "fit_rank"]
@@ -165,7 +166,7 @@ def starts(x: Any, rank: int, rng: Any, restarts: int) -> Iterator[list[Array]]:
 def least_rank(x: Any, goal: float) -> int:
     """The largest rank that a matricization needs for the goal: no CP tensor of smaller rank can meet it."""
     if isinstance(x, Format):
-        return int(x.to_tt().round(eps=goal).max_rank)
+        return max(ranks_of_bonds(x.to_tt(), goal**2), default=1)
     ndim = x.ndim
     sides = [(mode,) for mode in range(ndim)] + [tuple(range(bond)) for bond in range(2, ndim - 1)]
     ranks = []
@@ -174,3 +175,12 @@ def least_rank(x: Any, goal: float) -> int:
         matrix = x.transpose([*side, *rest]).reshape(prod(x.shape[mode] for mode in side), -1)
         ranks.append(exact_basis(matrix, goal**2, None, np)[0].shape[1])
     return int(max(ranks))
+
+
+def ranks_of_bonds(train: Any, allowed: float) -> Iterator[int]:
+    """The least rank of each matricization of a train that misses at most `allowed`, each on its own."""
+    core, *rest = train.orthogonalize(0).cores
+    for after in rest:
+        _, s, vh = svd(core.reshape(-1, core.shape[2]), np)
+        yield cut(s**2, allowed, None)[0]
+        core = np.tensordot(s[:, None] * vh, after, axes=1)

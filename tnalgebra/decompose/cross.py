@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import BudgetError, ConvergenceWarning, RankError
-from ..formats import CPTensor, DimensionTree, HTTensor, TTTensor
+from ..formats import CPTensor, DimensionTree, HTTensor, TruncationReport, TTTensor
 from ..formats.indexing import checked_points
 from ..formats.later import implements
 from ..formats.parts import check_eps, check_rank, check_shape, sealed
@@ -70,12 +70,13 @@ def tt_from_function(
     sizes, eps = check_shape(shape), check_eps(eps)
     if eps is None and max_rank is None:
         raise RankError("from_function needs eps, max_rank, or both")
+    if sweeps < 1:
+        raise BudgetError(f"from_function needs at least one sweep; got sweeps = {sweeps}")
     cap = None if max_rank is None else check_rank(max_rank, 1, "cap of all ranks")[0]
     sampler, rng = Sampler(f, sizes, max_calls), np.random.default_rng(seed)
     near = np.zeros((0, len(sizes)), int) if initial is None else checked_points(initial, sizes)
     draw = partial(_random, sizes, near, rng)
-    first = np.concatenate([near, draw(min(START, sampler.tested))])
-    found, losses, is_out = _searched(sampler, first, draw, eps, cap, sweeps)
+    found, losses, is_out = _searched(sampler, near, draw, eps, cap, sweeps)
     rounded = found.round(eps=None if eps is None else eps / 2, max_rank=cap)
     points = draw(sampler.tested)
     error = _relative(rounded.gather(points), sampler(points, reserve=0))
@@ -118,15 +119,28 @@ def ht_from_function(
         options["initial"] = checked_points(initial, sizes)[:, order]
     along = [sizes[mode] for mode in order]
     train = tt_from_function(lambda points: f(points[:, places]), along, eps=eps, max_rank=max_rank, **options)
-    return on_leaves(train, tree)
+    return on_leaves(train, tree, max_rank, eps)
 
 
-def on_leaves(train: TTTensor, tree: DimensionTree) -> HTTensor:
-    """The tensor on a tree whose leaves, from left to right, are the modes of a train; with the train's report."""
+def on_leaves(train: TTTensor, tree: DimensionTree, max_rank: int | None, eps: float | None) -> HTTensor:
+    """The tensor on a tree whose leaves, from left to right, are the modes of a train, its ranks under the same cap.
+
+    Its report is that of the train; what the cap costs is added to the error.
+    """
     order = modes_of(tree.nested)
     along = DimensionTree(renumbered(tree.nested, {mode: place for place, mode in enumerate(order)}))
-    found = train.to_ht(along).round().permute([order.index(mode) for mode in range(len(order))])
-    return HTTensor(tree, found.leaves, found.transfers, fit=train.fit)
+    found = train.to_ht(along).round(max_rank=max_rank)
+    assert train.fit is not None
+    assert found.truncation is not None
+    lost, fit = found.truncation.bound, train.fit
+    if lost > np.finfo(train.dtype).eps ** 0.5:
+        error = fit.error + lost
+        fit = replace(fit, error=error, is_converged=fit.is_converged and (eps is None or error <= eps))
+        if eps is not None and error > eps >= train.fit.error:
+            problem = f"max_rank = {max_rank} on the tree leaves a relative error of {error:.3g}, not eps = {eps:.3g}"
+            warnings.warn(f"{problem}; raise max_rank", ConvergenceWarning, stacklevel=4)
+    found = found.permute([order.index(mode) for mode in range(len(order))])
+    return HTTensor(tree, found.leaves, found.transfers, fit=fit)
 
 
 @implements("from_function", CPTensor)
@@ -156,19 +170,30 @@ def cp_from_function(
     train = tt_from_function(f, shape, eps=half, max_calls=max_calls, initial=initial, seed=seed, sweeps=sweeps)
     found: CPTensor = train.fit_cp(eps=None if eps is None else half, max_rank=max_rank, seed=seed, **options)
     assert train.fit is not None
-    if found.fit is None:
-        return found
-    return replace(found, fit=replace(found.fit, calls=train.fit.calls))
+    assert found.truncation is not None
+    error = (
+        train.fit.error + found.truncation.bound
+    )  # of the train beside the function, and of the fit beside the train
+    fit = replace(
+        found.fit or train.fit,
+        error=error,
+        is_estimate=True,
+        is_converged=error <= eps if eps is not None else train.fit.is_converged,
+        calls=train.fit.calls,
+    )
+    return replace(found, fit=fit, truncation=TruncationReport(requested=eps, bound=error))
 
 
 def _searched(
-    sampler: Sampler, first: Array, draw: Callable[[int], Array], eps: float | None, cap: int | None, sweeps: int
+    sampler: Sampler, near: Array, draw: Callable[[int], Array], eps: float | None, cap: int | None, sweeps: int
 ) -> tuple[TTTensor, list[float], bool]:
     """Sweep until the error on fresh random points is half of eps, or falls no more, or the calls are used up."""
     sizes, goal, losses = sampler.shape, 0.0 if eps is None else eps / 2, list[float]()
     best: TTTensor | None = None
     try:
-        extra = first[np.argsort(-np.abs(sampler(first)), kind="stable")[:COLUMNS]]
+        drawn = draw(min(START, sampler.tested))
+        largest = drawn[np.argsort(-np.abs(sampler(drawn)), kind="stable")[:COLUMNS]]
+        extra = _joined(near, largest)
         columns = [extra[:, mode:] for mode in range(len(sizes) + 1)]
         for half in range(2 * sweeps):
             is_back = half % 2 == 1
@@ -245,7 +270,7 @@ def _random(sizes: Sequence[int], near: Array, rng: Any, count: int) -> Array:
     points = np.stack([rng.integers(0, size, count) for size in sizes], axis=1)
     if len(near):
         close = near[rng.integers(0, len(near), (count + 1) // 2)]
-        points[::2] = np.where(rng.random(close.shape) < 2 / len(sizes), points[::2], close)
+        points[::2] = np.where(rng.random(close.shape) < min(0.5, 2 / len(sizes)), points[::2], close)
     return points
 
 

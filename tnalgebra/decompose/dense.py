@@ -15,6 +15,10 @@ __all__ = ["Dense", "finite", "generator", "own", "prepare"]
 Array = Any
 
 
+PIECE = 1 << 20
+"""Entries that are made wider at once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dense:
     """The array times 2^−exponent, and the norm of that."""
@@ -50,8 +54,20 @@ def prepare(array: Any, what: str = "from_dense") -> Dense:
         x = x.astype(np.float64)
     elif x.dtype == np.float16:
         x = x.astype(np.float32)
+    elif x.dtype not in (np.float32, np.float64, np.complex64, np.complex128):
+        raise DTypeError(f"{what} takes float32, float64, complex64 and complex128; got {x.dtype}")
     x, exponent = finite(x, what)
-    return Dense(x, exponent, float(xp.linalg.norm(x)), xp)
+    return Dense(x, exponent, _norm(x, xp), xp)
+
+
+def _norm(x: Array, xp: ModuleType) -> float:
+    """Frobenius norm, summed in double precision: a long sum of single ones would be off in the third digit."""
+    flat = x.reshape(-1) if x.flags.c_contiguous else x.T.reshape(-1)
+    wide = np.result_type(x.dtype, np.float64)
+    if x.dtype == wide:
+        return float(xp.linalg.norm(flat))
+    pieces = range(0, len(flat), PIECE)
+    return float(sum(float(xp.linalg.norm(flat[i : i + PIECE].astype(wide))) ** 2 for i in pieces) ** 0.5)
 
 
 def own(part: Array, array: Any) -> Array:

@@ -124,7 +124,7 @@ def row_factor(matrix: Array, drop: float, xp: ModuleType) -> Array:
     from scipy.linalg import qr as scipy_qr
 
     norms = np.sqrt(row_squares(matrix, xp))
-    norms[norms == 0] = 1
+    norms[norms == 0] = 1  # rows of zeros: others are of a scale at which squares have digits
     with _threads(matrix):
         _, r, order = scipy_qr(
             (matrix / norms[:, None]).T.conj(), mode="raw", pivoting=True, overwrite_a=True, check_finite=False

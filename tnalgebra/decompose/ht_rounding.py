@@ -1,6 +1,7 @@
 """Rounding of trees: QR from the leaves to the root, then truncated SVDs down again; never a Gram matrix."""
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from types import ModuleType
 from typing import Any
 
@@ -17,7 +18,7 @@ from .budget import Budget
 from .dense import finite, generator
 from .factor import lower_factor
 
-__all__ = ["count_cuts", "ht_round"]
+__all__ = ["count_cuts", "ht_round", "tightened"]
 
 Array = Any
 
@@ -46,8 +47,16 @@ def ht_round(
     for part in tensor.parameters().values():
         finite(part, "round")
     tensor, report = _cut(tensor, eps, dict(zip(cuts, ranks, strict=True)), generator(seed))
-    tensor, _ = _cut(tensor, None, dict.fromkeys(cuts), None)  # one cut may leave another node's rank too large
-    return HTTensor(tree, tensor.leaves, tensor.transfers, truncation=report)
+    return tightened(HTTensor(tree, tensor.leaves, tensor.transfers, truncation=report))
+
+
+def tightened(tensor: HTTensor) -> HTTensor:
+    """The same tensor, cut once more without a loss where a later cut has left another node's rank too large."""
+    sides = [(size, prod(part.shape) // size) for part in tensor.transfers for size in part.shape]
+    if all(size <= others for size, others in sides):
+        return tensor
+    found, _ = _cut(tensor, None, dict.fromkeys(tensor.tree.nodes[:-1]), None)
+    return HTTensor(tensor.tree, found.leaves, found.transfers, truncation=tensor.truncation)
 
 
 def count_cuts(tree: DimensionTree) -> int:
@@ -96,10 +105,13 @@ def _truncated(
         for axis, child in enumerate(node):
             rows = xp.moveaxis(weighed, axis, 0).reshape(weighed.shape[axis], -1)
             handed[child] = lower_factor(rows, xp)
-            allowed, cap = max(budget.allowed(), noise), caps[child]
+            is_second = node == nodes[-1] and len(node) == 2 and axis == 1  # what it could lose, the first has lost
+            allowed, cap = noise if is_second else max(budget.allowed(), noise), caps[child]
             sketched = sketched_basis(handed[child], allowed, cap, rng, xp) if rng is not None else None
             bases[child], discarded = sketched or exact_basis(handed[child], allowed, cap, xp)
             budget.spend(" ".join(map(str, modes_of(child))), discarded)
+            if node == nodes[-1]:
+                weighed = xp.moveaxis(xp.tensordot(bases[child].T.conj(), weighed, axes=((1,), (axis,))), 0, axis)
     found = {}
     for node in nodes:
         part = parts[node]

@@ -14,7 +14,7 @@ from ..formats.tree import Nested, as_tree, modes_of
 from .basis import leading
 from .budget import Budget
 from .dense import Dense, generator, own, prepare
-from .ht_rounding import count_cuts
+from .ht_rounding import count_cuts, tightened
 from .streaming import decomposed
 
 __all__ = ["ht_from_dense"]
@@ -74,7 +74,7 @@ def _whole(
     parts[tree.nested] = own(parts[tree.nested], array)
     scaled = spread([parts[node] for node in tree.nodes], exponent, len(cuts))
     report = budget.report(eps, [" ".join(map(str, modes_of(node))) for node in cuts])
-    return HTTensor.from_nodes(tree, dict(zip(tree.nodes, scaled, strict=True)), truncation=report)
+    return tightened(HTTensor.from_nodes(tree, dict(zip(tree.nodes, scaled, strict=True)), truncation=report))
 
 
 def _from_the_leaves(

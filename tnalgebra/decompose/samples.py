@@ -27,7 +27,10 @@ TINY = float(np.finfo(np.float64).tiny)
 
 
 class Samples:
-    """Entries of a tensor, at mean square one: those that are fitted, and those that are held out to judge the fit."""
+    """Entries of a tensor, at mean square one: those that are fitted, and those that are held out to judge the fit.
+
+    floor: a relative error that is rounding errors alone.
+    """
 
     def __init__(self, indices: Any, values: Any, shape: Sequence[int], seed: Any) -> None:
         self.shape = check_shape(shape)
@@ -39,10 +42,15 @@ class Samples:
         if not np.isfinite(array).all():
             bad = int(np.count_nonzero(~np.isfinite(array)))
             raise NonFiniteError(f"values must be finite; {bad} of {array.size} are NaN or infinite")
+        points, array = _merged(points, array)
+        for mode, size in enumerate(self.shape):
+            if len(seen := np.unique(points[:, mode])) < size:
+                missing = int(np.setdiff1d(np.arange(size), seen)[0])
+                raise FormatError(f"no entry has index {missing} in mode {mode}: nothing is known of that slice")
         self.dtype = np.result_type(array.dtype, np.float32 if array.dtype.kind in "fc" else np.float64)
-        self.rng = np.random.default_rng(seed)
+        self.rng, self.floor = np.random.default_rng(seed), 100 * float(np.finfo(self.dtype).eps)
         order = self.rng.permutation(len(points))
-        held = int(HELD_OUT * len(points))
+        order, held = _with_all_slices_fitted(points[order], order, int(HELD_OUT * len(points)))
         wide = array.astype(np.result_type(self.dtype, np.float64))
         largest = float(np.max(np.abs(wide))) or 1.0
         self.scale = largest * (float(np.sqrt(np.mean(np.abs(wide / largest) ** 2))) or 1.0)
@@ -69,6 +77,26 @@ class Samples:
         """Relative error on the entries that were fitted, or on those that were not."""
         points, values = (self.held_points, self.held_values) if is_held else (self.points, self.values)
         return float(np.linalg.norm(tensor.gather(points) - values) / (np.linalg.norm(values) or 1.0))
+
+
+def _merged(points: Array, values: Array) -> tuple[Array, Array]:
+    """Each point once, with the mean of its values: what is fitted must not be held out as well."""
+    distinct, place, counts = np.unique(points, axis=0, return_inverse=True, return_counts=True)
+    if len(distinct) == len(points):
+        return points, values
+    sums = np.zeros(len(distinct), np.result_type(values, np.float64))
+    np.add.at(sums, place.reshape(-1), values)
+    return distinct, (sums / counts).astype(np.result_type(values, np.float32))
+
+
+def _with_all_slices_fitted(points: Array, order: Array, held: int) -> tuple[Array, int]:
+    """The order with points moved out of the first `held` where no other has their index in some mode."""
+    is_needed = np.zeros(held, bool)
+    for column in points.T:
+        is_needed |= ~np.isin(column[:held], column[held:])
+    return np.concatenate([order[:held][~is_needed], order[:held][is_needed], order[held:]]), int(
+        held - is_needed.sum()
+    )
 
 
 def _groups(index: Array, size: int) -> list[Array]:

@@ -49,14 +49,15 @@ def stack_sum(tensors: Sequence[Any], *, eps: float | None = None, max_rank: Any
     if isinstance(terms[0], CPTensor) or terms[0].xi.name != "multiply":
         total = block_sum(terms)
         return total if eps is None and max_rank is None else total.round(eps=eps, max_rank=max_rank)
-    step = None if eps is None else eps / (4 * len(terms))
+    step, before = None if eps is None else eps / (4 * len(terms)), inf
     while True:
         partial = merged(map(Partial, terms), step, doubled(max_rank))
         result = partial.tensor.round(eps=None if eps is None else 0.75 * eps, max_rank=max_rank)
         lost = relative_loss(partial.log_lost, result)
-        if eps is None or lost <= eps / 4 or not step or step < FLOOR or max_rank is not None:
+        is_stuck = max_rank is not None and lost > before / 2  # it is the cap that loses, not the step
+        if eps is None or lost <= eps / 4 or not step or step < FLOOR or is_stuck:
             return with_loss(result, eps, lost, "partial sums")
-        step *= eps / (8 * lost)
+        step, before = step * eps / (8 * lost), lost
 
 
 def doubled(max_rank: Any) -> Any:

@@ -47,7 +47,7 @@ class TangentSpace:
         if not isinstance(self.point, TTTensor):
             raise FormatError(f"a tangent space is that of a TTTensor; got {type(self.point).__name__}")
         require_multiply(self.point.xi, "a tangent space", "there is no gauge freedom for other ξ")
-        right = self.point.orthogonalize(0)
+        right = self.point.orthogonalize(-1).orthogonalize(0)  # both ways, so that ranks are possible from both sides
         object.__setattr__(self, "rights", right.cores)
         object.__setattr__(self, "lefts", right.orthogonalize(-1).cores)
 

@@ -14,6 +14,7 @@ from ..formats.later import implements
 from ..formats.parts import check_eps
 from ..formats.tree import Nested, as_tree, modes_of
 from .basis import leading
+from .cp_fit import at_norm_one
 from .cp_search import core_of, core_of_format
 from .dense import prepare
 
@@ -43,8 +44,9 @@ class _Sizes:
 
     def __init__(self, tensor: Any, eps: float | None) -> None:
         if isinstance(tensor, Format):
-            core, _ = core_of_format(tensor.to_device("cpu"))
-            self.shape = tensor.shape
+            mantissa, exponent = tensor._multiply_norm()
+            self.shape, tensor = tensor.shape, tensor.to_device("cpu")
+            core, _ = core_of_format(at_norm_one(tensor, mantissa, exponent) if mantissa else tensor)
         else:
             array = to_device(as_array(tensor), "cpu")
             self.shape = array.shape

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from ..execute.namespace import namespace_of
-from ..execute.scaling import normalised, rescaled
+from ..execute.scaling import normalised, rescaled, shifted
 from ..formats import TruncationReport, TTTensor
 from ..formats.later import implements
-from ..formats.orthogonal import spread
+from ..formats.orthogonal import fitted, spread
 from ..formats.parts import check_eps, check_rank, sealed
-from .basis import OVERSAMPLED, exact_basis, normal_like
+from .basis import NEAR, OVERSAMPLED, exact_basis, normal_like
 from .budget import Budget, NotCertified, certified_cut, gram_noise
 from .dense import finite, generator
 from .factor import cholesky, eigh, qr, row_factor, row_squares
@@ -95,7 +95,8 @@ class _Gram:
         gram = matrix @ matrix.T.conj() if is_wide else matrix.T.conj() @ matrix
         values, vectors = self.eigen(gram, allowed, cap, xp)
         trace = float(values.sum())
-        rank, discarded = certified_cut(values, allowed, cap, noise + gram_noise(values.dtype, trace))
+        doubt = noise + gram_noise(values.dtype, trace, max(matrix.shape))
+        rank, discarded = certified_cut(values, allowed, cap, doubt)
         if is_wide:
             return vectors[:, :rank], discarded
         columns = matrix @ vectors[:, :rank]
@@ -106,11 +107,21 @@ class _Gram:
 
 
 class _Sketch(_Gram):
-    """Gram matrices whose leading eigenvectors come from the powers of a random subspace."""
+    """Gram matrices whose leading eigenvectors come from the powers of a random subspace.
+
+    `NotCertified` as well where a cap costs a little more than is allowed, as the best subspace may not.
+    """
 
     def __init__(self, unit: float, rng: Any) -> None:
         super().__init__(unit)
         self.rng = rng
+
+    def left(self, matrix: Array, allowed: float, cap: int | None, noise: float, xp: ModuleType) -> tuple[Array, float]:
+        """The same vectors, nearly."""
+        basis, discarded = super().left(matrix, allowed, cap, noise, xp)
+        if allowed < discarded < NEAR * allowed:
+            raise NotCertified
+        return basis, discarded
 
     def eigen(self, gram: Array, allowed: float, cap: int | None, xp: ModuleType) -> tuple[Array, Array]:
         """Ritz values and vectors, enough of them for what is allowed; the last value is what they all miss."""
@@ -136,13 +147,15 @@ class _Right:
     exponent: int
 
     @classmethod
-    def before(cls, core: Array, right: "_Right", method: Any, xp: ModuleType) -> "_Right":
-        """One core further to the left."""
+    def before(cls, core: Array, right: "_Right", method: Any, xp: ModuleType) -> tuple["_Right", Array | None]:
+        """One core further to the left; and the exponents of its rows, taken out where they differ too much."""
         matrix = xp.tensordot(core, right.lower, axes=1).reshape(len(core), -1)
         matrix, shift = normalised(matrix)
+        noise, exponents = rescaled(right.through(core), -2 * shift), _row_exponents(matrix, xp)
+        if exponents is not None:
+            matrix, noise = shifted(matrix, -exponents[:, None], xp), shifted(noise, -2 * exponents, xp)
         lower = method.right(matrix, xp)
-        noise = rescaled(right.through(core), -2 * shift)
-        return cls(lower, noise + method.noise * row_squares(lower, xp), right.exponent + shift)
+        return cls(lower, noise + method.noise * row_squares(lower, xp), right.exponent + shift), exponents
 
     def through(self, core: Array) -> Array:
         """Squared error of core · lower, summed over the last axis but the bond."""
@@ -155,16 +168,20 @@ def _rounded(cores: Sequence[Array], eps: float | None, caps: Caps, method: Any)
     xp, last = namespace_of(cores), len(cores) - 1
     cores, exponents = zip(*(finite(core, "round") for core in cores), strict=True)
     one = xp.ones((1, 1), dtype=xp.result_type(*cores))
-    rights = [_Right(one, xp.zeros(1, dtype=one.real.dtype), 0)]
-    for core in reversed(cores[1:]):
-        rights.insert(0, _Right.before(core, rights[0], method, xp))
-    unit = rights[0].exponent
-    norm = float(xp.linalg.norm(xp.tensordot(cores[0], rights[0].lower, axes=1)))
+    rights, cores = [_Right(one, xp.zeros(1, dtype=one.real.dtype), 0)], list(cores)
+    for mode in range(last, 0, -1):
+        right, gauge = _Right.before(cores[mode], rights[0], method, xp)
+        if gauge is not None:  # a row is a column of the core before
+            cores[mode], cores[mode - 1] = shifted(cores[mode].T, -gauge, xp).T, shifted(cores[mode - 1], gauge, xp)
+        rights.insert(0, right)
+    whole, shift = normalised(xp.tensordot(cores[0], rights[0].lower, axes=1))
+    unit, norm = rights[0].exponent + shift, float(xp.linalg.norm(whole))
     if not norm or not caps:
         kept = cores if norm else [xp.zeros((1, core.shape[1], 1), dtype=one.dtype) for core in cores]
         parts = spread(kept, sum(exponents), last)
         return TTTensor(sealed(parts), truncation=TruncationReport(requested=eps, bound=0.0))
-    budget, everywhere = Budget(eps, norm, method.unit, len(caps)), float(rights[0].through(cores[0][0]))
+    budget = Budget(eps, norm, method.unit, len(caps))
+    everywhere = float(np.ldexp(float(rights[0].through(cores[0][0])), -2 * shift))
     core, exponent, found = cores[0], 0, list[Array]()
     for bond, cap in enumerate(caps):
         left, size, _ = core.shape
@@ -177,5 +194,13 @@ def _rounded(cores: Sequence[Array], eps: float | None, caps: Caps, method: Any)
         found.append(basis.reshape(left, size, -1))
         core, shift = normalised(xp.tensordot(basis.T.conj() @ matrix, cores[bond + 1], axes=1))
         exponent += shift
-    parts = spread([*found, core], exponent + sum(exponents), last)
-    return TTTensor(sealed(parts), truncation=budget.report(eps))
+    kept, shift = fitted([*found, core], xp)
+    return TTTensor(sealed(spread(kept, shift + exponent + sum(exponents), last)), truncation=budget.report(eps))
+
+
+def _row_exponents(matrix: Array, xp: ModuleType) -> Array | None:
+    """Exponents of 2 of the largest entries of the rows; None where the squares of all have digits beside others."""
+    largest = abs(matrix).max(axis=1)
+    exponents = xp.where(largest > 0, xp.frexp(largest)[1], 0)
+    wide = int(exponents.max()) - int(exponents.min()) > int(np.finfo(largest.dtype).maxexp) // 8
+    return exponents if wide else None

@@ -7,7 +7,7 @@ from typing import Any
 from ..execute.memory import MemoryLimit
 from ..formats import TruncationReport, TTTensor
 from ..formats.later import implements
-from ..formats.orthogonal import spread
+from ..formats.orthogonal import fitted, spread
 from ..formats.parts import check_eps, check_rank, sealed
 from .basis import leading
 from .budget import Budget
@@ -64,8 +64,9 @@ def _whole(array: Any, *, eps: float | None, max_rank: int | Sequence[int] | Non
     del dense  # the array is not needed beside the first core that is smaller
     cores, middle = _from_both_ends(core, shape, caps, budget, rng, xp)
     cores[middle] = own(cores[middle], array)
+    cores, shift = fitted(cores, xp)
     report = budget.report(eps, [f"{bond}|{bond + 1}" for bond in range(bonds)])
-    return TTTensor(sealed(spread(cores, exponent, middle)), truncation=report)
+    return TTTensor(sealed(spread(cores, exponent + shift, middle)), truncation=report)
 
 
 def _from_both_ends(

@@ -7,7 +7,17 @@ import numpy as np
 from ..algebra.scalar import is_complex
 from .namespace import is_numpy_like, namespace_of
 
-__all__ = ["as_number", "at_one", "exponent_of", "is_moderate", "is_ordinary", "largest", "normalised", "rescaled"]
+__all__ = [
+    "as_number",
+    "at_one",
+    "exponent_of",
+    "is_moderate",
+    "is_ordinary",
+    "largest",
+    "normalised",
+    "rescaled",
+    "shifted",
+]
 
 Array = Any
 
@@ -69,6 +79,12 @@ def rescaled(array: Array, exponent: int) -> Array:
     """The array times 2^exponent, in two factors as one alone may overflow."""
     half = exponent // 2
     return array * 2.0**half * 2.0 ** (exponent - half) if exponent else array
+
+
+def shifted(array: Array, exponents: Array, xp: Any) -> Array:
+    """The array times 2^exponents, one for each entry of an axis."""
+    half, dtype = exponents // 2, array.real.dtype
+    return array * xp.ldexp(1.0, half).astype(dtype) * xp.ldexp(1.0, exponents - half).astype(dtype)
 
 
 def as_number(value: Any, exponent: int) -> Any:

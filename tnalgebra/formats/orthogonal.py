@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from ..execute.scaling import at_one, exponent_of, normalised, rescaled
+from ..execute.scaling import at_one, exponent_of, normalised, rescaled, shifted
 from .tree import DimensionTree, Nested, modes_of
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "cp_norm",
     "cp_weights",
     "evened",
+    "fitted",
     "ht_center",
     "ht_sweep",
     "scaled_norm",
@@ -60,15 +62,25 @@ def evened(parts: Sequence[Array], exponent: int) -> list[Array] | None:
     return [rescaled(part, move) for part, move in zip(parts, moves, strict=True)]
 
 
+def fitted(cores: list[Array], xp: ModuleType) -> tuple[list[Array], int]:
+    """Cores of the same train without ranks that no train has beside the others, and the exponent taken out."""
+    if all(
+        left.shape[2] <= min(left.shape[0] * left.shape[1], right.shape[1] * right.shape[2])
+        for left, right in pairwise(cores)
+    ):
+        return cores, 0
+    cores, forth = tt_center(cores, len(cores) - 1, xp)
+    cores, back = tt_center(cores, 0, xp)
+    return cores, forth + back
+
+
 def cp_columns(factors: Sequence[Array], weights: Array, xp: ModuleType) -> tuple[list[Array], Array, Array]:
     """Factors and weights whose columns have entries of at most one, and the exponents of 2: (parts, terms)."""
     found, exponents = [], []
     for part in (*factors, weights[None, :]):
         sizes = xp.max(xp.maximum(abs(part.real), abs(part.imag)), axis=0)
         exponents.append(xp.where(xp.isfinite(sizes), xp.frexp(sizes)[1], 0))
-        half = exponents[-1] // 2
-        scaled = part * xp.ldexp(1.0, -half).astype(sizes.dtype)
-        found.append(scaled * xp.ldexp(1.0, half - exponents[-1]).astype(sizes.dtype))
+        found.append(shifted(part, -exponents[-1], xp))
     return found[:-1], found[-1][0], xp.stack(exponents)
 
 
@@ -76,10 +88,7 @@ def cp_weights(weights: Array, exponents: Array, xp: ModuleType) -> tuple[Array,
     """Weights times 2^exponents, one a term, as an array of moderate numbers and the exponent of the largest."""
     there = exponents[weights != 0]
     top = int(xp.max(there)) if there.size else 0
-    drop = xp.maximum(exponents - top, -4000)
-    half = drop // 2
-    real = weights.real.dtype
-    return weights * xp.ldexp(1.0, half).astype(real) * xp.ldexp(1.0, drop - half).astype(real), top
+    return shifted(weights, xp.maximum(exponents - top, -4000), xp), top
 
 
 def scaled_norm(array: Array, exponent: int, xp: ModuleType) -> tuple[float, int]:
