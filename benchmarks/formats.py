@@ -20,15 +20,17 @@ Row = dict[str, Any]
 Array = np.ndarray
 PAUSE_SECONDS = 0.25
 """The threads of PyTorch go on spinning for 0.2 s after a call."""
+GRIDS = ((6, 16, 1e-6), (8, 8, 1e-6), (6, 16, 1e-12), (8, 8, 1e-12))
+"""Order, size of a mode, and tolerance."""
 SLACK = 1.05
 """How much farther than our best result a peer of the same rank may be from the tensor."""
 NOISE = 5e-12
 """A peer that was asked for 1e-12 may miss it by the rounding errors of its SVDs."""
 
 
-def decompositions() -> Iterator[Row]:
+def decompositions(cases: Sequence[tuple[int, int, float]] = GRIDS) -> Iterator[Row]:
     """TT-SVD and HT-SVD of 1 / (1 + Σx) on a grid: with noise at 1e-6, without at 1e-12."""
-    for d, n, eps in ((6, 16, 1e-6), (8, 8, 1e-6), (6, 16, 1e-12), (8, 8, 1e-12)):
+    for d, n, eps in cases:
         x = grid(d, n, noise=eps * 1e-4 if eps > 1e-8 else 0.0)
         error, size, limit = partial(_array_error, x), f"{n}^{d}, eps {eps:.0e}", partial(_first_cut, x, eps > 1e-8)
         train = tna.TTTensor.from_dense(x, eps=eps)

@@ -23,7 +23,10 @@ class Contestant(NamedTuple):
 
 
 def svd_peers(x: Array, eps: float, ranks: tuple[int, ...]) -> dict[str, Contestant]:
-    """TT-SVD of an array; TensorLy takes ranks in place of a tolerance, and gets those of the reference."""
+    """TT-SVD of an array, by Gram matrices where eps allows them.
+
+    TensorLy takes ranks in place of a tolerance, and gets those of the reference.
+    """
     import quimb.tensor as qtn
     import teneva
     import tensap
@@ -36,13 +39,12 @@ def svd_peers(x: Array, eps: float, ranks: tuple[int, ...]) -> dict[str, Contest
     cut = eps**2 / (d - 1)
     train = partial(qtn.MatrixProductState.from_dense, x.reshape(-1), dims=list(x.shape), method="svd")
     dense = tntorch.Tensor(tensor)
-    return {
+    eig = partial(tntorch.round_tt, dense, eps=eps, algorithm="eig")
+    grams = {"tntorch eig": Contestant(eig, lambda found: _dense(found.cores))} if eps > 1e-8 else {}
+    return grams | {
         "teneva": Contestant(lambda: teneva.svd(x, eps * norm / np.sqrt(d - 1)), _dense),
         "TensorLy": Contestant(lambda: tensor_train(x, list(ranks)), lambda found: _dense(found.factors)),
         "tntorch": Contestant(lambda: tntorch.round_tt(dense, eps=eps), lambda found: _dense(found.cores)),
-        "tntorch eig": Contestant(
-            lambda: tntorch.round_tt(dense, eps=eps, algorithm="eig"), lambda found: _dense(found.cores)
-        ),
         "torchTT": Contestant(lambda: torchtt.TT(tensor, eps=eps), lambda found: _dense(found.cores)),
         "quimb": Contestant(lambda: train(cutoff=cut, cutoff_mode="rsum2"), lambda found: found.to_dense()),
         "tensap": Contestant(

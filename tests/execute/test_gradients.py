@@ -383,7 +383,7 @@ def test_explained_gradients_give_the_same_numbers(xi, reduce):
     both = tna.value_and_grad(expression)
     loops = both.plan(**arrays).explain().split("The same numbers, slowly:\n\n")[1]
     operators = {op.name: op.apply for op in known_operators()}
-    names = {"np": np, **operators, **arrays, "seed_": np.ones(())}
+    names = {"np": np, **operators, **arrays, "seed": np.ones(())}
     with np.errstate(all="ignore"):
         exec(loops, names)
     value, gradient = both(**arrays)

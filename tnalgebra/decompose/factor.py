@@ -19,7 +19,9 @@ SciPy may bring a BLAS beside that of NumPy, and the idle threads of one take th
 """
 TINY = 1 << 12
 """Entries up to which BLAS starts no threads by itself."""
-COLUMNS = 1024
+LWORK = 32
+"""Work space of a QR factorization for each column: LAPACK's block size."""
+COLUMNS = 2048
 """The least number of columns in a block of a long matrix, which has to stay in cache."""
 
 
@@ -89,16 +91,36 @@ def cholesky(matrix: Array, xp: ModuleType) -> Array | None:
 
 
 def lower_factor(matrix: Array, xp: ModuleType) -> Array:
-    """L with matrix = L·Q, the rows of Q orthonormal, block by block: L has the matrix's left singular vectors."""
+    """L with matrix = L·Q, the rows of Q orthonormal: L has the matrix's left singular vectors."""
     height, width = matrix.shape
-    block = max(8 * height, COLUMNS if xp is np else 1 << 18)
-    found = None
+    if width <= height:
+        return matrix
+    if xp is np:
+        return _lower_by_blocks(matrix, max(8 * height, COLUMNS))
+    found, block = matrix[:, :0], max(8 * height, 1 << 18)
     for start in range(0, width, block):
-        piece = matrix[:, start : start + block]
-        piece = piece if found is None else concatenate([found, piece], 1, xp)
+        piece = concatenate([found, matrix[:, start : start + block]], 1, xp)
         found = _lower(piece, xp)
-    assert found is not None
     return found
+
+
+def _lower_by_blocks(matrix: Array, rows: int) -> Array:
+    """So many columns at a time, in one buffer that stays in cache: what is left of the last ones stands on top."""
+    from scipy.linalg import get_lapack_funcs
+
+    (height, width), done = matrix.shape, 0
+    (geqrf,) = get_lapack_funcs(("geqrf",), (matrix,))
+    upper, is_upper = np.empty((0, height), matrix.dtype), np.triu(np.ones((height, height), bool))
+    with one_thread() if height * rows < SMALL else nullcontext():
+        while done < width:
+            count = min(rows - len(upper), width - done)
+            work = np.empty((len(upper) + count, height), matrix.dtype, order="F")
+            work[: len(upper)], work[len(upper) :] = upper, matrix[:, done : done + count].T.conj()
+            if len(work) > height:
+                work, _, _, _ = geqrf(work, lwork=LWORK * height, overwrite_a=True)
+                work = work[:height] * is_upper
+            upper, done = work, done + count
+    return upper.T.conj()
 
 
 def _lower(matrix: Array, xp: ModuleType) -> Array:
@@ -107,11 +129,7 @@ def _lower(matrix: Array, xp: ModuleType) -> Array:
         return matrix
     if xp is not np:
         return xp.linalg.qr(matrix.T.conj(), mode="r").T.conj()
-    from scipy.linalg import qr as scipy_qr
-
-    with _threads(matrix):
-        _, r = scipy_qr(matrix.T.conj(), mode="raw", check_finite=False)
-    return r.T.conj()
+    return _lower_by_blocks(matrix, matrix.shape[1])
 
 
 def row_factor(matrix: Array, drop: float, xp: ModuleType) -> Array:

@@ -1,6 +1,6 @@
 """A graph that a user holds: symbolic leaves to be given, and bound ones that a format brought along."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import ModuleType
@@ -22,7 +22,7 @@ from .memory import MemoryLimit, as_bytes
 from .namespace import as_array, device_of, is_numpy_like, namespace_of
 from .run import Program
 
-__all__ = ["Expression", "evaluate", "evaluate_scaled", "leaf", "merge"]
+__all__ = ["Expression", "evaluate", "evaluate_scaled", "leaf", "leaf_names", "merge", "unique"]
 
 Array = Any
 RESERVED = ("optimize", "memory_limit", "nonnegative")
@@ -52,7 +52,7 @@ class Expression:
     @property
     def free(self) -> tuple[str, ...]:
         """Names of the leaves that must be given, in order of first use."""
-        return tuple(name for name in _leaf_names(self.node) if name not in self.bound)
+        return tuple(name for name in leaf_names(self.node) if name not in self.bound)
 
     def __str__(self) -> str:
         return str(self.node)
@@ -81,7 +81,7 @@ class Expression:
         out[ij] = t1[ij] in the shape of A[ij]
         """
         names = self.free if wrt is None else (wrt,) if isinstance(wrt, str) else tuple(wrt)
-        if seed in _leaf_names(self.node) or seed in RESERVED:
+        if seed in leaf_names(self.node) or seed in RESERVED:
             raise EquationError(f"the seed cannot be named {seed!r}: the expression has a leaf of that name")
         root = paired(self.node)
         found = vjp(root, leaves_of(root, names), Leaf(seed, self.node.output))
@@ -125,7 +125,7 @@ class Expression:
 
 
 @lru_cache(maxsize=1024)
-def _leaf_names(node: Node) -> tuple[str, ...]:
+def leaf_names(node: Node) -> tuple[str, ...]:
     """Names of all leaves, in order of first use."""
     return tuple(dict.fromkeys(child.name for child in postorder(node) if isinstance(child, Leaf)))
 
@@ -152,15 +152,15 @@ def merge(expressions: Sequence[Expression]) -> tuple[list[Node], dict[str, Arra
         rename = {}
         for name, array in expression.bound.items():
             if id(array) not in names:
-                unique = names[id(array)] = _unique(name, taken)
-                taken.add(unique)
-                bound[unique] = array
+                fresh = names[id(array)] = unique(name, taken)
+                taken.add(fresh)
+                bound[fresh] = array
             rename[name] = names[id(array)]
         nodes.append(_renamed(expression.node, rename))
     return nodes, bound
 
 
-def _unique(name: str, taken: set[str]) -> str:
+def unique(name: str, taken: Container[str]) -> str:
     """The name, with as many primes as it takes."""
     while name in taken:
         name += "'"

@@ -3,29 +3,29 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..algebra.scalar import is_complex, is_integral
+from ..algebra.scalar import is_complex, is_integral, number
 from ..errors import DTypeError, EquationError
 from ..graph import Bundle, Leaf, Node
 from ..graph.vjp import leaves_of, paired, vjp
 from ..plan import Plan, build_plan
 from ..plan.nest import nested
-from .expression import Expression, evaluate
+from .expression import Expression, evaluate, leaf_names, unique
 from .memory import MemoryLimit, as_bytes
-from .namespace import device_of, namespace_of
+from .namespace import namespace_of
 
 __all__ = ["ValueAndGrad", "value_and_grad"]
 
 Array = Any
-SEED = "seed_"
 
 
 class ValueAndGrad:
     """A scalar expression and its gradient as one plan; what both need is computed once."""
 
-    __slots__ = ("_graphs", "expression", "wrt")
+    __slots__ = ("_graphs", "_seed", "expression", "wrt")
 
     def __init__(self, expression: Expression, wrt: Sequence[str]) -> None:
         self.expression, self.wrt = expression, tuple(wrt)
+        self._seed = unique("seed", leaf_names(expression.node))
         self._graphs: dict[tuple[tuple[int, ...], ...], Node] = {}
 
     def __call__(self, *, memory_limit: MemoryLimit = None, **arrays: Array) -> tuple[Array, dict[str, Array]]:
@@ -36,14 +36,14 @@ class ValueAndGrad:
             if is_integral(given[name].dtype, xp) or is_complex(given[name].dtype, xp):
                 raise DTypeError(f"leaf {name!r} has dtype {given[name].dtype}; a gradient needs real floating point")
         dtype = xp.result_type(*given.values())
-        given[SEED] = xp.ones((), dtype=dtype, device=device_of(next(iter(given.values()))))
+        given[self._seed] = number(1, dtype, next(iter(given.values())), xp)
         node = self._graph({name: tuple(array.shape) for name, array in given.items()})
         value, *gradients = evaluate(node, given, memory_limit=memory_limit)
         return value, dict(zip(self.wrt, gradients, strict=True))
 
     def plan(self, *, memory_limit: MemoryLimit = None, **shapes: Any) -> Plan:
         """The plan of value and gradient for leaves of these shapes; an array stands for its shape."""
-        given = {**self.expression.shapes(shapes), SEED: ()}
+        given = {**self.expression.shapes(shapes), self._seed: ()}
         return build_plan(self._graph(given), given, memory_limit=as_bytes(memory_limit))
 
     def _graph(self, shapes: Mapping[str, tuple[int, ...]]) -> Node:
@@ -51,7 +51,7 @@ class ValueAndGrad:
         if key not in self._graphs:
             root = paired(nested(self.expression.node, shapes))
             leaves = leaves_of(root, self.wrt)
-            self._graphs[key] = Bundle((root, *vjp(root, leaves, Leaf(SEED, ()))))
+            self._graphs[key] = Bundle((root, *vjp(root, leaves, Leaf(self._seed, ()))))
         return self._graphs[key]
 
 

@@ -172,8 +172,10 @@ def reshaped(x: Array, names: Sequence[str], labels: Sequence[str], sizes: Mappi
     out = x[tuple(slice(None) if labels.index(label) == i else None for i, label in enumerate(labels))] if labels else x
     for i, label in enumerate(labels):
         if labels.index(label) < i:
-            first = xp.reshape(xp.arange(sizes[label]), (-1, *[1] * (len(labels) - 1 - labels.index(label))))
-            second = xp.reshape(xp.arange(sizes[label]), (-1, *[1] * (len(labels) - 1 - i)))
+            first, second = (
+                xp.arange(sizes[label])[(slice(None), *[None] * (len(labels) - 1 - axis))]
+                for axis in (labels.index(label), i)
+            )
             out = xp.where(first == second, out, xp.zeros_like(out))
     return out.copy() if is_numpy_like(xp) else out
 
