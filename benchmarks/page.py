@@ -16,11 +16,11 @@ that file. Nothing here is typed by hand.
 
 All contestants of a row run in one process, one after the other, round after round, with the same BLAS and its own
 number of threads. Results are checked before anything is timed. Times are medians over at least seven rounds (three
-where all take more than 30 s); a ratio
-is the median over the rounds of our time divided by the peer's, so **below 1 tnalgebra is faster**. On a machine that
-does other work as well, ratios within 1.1 of each other are ties. A row is measured again, at most twice, when the
-middle half of some contestant's samples spans more than 15 % of their median, and the attempt with the least span is
-kept; where that is still so, the row is marked with ~ and says little.
+where a round of all takes long); a ratio is the median over the rounds of our time divided by the peer's, so **below 1
+tnalgebra is faster**. On a machine that does other work as well, ratios within 1.1 of each other are ties. A row is
+measured again, at most twice, when the middle half of some contestant's samples spans more than 15 % of their median,
+and the attempt with the least span is kept; where that is still so, the row is marked with ~, and its ratios are good
+for one digit.
 
 *BLAS alone* is the time of the BLAS and LAPACK calls at the heart of the work, as NumPy makes them: the limit of what
 can be reached. A library whose result is farther off than the tolerance is not timed, and its error stands in place of

@@ -209,6 +209,37 @@ def test_nan_is_not_rounded(kind):
         tensor.round(eps=1e-3)
 
 
+# --- new modes ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "key",
+    [None, (..., None), (None, ...), (1, None), (None, 0, None, ..., None, 2), (slice(1, None), None, -1), (None, None)],
+)  # fmt: skip
+def test_none_puts_in_a_mode_of_size_one(kind, key):
+    tensor = kind.random((3, 4, 5), rank=2, seed=0)
+    found, truth = tensor[key], tensor.to_dense()[key]
+    assert found.shape == truth.shape
+    np.testing.assert_allclose(found.to_dense(), truth, rtol=1e-12)
+    assert found.max_rank <= tensor.max_rank
+    assert found.dtype == tensor.dtype
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_none_needs_a_mode_that_stays(kind):
+    with pytest.raises(IndexRangeError, match="None needs a mode that stays; d integers give a number"):
+        kind.random((3, 4), rank=2, seed=0)[0, None, 1]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 1, 3, 4)])
+def test_ones_are_ones(kind, shape):
+    ones = kind.ones(shape, dtype="float32")
+    assert (ones.max_rank, ones.dtype) == (1, np.dtype("float32"))
+    np.testing.assert_array_equal(ones.to_dense(), np.ones(shape))
+
+
 # --- arguments ---------------------------------------------------------------------------------------------------
 
 

@@ -10,16 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from .budget import NotCertified, certified_cut, cut, gram_noise
+from .budget import NEAR, NotCertified, certified_cut, cut, gram_noise
 from .factor import eigh, inverted, lower_factor, qr, row_squares, svd
 
-__all__ = ["NEAR", "OVERSAMPLED", "exact_basis", "gram_basis", "leading", "normal_like", "sketched_basis"]
+__all__ = ["OVERSAMPLED", "exact_basis", "gram_basis", "leading", "normal_like", "sketched_basis"]
 
 Array = Any
 OVERSAMPLED = 10
 """Random vectors beyond the rank that is looked for."""
-NEAR = 4.0
-"""A sketch at a cap whose squared error is less than so many times what is allowed is not good enough to tell."""
 PAYS = 6
 """How many times longer than the number of random vectors both sides of a matrix have to be."""
 CHUNK = 1 << 18

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..formats import TruncationReport
 
-__all__ = ["Budget", "NotCertified", "certified_cut", "cut", "gram_noise"]
+__all__ = ["NEAR", "Budget", "NotCertified", "certified_cut", "cut", "gram_noise"]
 
 Array = Any
 NOISE, LENGTH = 32.0, 1024
@@ -16,6 +16,8 @@ NOISE, LENGTH = 32.0, 1024
 
 On random data 2 was seen, on data whose roundings all go one way 60 for a quarter of a million entries.
 """
+NEAR = 4.0
+"""A squared error of less than so many times what is allowed, at a cap, may be due to a basis that is not the best."""
 UNSEEN = 1e-8
 """Share of a squared error that may be added to it for nothing."""
 
@@ -46,6 +48,10 @@ class Budget:
         if self.spent > self.total:
             return UNSEEN * self.spent
         return (self.total - self.spent) / max(self.left, 1)
+
+    def is_near(self, discarded: float) -> bool:
+        """Whether that is more than may be discarded, but so little more that a better basis might make do."""
+        return self.spent <= self.total and self.allowed() < discarded < NEAR * self.allowed()
 
     def spend(self, bond: str, discarded: float) -> None:
         """Record the square of what one truncation discarded."""

@@ -13,7 +13,7 @@ from ..formats import TruncationReport, TTTensor
 from ..formats.later import implements
 from ..formats.orthogonal import fitted, spread
 from ..formats.parts import check_eps, check_rank, sealed
-from .basis import NEAR, OVERSAMPLED, exact_basis, normal_like
+from .basis import OVERSAMPLED, exact_basis, normal_like
 from .budget import Budget, NotCertified, certified_cut, gram_noise
 from .dense import finite, generator
 from .factor import cholesky, eigh, qr, row_factor, row_squares
@@ -107,21 +107,11 @@ class _Gram:
 
 
 class _Sketch(_Gram):
-    """Gram matrices whose leading eigenvectors come from the powers of a random subspace.
-
-    `NotCertified` as well where a cap costs a little more than is allowed, as the best subspace may not.
-    """
+    """Gram matrices whose leading eigenvectors come from the powers of a random subspace."""
 
     def __init__(self, unit: float, rng: Any) -> None:
         super().__init__(unit)
         self.rng = rng
-
-    def left(self, matrix: Array, allowed: float, cap: int | None, noise: float, xp: ModuleType) -> tuple[Array, float]:
-        """The same vectors, nearly."""
-        basis, discarded = super().left(matrix, allowed, cap, noise, xp)
-        if allowed < discarded < NEAR * allowed:
-            raise NotCertified
-        return basis, discarded
 
     def eigen(self, gram: Array, allowed: float, cap: int | None, xp: ModuleType) -> tuple[Array, Array]:
         """Ritz values and vectors, enough of them for what is allowed; the last value is what they all miss."""
@@ -190,6 +180,8 @@ def _rounded(cores: Sequence[Array], eps: float | None, caps: Caps, method: Any)
         noise = float(np.ldexp(float(right.through(matrix)), 2 * shift))
         product = rescaled(matrix @ right.lower, shift)
         basis, discarded = method.left(product, budget.allowed(), cap, max(noise, everywhere), xp)
+        if isinstance(method, _Sketch) and budget.is_near(discarded):
+            raise NotCertified  # the cap costs a little more than is allowed; with the best subspace it may not
         budget.spend(f"{bond}|{bond + 1}", discarded)
         found.append(basis.reshape(left, size, -1))
         core, shift = normalised(xp.tensordot(basis.T.conj() @ matrix, cores[bond + 1], axes=1))

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..errors import FormatError
+from ..errors import FormatError, IndexRangeError
 from ..execute.expression import evaluate
 from ..execute.memory import MemoryLimit
 from ..execute.namespace import device_of, to_device
@@ -17,7 +17,7 @@ from .arithmetic import Arithmetic
 from .indexing import CHUNK_BYTES
 from .later import later
 from .modes import Modes
-from .structure import require_multiply
+from .structure import as_index, require_multiply
 from .tree import DimensionTree, as_tree
 from .truncation import FitReport, TruncationReport
 
@@ -62,6 +62,19 @@ class Format(Arithmetic, Modes):
     def __repr__(self) -> str:
         xi = "" if self.xi.name == "multiply" else f", xi={self.xi.name!r}"
         return f"{type(self).__name__}(shape={self.shape}, ranks={self.ranks}, dtype={self.dtype}{xi})"
+
+    @classmethod
+    def ones(cls, shape: Sequence[int], *, dtype: Any = "float64", **options: Any) -> Self:
+        """The tensor whose entries are all 1, of rank one. Options: the tree of an HT tensor.
+
+        >>> import tnalgebra as tna
+        >>> tna.TTTensor.ones((2, 3)).to_dense()
+        array([[1., 1., 1.],
+               [1., 1., 1.]])
+        """
+        parts = cls.random(shape, 1, seed=0, dtype=dtype, **options)  # type: ignore[attr-defined]
+        found: Self = parts._rebuild({name: np.ones_like(part) for name, part in parts.parameters().items()})
+        return found
 
     @classmethod
     def from_dense(cls, array: Any, *, eps: float | None = None, max_rank: Any = None, **options: Any) -> Self:
@@ -110,6 +123,24 @@ class Format(Arithmetic, Modes):
         """
         result: Self = later("from_samples", cls)(indices, values, shape, max_rank=max_rank, eps=eps, **options)
         return result
+
+    def __getitem__(self, key: Any) -> Any:
+        """An entry for d integers; else the format of the slice: integers drop modes, None puts in one of size 1."""
+        keys = list(key) if isinstance(key, tuple) else [key]
+        if not any(item is None for item in keys):
+            return Modes.__getitem__(self, key)
+        plain = [item for item in keys if item is not None]
+        found = Modes.__getitem__(self, tuple(plain))
+        if not isinstance(found, Format):
+            raise IndexRangeError("None needs a mode that stays; d integers give a number")
+        if Ellipsis not in plain:
+            keys.append(Ellipsis)
+        kept, count = [item for item in keys if item is None or as_index(item) is None], keys.count(None)
+        at = kept.index(Ellipsis)
+        kept[at : at + 1] = [slice(None)] * (found.ndim + count + 1 - len(kept))
+        unit = type(self).ones((1,) * count, dtype=self.dtype).to_device(self.device)
+        old, new = iter(range(found.ndim)), iter(range(found.ndim, found.ndim + count))
+        return found.outer(unit).permute([next(new if item is None else old) for item in kept])
 
     def round(self, *, eps: float | None = None, max_rank: Any = None, seed: Any = None) -> Self:
         """A tensor of smaller ranks with ‖X − X̃‖ ≤ eps·‖X‖, without densifying; for ξ = multiply.
