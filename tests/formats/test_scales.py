@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import tnalgebra as tna
-from tnalgebra.errors import DTypeError, FormatError, IndexRangeError, NonFiniteError, TreeError
+from tnalgebra.errors import DTypeError, FormatError, IndexRangeError, MemoryLimitError, NonFiniteError, TreeError
+from tnalgebra.formats import network
 from tnalgebra.formats.orthogonal import shares, spread
 
 KINDS = (tna.CPTensor, tna.TTTensor, tna.HTTensor)
@@ -288,3 +289,30 @@ def test_nodes_of_a_tree_are_checked():
     with pytest.raises(TreeError, match=re.escape("has the modes 0, …, 2; got (7,)")):
         tensor.tree.without((7,))
     assert tna.DimensionTree.balanced(np.int64(4)) == tna.DimensionTree.balanced(4)
+
+
+def test_formats_without_a_small_common_one_are_compared_by_their_entries():
+    """On this tree a node would carry three bonds of the train: 8 · 40 · 40 and more, where there are 8⁵ entries."""
+    x = np.random.default_rng(0).standard_normal((8, 8, 8, 8, 8))
+    train = tna.TTTensor.from_dense(x, max_rank=[8, 40, 40, 8])
+    tree = tna.HTTensor.from_dense(x, max_rank=30, tree=((((0, 2), 4), 1), 3))
+    truth = np.linalg.norm(train.to_dense() - tree.to_dense())
+    assert train.distance(tree) == pytest.approx(truth, rel=1e-12)
+    assert tree.distance(train) == pytest.approx(truth, rel=1e-12)
+
+
+def test_conversions_that_would_fill_the_memory_are_refused(monkeypatch):
+    monkeypatch.setattr(network, "as_bytes", lambda limit: 10_000)
+    train = tna.TTTensor.random((8,) * 5, rank=8, seed=0)
+    with pytest.raises(
+        MemoryLimitError, match=r"the exact conversion would take \d+ bytes, more than half of what is free"
+    ):
+        train.to_ht(((((0, 2), 4), 1), 3))
+
+
+@pytest.mark.parametrize("tree", [((0, 1), (2, (3, 4))), ((((0, 2), 4), 1), 3)])
+def test_the_size_of_a_conversion_is_known_before(tree):
+    train = tna.TTTensor.random((3, 4, 5, 2, 3), rank=(2, 3, 2, 2), seed=0)
+    ht = train.to_ht(tree)
+    assert network.embedded_size(train.network(), network.on_tree(ht.tree)) == ht.n_params
+    assert network.embedded_size(ht.network(), network.chain(5)) == ht.to_tt().n_params

@@ -14,7 +14,6 @@ from ..execute.namespace import as_array, namespace_of
 from ..execute.scaling import as_number, largest
 from ..graph import Contract, Leaf
 from .blocks import block_sum, inserted
-from .later import later
 from .structure import Structure, as_mode, require_multiply
 
 __all__ = ["Arithmetic", "concatenate"]
@@ -49,6 +48,10 @@ class Arithmetic(Structure):
     __array_ufunc__ = None  # NumPy numbers on the left leave the operation to the format
 
     def _check_alike(self, other: "Arithmetic", sign: str) -> None:
+        self._check_sizes(other, sign)
+        self._check_structure(other, sign)
+
+    def _check_sizes(self, other: "Arithmetic", sign: str) -> None:
         if len(self.shape) != len(other.shape):
             raise FormatError(f"operands of {sign} have {len(self.shape)} and {len(other.shape)} modes")
         for mode, (left, right) in enumerate(zip(self.shape, other.shape, strict=True)):
@@ -56,7 +59,6 @@ class Arithmetic(Structure):
                 raise AxisMismatchError(
                     f"mode {mode} has size {left} in the left operand of {sign} but {right} in the right"
                 )
-        self._check_structure(other, sign)
 
     def _check_structure(self, other: "Arithmetic", sign: str) -> None:
         """Refuse another ξ (or another tree)."""
@@ -226,34 +228,6 @@ class Arithmetic(Structure):
     def _multiply_norm(self) -> tuple[float, int]:
         require_multiply(self.xi, "the norm without densifying", "to_dense() gives it for other ξ")
         return self._scaled_norm()
-
-    def distance(self, other: Any) -> float:
-        """‖self − other‖, through orthogonalization: a distance of 1e-12 of the norm is found with its digits.
-
-        other: any format of the same shape; the two are written in the more general of both formats, exactly. For
-        ξ = multiply.
-
-        >>> import tnalgebra as tna
-        >>> t = tna.TTTensor.random((2, 3, 5), rank=2, seed=0)
-        >>> f"{t.distance(t * (1 + 1e-12)) / t.norm():.1e}"
-        '1.0e-12'
-        """
-        require_multiply(self.xi, "distance", "to_dense() gives it for other ξ")
-        left, right = self._in_one_format(other)
-        left._check_alike(right, "distance")
-        return block_sum([left, right._scaled(-1)]).norm()
-
-    def _in_one_format(self, other: Any) -> tuple["Arithmetic", "Arithmetic"]:
-        """Both tensors in a format that holds either exactly: CP in TT, CP and TT in HT, HT on one tree."""
-        if not isinstance(other, Arithmetic):
-            raise FormatError(f"distance needs a format; got {type(other).__name__}: from_dense makes one of an array")
-        require_multiply(other.xi, "distance", "to_dense() gives it for other ξ")
-        if type(self) is type(other) and getattr(self, "tree", None) == getattr(other, "tree", None):
-            return self, other
-        tree = getattr(self, "tree", None) or getattr(other, "tree", None)
-        if tree is None or self.ndim != other.ndim:
-            return later("to_tt", type(self))(self), later("to_tt", type(other))(other)
-        return later("to_ht", type(self))(self, tree), later("to_ht", type(other))(other, tree)
 
 
 def concatenate(tensors: Sequence[T], mode: int) -> T:

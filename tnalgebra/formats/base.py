@@ -12,11 +12,13 @@ import numpy as np
 from ..errors import FormatError, IndexRangeError
 from ..execute.expression import evaluate
 from ..execute.memory import MemoryLimit
-from ..execute.namespace import device_of, to_device
+from ..execute.namespace import device_of, namespace_of, to_device
 from .arithmetic import Arithmetic
+from .blocks import block_sum
 from .indexing import CHUNK_BYTES
 from .later import later
 from .modes import Modes
+from .network import chain, embedded_size, on_tree
 from .structure import as_index, require_multiply
 from .tree import DimensionTree, as_tree
 from .truncation import FitReport, TruncationReport
@@ -186,6 +188,44 @@ class Format(Arithmetic, Modes):
         product of the bonds that leave its modes: r² for modes in a row. `round` finds smaller ranks if there are any.
         """
         return later("to_ht", type(self))(self, as_tree(tree, self.ndim))
+
+    def distance(self, other: Any) -> float:
+        """‖self − other‖, through orthogonalization: a distance of 1e-12 of the norm is found with its digits.
+
+        other: any format of the same shape. The two are written in one format, exactly; where that would take more
+        numbers than they have entries, these are compared. For ξ = multiply.
+
+        >>> import tnalgebra as tna
+        >>> t = tna.TTTensor.random((2, 3, 5), rank=2, seed=0)
+        >>> f"{t.distance(t * (1 + 1e-12)) / t.norm():.1e}"
+        '1.0e-12'
+        """
+        require_multiply(self.xi, "distance", "to_dense() gives it for other ξ")
+        pair = self._in_one_format(other)
+        if pair is None:
+            difference = self.to_dense() - other.to_dense()
+            return float(namespace_of([difference]).linalg.norm(difference.reshape(-1)))
+        left, right = pair
+        return block_sum([left, right._scaled(-1)]).norm()
+
+    def _in_one_format(self, other: Any) -> tuple["Format", "Format"] | None:
+        """Both tensors in one format, exactly, in as few numbers as may be; None where there are fewer entries."""
+        if not isinstance(other, Format):
+            raise FormatError(f"distance needs a format; got {type(other).__name__}: from_dense makes one of an array")
+        require_multiply(other.xi, "distance", "to_dense() gives it for other ξ")
+        self._check_sizes(other, "distance")
+        if type(self) is type(other) and getattr(self, "tree", None) == getattr(other, "tree", None):
+            return self, other
+        pair, trees = (self, other), [tensor.tree for tensor in (self, other) if hasattr(tensor, "tree")]
+        options: list[tuple[Any, ...]] = [("to_tt",), *(("to_ht", tree) for tree in trees)]
+        networks = [t.network() if hasattr(t, "network") else later("to_tt", type(t))(t).network() for t in pair]
+        layouts = [chain(self.ndim), *map(on_tree, trees)]
+        sizes = [sum(embedded_size(network, layout) for network in networks) for layout in layouts]
+        if min(sizes) > 2 * prod(self.shape):
+            return None
+        method, *tree = options[sizes.index(min(sizes))]
+        left, right = (later(method, type(tensor))(tensor, *tree) for tensor in pair)
+        return left, right
 
     def to_dense(self, memory_limit: MemoryLimit = None) -> Array:
         """Every entry, as one array."""

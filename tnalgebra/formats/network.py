@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import MemoryLimitError
 from ..execute import contract
+from ..execute.memory import as_bytes
 from ..execute.namespace import namespace_of
 from .tree import DimensionTree
 
-__all__ = ["Layout", "Part", "chain", "embed", "met", "on_tree", "renamed", "without"]
+__all__ = ["Layout", "Part", "chain", "embed", "embedded_size", "met", "on_tree", "renamed", "without"]
 
 Array = Any
 Place = Hashable
@@ -130,6 +132,38 @@ def on_tree(tree: DimensionTree) -> Layout:
 
 def embed(parts: Sequence[Part], layout: Layout) -> dict[Place, Array]:
     """One array a place: an axis for every neighbour, and the mode last where it has one."""
+    xp = namespace_of([part.array for part in parts])
+    dtype = xp.result_type(*(part.array for part in parts))
+    sizes, places, crossing = _laid(parts, layout)
+    needed, limit = _entries(sizes, crossing, layout) * np.dtype(dtype).itemsize, as_bytes("50%")
+    if limit is not None and needed > limit:
+        raise MemoryLimitError(
+            f"the exact conversion would take {needed} bytes, more than half of what is free: a rank is the product of "
+            "the bonds that cross; round first, or take from_dense(t.to_dense(), …) if the entries fit"
+        )
+    held: dict[Place, list[Part]] = {place: [] for place in layout.parents}
+    for part, place in zip(parts, places, strict=True):
+        held[place].append(part)
+    return {place: _joined(place, held[place], layout, crossing, sizes, xp, dtype) for place in layout.parents}
+
+
+def embedded_size(parts: Sequence[Part], layout: Layout) -> int:
+    """How many numbers the arrays of `embed` have, found without them."""
+    sizes, _, crossing = _laid(parts, layout)
+    return _entries(sizes, crossing, layout)
+
+
+def _entries(sizes: Mapping[Hashable, int], crossing: Mapping[Edge, list[Hashable]], layout: Layout) -> int:
+    ranks = {edge: prod(sizes[label] for label in labels) for edge, labels in crossing.items()}
+    modes = {place: sizes[mode] for mode, place in layout.homes.items()}
+    return sum(
+        modes.get(place, 1) * prod(ranks.get(frozenset((place, axis)), 1) for axis in axes if axis is not None)
+        for place, axes in layout.axes.items()
+    )
+
+
+def _laid(parts: Sequence[Part], layout: Layout) -> tuple[dict[Hashable, int], list[Place], dict[Edge, list[Hashable]]]:
+    """Sizes of the labels, the place of every part, and the bonds that cross each edge."""
     sizes = {label: size for part in parts for label, size in zip(part.labels, part.array.shape, strict=True)}
     ends: dict[Hashable, list[int]] = {}
     for position, part in enumerate(parts):
@@ -141,12 +175,7 @@ def embed(parts: Sequence[Part], layout: Layout) -> dict[Place, Array]:
     for label, (first, second) in ends.items():
         for edge in layout.path(places[first], places[second]):
             crossing.setdefault(edge, []).append(label)
-    held: dict[Place, list[Part]] = {place: [] for place in layout.parents}
-    for part, place in zip(parts, places, strict=True):
-        held[place].append(part)
-    xp = namespace_of([part.array for part in parts])
-    dtype = xp.result_type(*(part.array for part in parts))
-    return {place: _joined(place, held[place], layout, crossing, sizes, xp, dtype) for place in layout.parents}
+    return sizes, places, crossing
 
 
 def _joined(
