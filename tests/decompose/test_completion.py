@@ -115,3 +115,14 @@ def test_bad_input_is_named(arguments, error, message):
             kind.from_samples(*arguments, max_rank=1)
     with pytest.raises(RankError, match="a rank must be at least 1; got 0"):
         tna.TTTensor.from_samples([[0, 0]], [1.0], (2, 2), max_rank=0)
+
+
+def test_half_of_a_photograph_is_completed_nearly_as_well_as_the_whole_is_compressed():
+    """Singular values that fall slowly: ranks have to go on growing, and none may be taken away again."""
+    load = pytest.importorskip("sklearn.datasets").load_sample_image
+    x = load("china.jpg")[:160, :200, 0].reshape(16, 10, 20, 10).astype(float)
+    is_known = np.random.default_rng(0).random(x.shape) < 0.5
+    found = tna.TTTensor.from_samples(np.argwhere(is_known), x[is_known], x.shape, max_rank=6)
+    best = tna.TTTensor.from_dense(x, max_rank=6)
+    assert relative_error(found.to_dense(), x) < 1.1 * relative_error(best.to_dense(), x)
+    assert found.max_rank == 6

@@ -22,11 +22,11 @@ __all__ = ["cp_from_samples", "ht_from_samples", "tt_from_samples"]
 Array = Any
 SLOW, STALL = 1e-2, 1e-4
 """A sweep that lowers the error by less than this share ends the work at one rank, or at a random start."""
-MORE = 30
-"""Sweeps after superfluous ranks are gone."""
+MORE, SAME = 30, 1.02
+"""Sweeps after ranks that seem superfluous are gone, and the share of the error at which they were."""
 FEWEST = 6
 """Sweeps before a stage may end: directions that have just come in are small at first."""
-BETTER = 0.9
+BETTER = 0.95
 """A larger rank has to lower the error on the entries held out to this share, to be kept."""
 
 
@@ -153,7 +153,7 @@ def _rounded(train: TTTensor, fit: FitReport, samples: Samples) -> tuple[TTTenso
     for _ in range(MORE):
         model.sweep()
     error = samples.error(model.tensor, is_held=fit.is_estimate)
-    is_as_good = error <= max(2 * fit.error, samples.floor)
+    is_as_good = error <= max(SAME * fit.error, samples.floor)
     return (model.tensor, replace(fit, error=error)) if is_as_good else (train, fit)
 
 
