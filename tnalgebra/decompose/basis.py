@@ -20,7 +20,7 @@ OVERSAMPLED = 10
 """Random vectors beyond the rank that is looked for."""
 PAYS = 6
 """How many times longer than the number of random vectors both sides of a matrix have to be."""
-CHUNK = 1 << 18
+CHUNK = 1 << 19
 """Entries of a long matrix that are multiplied at once: in double precision, whatever the dtype is."""
 
 

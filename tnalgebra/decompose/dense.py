@@ -56,6 +56,9 @@ def prepare(array: Any, what: str = "from_dense") -> Dense:
         x = x.astype(np.float32)
     elif x.dtype not in (np.float32, np.float64, np.complex64, np.complex128):
         raise DTypeError(f"{what} takes float32, float64, complex64 and complex128; got {x.dtype}")
+    norm, limits = _norm(x, xp), np.finfo(x.dtype)
+    if limits.tiny**0.25 < norm < limits.max**0.25:  # finite and of a moderate scale, found in one pass
+        return Dense(x, 0, norm, xp)
     x, exponent = finite(x, what)
     return Dense(x, exponent, _norm(x, xp), xp)
 
@@ -64,10 +67,11 @@ def _norm(x: Array, xp: ModuleType) -> float:
     """Frobenius norm, summed in double precision: a long sum of single ones would be off in the third digit."""
     flat = x.reshape(-1) if x.flags.c_contiguous else x.T.reshape(-1)
     wide = np.result_type(x.dtype, np.float64)
-    if x.dtype == wide:
-        return float(xp.linalg.norm(flat))
-    pieces = range(0, len(flat), PIECE)
-    return float(sum(float(xp.linalg.norm(flat[i : i + PIECE].astype(wide))) ** 2 for i in pieces) ** 0.5)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if x.dtype == wide:
+            return float(xp.linalg.norm(flat))
+        pieces = range(0, len(flat), PIECE)
+        return float(sum(float(xp.linalg.norm(flat[i : i + PIECE].astype(wide))) ** 2 for i in pieces) ** 0.5)
 
 
 def own(part: Array, array: Any) -> Array:
