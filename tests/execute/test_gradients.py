@@ -326,6 +326,8 @@ def test_bad_arguments():
     matrix, number = tna.contract("ij,jk->ik", a, b), tna.contract("ij,jk->", a, b)
     with pytest.raises(EquationError, match=re.escape("has 2 axes; contract it to `->`, or")):
         tna.value_and_grad(matrix)
+    with pytest.raises(EquationError, match="value_and_grad needs an expression; got ndarray: a contraction without a"):
+        tna.value_and_grad(tna.contract("ij->", np.ones((2, 3))))
     with pytest.raises(EquationError, match="no leaf is named 'Z'; the expression has A, B"):
         tna.value_and_grad(number, ["A", "Z"])
     with pytest.raises(EquationError, match="no leaf is named 'Z'"):

@@ -124,12 +124,8 @@ def _lower_by_blocks(matrix: Array, rows: int) -> Array:
 
 
 def _lower(matrix: Array, xp: ModuleType) -> Array:
-    """L of one block; a matrix that is not wide stays as it is."""
-    if matrix.shape[1] <= matrix.shape[0]:
-        return matrix
-    if xp is not np:
-        return xp.linalg.qr(matrix.T.conj(), mode="r").T.conj()
-    return _lower_by_blocks(matrix, matrix.shape[1])
+    """L of one block on a device; a matrix that is not wide stays as it is."""
+    return matrix if matrix.shape[1] <= matrix.shape[0] else xp.linalg.qr(matrix.T.conj(), mode="r").T.conj()
 
 
 def row_factor(matrix: Array, drop: float, xp: ModuleType) -> Array:

@@ -71,6 +71,11 @@ def value_and_grad(expression: Expression, wrt: str | Sequence[str] | None = Non
     >>> print(value, gradient["A"])
     4.0 [1. 0.]
     """
+    if not isinstance(expression, Expression):
+        raise EquationError(
+            f"value_and_grad needs an expression; got {type(expression).__name__}: a contraction without a symbolic "
+            "leaf is computed at once, so give an operand that is a leaf"
+        )
     if expression.ndim:
         raise EquationError(
             f"a gradient belongs to a scalar, but `{expression}` has {expression.ndim} axes; contract it to `->`, "
