@@ -57,7 +57,7 @@ def prepare(array: Any, what: str = "from_dense") -> Dense:
     elif x.dtype not in (np.float32, np.float64, np.complex64, np.complex128):
         raise DTypeError(f"{what} takes float32, float64, complex64 and complex128; got {x.dtype}")
     norm, limits = _norm(x, xp), np.finfo(x.dtype)
-    if float(limits.tiny) ** 0.25 < norm < float(limits.max) ** 0.25:  # finite and of a moderate scale, found in one pass
+    if float(limits.tiny) ** 0.25 < norm < float(limits.max) ** 0.25:  # finite, and moderate
         return Dense(x, 0, norm, xp)
     x, exponent = finite(x, what)
     return Dense(x, exponent, _norm(x, xp), xp)
