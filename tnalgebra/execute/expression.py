@@ -11,7 +11,7 @@ import numpy as np
 from ..algebra import Operator
 from ..algebra.scalar import is_complex, is_integral
 from ..errors import EquationError
-from ..graph import Leaf, Node
+from ..graph import Leaf, Node, Take
 from ..graph.node import operators_of, postorder
 from ..graph.show import show_labels
 from ..graph.vjp import leaves_of, paired, vjp
@@ -59,6 +59,27 @@ class Expression:
 
     def __repr__(self) -> str:
         return f"<Expression {show_labels(self.node.output) or 'scalar'} of {', '.join(self.free) or 'bound leaves'}>"
+
+    def __getitem__(self, index: Any) -> "Expression":
+        """The slice at integers, such as ``e[:, 2]``; axes that are not named, or have a colon, stay.
+
+        Raises `EquationError` for an index of another kind or too many of them, and, once sizes are known,
+        `IndexRangeError` for one that is outside its axis.
+
+        >>> import tnalgebra as tna
+        >>> print(tna.leaf("X", "btn")[:, 2])
+        out[bn] = X[btn] at t = 2
+        """
+        items = index if isinstance(index, tuple) else (index,)
+        if len(items) > self.ndim:
+            raise EquationError(f"{len(items)} indices are given, but the expression has {self.ndim} axes")
+        node = self.node
+        for axis, item in reversed(list(enumerate(items))):
+            if isinstance(item, int | np.integer) and not isinstance(item, bool) and item >= 0:
+                node = Take(node, axis, int(item))
+            elif item != slice(None):
+                raise EquationError(f"axis {axis} is indexed with {item!r}; give a number from 0, or a colon")
+        return Expression(node, self.bound)
 
     def evaluate(self, *, optimize: Optimizer = "auto", memory_limit: MemoryLimit = None, **arrays: Array) -> Array:
         """Value of the expression for these leaves.

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..algebra import Operator
 from ..algebra.scalar import compile_arrays
-from ..graph import Bundle, Contract, Leaf, Map, Node, Shaped, Sum, label_sizes
+from ..graph import Bundle, Contract, Leaf, Map, Node, Shaped, Stack, Sum, Take, label_sizes
 from ..graph.node import postorder
 
 __all__ = ["evaluate"]
@@ -33,6 +33,13 @@ def evaluate(root: Node, arrays: Mapping[str, Any]) -> Any:
                 values[node] = _shaped(node, *operands)
             case Bundle():
                 values[node] = tuple(operands)
+            case Take(_, axis, index):
+                values[node] = np.asarray(operands[0][(slice(None),) * axis + (index,)])
+            case Stack(_, places, _, axis):
+                *parts, like = operands
+                values[node] = np.zeros(like.shape, np.result_type(*parts))
+                for place, part in zip(places, parts, strict=True):
+                    values[node][(slice(None),) * axis + (place,)] += part
     return values[root]
 
 

@@ -19,7 +19,6 @@ __all__ = [
     "Leaf",
     "Map",
     "Node",
-    "Shaped",
     "Sum",
     "operators_of",
     "postorder",
@@ -45,6 +44,10 @@ class Node:
     def ndim(self) -> int:
         """Number of axes."""
         return len(self.output)
+
+    def right_side(self, terms: Sequence[str]) -> str:
+        """How the node is computed from its operands, which are written as these terms."""
+        return ", ".join(terms)
 
     def rebuilt(self, operands: Sequence["Node"]) -> "Node":
         """The same node on other operands."""
@@ -144,6 +147,18 @@ class Contract(Node):
         """The einsum string."""
         return show_equation(self.inputs, self.output)
 
+    def right_side(self, terms: Sequence[str]) -> str:
+        """Σ, or another ⊕, over ξ of the terms."""
+        if isinstance(self.xi, Pointwise):
+            joined = self.xi.shown(terms)
+        else:
+            joined = " · ".join(terms) if self.xi.name == "multiply" else f"{self.xi.name}({', '.join(terms)})"
+            joined = joined if len(terms) > 1 else terms[0]
+        symbol = {"add": "Σ", "multiply": "Π", "maximum": "max", "minimum": "min"}.get(
+            self.reduce.name, f"⊕{self.reduce.name}"
+        )
+        return f"{symbol}_{show_labels(self.summed)} {joined}" if self.summed else joined
+
 
 @dataclass(frozen=True, eq=False)
 class Map(Node):
@@ -161,6 +176,10 @@ class Map(Node):
     def output(self) -> Labels:  # type: ignore[override]
         """The labels of the mapped node."""
         return self.child.output
+
+    def right_side(self, terms: Sequence[str]) -> str:
+        """The function, and what x is."""
+        return f"{self.function} at x = {terms[0]}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,6 +205,10 @@ class Sum(Node):
         """The labels of the first summand."""
         return self.children[0].output
 
+    def right_side(self, terms: Sequence[str]) -> str:
+        """The terms, added."""
+        return " + ".join(terms)
+
 
 def postorder(node: Node, *, values: bool = False) -> Iterator[Node]:
     """Every distinct node once, operands before the nodes that use them; with `values`, those whose value is read."""
@@ -199,35 +222,6 @@ def postorder(node: Node, *, values: bool = False) -> Iterator[Node]:
             seen.add(current)
             stack.append((current, True))
             stack.extend((child, False) for child in reversed(current.sources if values else current.operands))
-
-
-@dataclass(frozen=True, eq=False)
-class Shaped(Node):
-    """A node in the shape of another: repeated along axes that it lacks, summed along those that the other broadcasts.
-
-    names: labels of the child's axes. labels: those of the axes of `like`; where one stands twice, the value is on the
-    diagonal, and 0 elsewhere. It is what a cotangent needs to have the shape of its operand.
-    """
-
-    child: Node
-    names: Labels
-    like: Node
-    labels: Labels
-
-    @property
-    def operands(self) -> tuple[Node, ...]:
-        """The node that is shaped, and the one that has the shape."""
-        return (self.child, self.like)
-
-    @property
-    def sources(self) -> tuple[Node, ...]:
-        """The node that is shaped."""
-        return (self.child,)
-
-    @property
-    def output(self) -> Labels:  # type: ignore[override]
-        """The labels of the node that has the shape."""
-        return self.like.output
 
 
 @dataclass(frozen=True, eq=False)
@@ -270,26 +264,5 @@ def _equations(root: Node) -> list[str]:
                 f"{names[child]}[{show_labels(labels)}]"
                 for child, labels in zip(node.operands, node.inputs, strict=True)
             ]
-        lines.append(f"{target}[{show_labels(node.output)}] = {_right_side(node, terms)}")
+        lines.append(f"{target}[{show_labels(node.output)}] = {node.right_side(terms)}")
     return lines or [f"{root.name}[{show_labels(root.output)}]" if isinstance(root, Leaf) else "out"]
-
-
-def _right_side(node: Node, terms: list[str]) -> str:
-    if isinstance(node, Map):
-        return f"{node.function} at x = {terms[0]}"
-    if isinstance(node, Sum):
-        return " + ".join(terms)
-    if isinstance(node, Bundle):
-        return ", ".join(terms)
-    if isinstance(node, Shaped):
-        return f"{terms[0]} in the shape of {terms[1]}"
-    assert isinstance(node, Contract)
-    if isinstance(node.xi, Pointwise):
-        joined = node.xi.shown(terms)
-    else:
-        joined = " · ".join(terms) if node.xi.name == "multiply" else f"{node.xi.name}({', '.join(terms)})"
-        joined = joined if len(terms) > 1 else terms[0]
-    symbol = {"add": "Σ", "multiply": "Π", "maximum": "max", "minimum": "min"}.get(
-        node.reduce.name, f"⊕{node.reduce.name}"
-    )
-    return f"{symbol}_{show_labels(node.summed)} {joined}" if node.summed else joined

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from itertools import count
 
 from ..algebra import Pointwise, distributes
-from .node import Contract, Labels, Node, Shaped, postorder
+from .node import Contract, Labels, Node, postorder
+from .part import Shaped
 from .sizes import Shape, shapes_of
 
 __all__ = ["inline", "is_mergeable", "settled"]

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from ..errors import AxisMismatchError, EquationError
-from .node import Bundle, Contract, Labels, Leaf, Map, Node, Shaped, Sum, postorder
+from .node import Bundle, Contract, Labels, Leaf, Map, Node, Sum, postorder
+from .part import Shaped, Stack, Take
 from .show import show_labels
 
 __all__ = ["label_sizes", "shape_of", "shapes_of"]
@@ -62,6 +63,10 @@ def shapes_of(root: Node, shapes: Mapping[str, Shape]) -> dict[Node, Shape]:
                 found[node] = found[children[0]]
             case Bundle():
                 found[node] = ()
+            case Take(child):
+                found[node] = node.shape(found[child])
+            case Stack(_, _, like):
+                found[node] = found[like]
             case Shaped(child, names, like, labels):
                 label_sizes([names, labels], [found[child], found[like]], str(node).splitlines()[-1])
                 found[node] = found[like]

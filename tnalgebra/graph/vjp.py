@@ -12,7 +12,8 @@ from ..algebra import Operator, Pointwise, operator
 from ..algebra.derivative import derivative, substituted, times
 from ..algebra.scalar import Tree, parse
 from ..errors import AlgebraError, EquationError
-from .node import Contract, Labels, Leaf, Map, Node, Shaped, Sum, postorder
+from .node import Contract, Labels, Leaf, Map, Node, Sum, postorder
+from .part import Shaped, Stack, Take
 
 __all__ = ["leaves_of", "paired", "vjp"]
 
@@ -71,11 +72,23 @@ def vjp(root: Node, wrt: Sequence[Node], seed: Node) -> list[Node]:
 
 
 def _differentiable(node: Node) -> tuple[Node, ...]:
-    return (node.child,) if isinstance(node, Shaped) else node.operands
+    return node.sources
 
 
 def _total(parts: list[Node]) -> Node:
-    return parts[0] if len(parts) == 1 else Sum(tuple(parts))
+    """The sum of the parts; slices of one node along one axis are stacked, each once."""
+    slices: dict[tuple[Node, int], dict[int, list[Node]]] = {}
+    rest: list[Node] = []
+    for part in parts:
+        if isinstance(part, Stack):
+            places = slices.setdefault((part.like, part.axis), {})
+            for place, child in zip(part.places, part.children, strict=True):
+                places.setdefault(place, []).append(child)
+        else:
+            rest.append(part)
+    for (like, axis), places in slices.items():
+        rest.append(Stack(tuple(map(_total, places.values())), tuple(places), like, axis))
+    return rest[0] if len(rest) == 1 else Sum(tuple(rest))
 
 
 def _zero(node: Node) -> Node:
@@ -102,6 +115,10 @@ def _pulled(node: Node, position: int, cotangent: Node) -> Node | None:
             kept = tuple(label for label in names if label in labels)
             back = Contract(operator("multiply"), operator("add"), (labels,), (cotangent,), kept)
             return Shaped(back, kept, child, names)
+        case Take(child, axis, index):
+            return Stack((cotangent,), (index,), child, axis)
+        case Stack(_, places, _, axis):
+            return Take(cotangent, axis, places[position])
         case Contract():
             return _through(node, position, cotangent)
     raise AlgebraError(f"{type(node).__name__} has no derivative")

@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import count
 
 from ..errors import MemoryLimitError
-from ..graph import Bundle, Contract, Labels, Leaf, Map, Node, Shaped, Sum, label_sizes
+from ..graph import Bundle, Contract, Labels, Leaf, Map, Node, Shaped, Stack, Sum, Take, label_sizes
 from ..graph.node import postorder
 from ..graph.rewrite import inline, settled
 from ..graph.sizes import Shape, shapes_of
@@ -91,17 +91,19 @@ class _Builder:
                 self.place[node] = self._entrywise(node)
             elif isinstance(node, Shaped):
                 self.place[node] = self._shaped(node)
+            elif isinstance(node, Take | Stack):
+                self.place[node] = self._part(node)
         leaves = {node.name: shape for node, shape in self.shapes.items() if isinstance(node, Leaf)}
         verdicts = {judge(node, self.nonnegative): None for node in self.nodes if isinstance(node, Contract)}
         held = [verdict.reason for verdict in verdicts if not verdict.is_reorderable]
         reasons = held or [verdict.reason for verdict in verdicts] or ["nothing is contracted"]
-        wanted = self.root.children if isinstance(self.root, Bundle) else ()
+        wanted = [self._own(node) for node in (self.root.children if isinstance(self.root, Bundle) else (self.root,))]
         return Plan(
             node=self.root,
             inputs=self.names,
             shapes=tuple(leaves.get(name, ()) for name in self.names),
             steps=tuple(self.steps),
-            output=tuple(self.place[node] for node in wanted) if wanted else self.place[self.root],
+            output=tuple(wanted) if isinstance(self.root, Bundle) else wanted[0],
             shape=self.shapes[self.root],
             itemsize=self.itemsize,
             is_reorderable=not held,
@@ -132,6 +134,28 @@ class _Builder:
         sizes = dict(zip(node.labels, self.shapes[node], strict=True))
         source = (self.place[node.child],)
         return self._append([Step("shape", source, next(self.slots), (node.names,), node.labels, sizes)])
+
+    def _own(self, node: Node) -> int:
+        """The slot of a value that is returned: a copy where the value is a part of an operand."""
+        if not isinstance(node, Leaf | Take):
+            return self.place[node]
+        axes = tuple(f"{axis}" for axis in range(node.ndim))
+        sizes = dict(zip(axes, self.shapes[node], strict=True))
+        return self._append([Step("view", (self.place[node],), next(self.slots), (axes,), axes, sizes, text="copy")])
+
+    def _part(self, node: Take | Stack) -> int:
+        """A slice, or a stack of slices; the step's text has the indices."""
+        whole = node.child if isinstance(node, Take) else node.like
+        axes = tuple(f"{axis}" for axis in range(whole.ndim))
+        rest = axes[: node.axis] + axes[node.axis + 1 :]
+        sizes = dict(zip(axes, self.shapes[whole], strict=True))
+        if isinstance(node, Take):
+            step = Step("take", (self.place[whole],), next(self.slots), (axes,), rest, sizes, text=f"{node.index}")
+        else:
+            places = tuple(self.place[child] for child in node.children)
+            text = ",".join(map(str, node.places))
+            step = Step("stack", places, next(self.slots), (rest,) * len(places), axes, sizes, text=text)
+        return self._append([step])
 
     def _contract(self, node: Contract) -> int:
         sizes = label_sizes(node.inputs, [self.shapes[child] for child in node.operands], node.equation)

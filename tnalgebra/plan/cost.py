@@ -149,7 +149,7 @@ def priced(step: Step, itemsize: int) -> Step:
     operands = [volume(union(term), sizes) for term in terms]
     everything, output = volume(union(*terms), sizes), volume(step.result, sizes)
     scratch = copied = 0
-    if step.kind == "view":
+    if step.kind in ("view", "take"):
         copied = output if step.text == "copy" else 0
         return replace(step, bytes_moved=2 * copied * itemsize, output_bytes=copied * itemsize)
     if step.kind == "product":
@@ -169,7 +169,7 @@ def priced(step: Step, itemsize: int) -> Step:
         flops, copied = (trips * sum(getattr(inner, name) for inner in step.body) for name in ("flops", "bytes_moved"))
         scratch, copied = peak_bytes(step.body) // itemsize, copied // itemsize // 2
     else:
-        flops = everything * max(1, len(terms) - 1)
+        flops = 0 if step.kind == "stack" else everything * max(1, len(terms) - 1)
     moved = sum(operands) + output + 2 * copied
     return replace(
         step,
@@ -191,6 +191,6 @@ def peak_bytes(steps: Sequence[Step]) -> int:
         for slot in step.inputs:
             if last[slot] == i:
                 freed = live.pop(slot, 0)
-                held += freed if step.kind == "view" else 0  # a view keeps its operand alive
+                held += freed if step.kind in ("view", "take") else 0  # a view keeps its operand alive
         live[step.output] = held
     return peak

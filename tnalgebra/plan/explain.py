@@ -4,7 +4,7 @@ import re
 from collections.abc import Container, Mapping, Sequence
 
 from ..algebra import Pointwise
-from ..graph import Bundle, Contract, Labels, Leaf, Map, Node, Shaped, Sum, label_sizes
+from ..graph import Bundle, Contract, Labels, Leaf, Map, Node, Shaped, Stack, Sum, Take, label_sizes
 from ..graph.node import operators_of, postorder
 from ..graph.sizes import Shape, shapes_of
 from .step import Step
@@ -20,6 +20,8 @@ WORDS = {
     "map": "apply a function to every entry",
     "sum": "add entry by entry",
     "shape": "repeat, sum or lay on a diagonal, to the shape of an operand",
+    "take": "take one slice",
+    "stack": "lay slices beside one another",
     "loop": "repeat for slices, to stay within the memory limit",
 }
 
@@ -50,6 +52,12 @@ def _loops(root: Node, shapes: Mapping[str, Shape]) -> list[str]:
             lines.append(f"{out} = {' + '.join(terms)}")
         elif isinstance(node, Bundle):
             lines.append(f"{out} = {', '.join(terms)}")
+        elif isinstance(node, Take):
+            lines.append(f"{out} = {terms[0]}[{':, ' * node.axis}{node.index}]")
+        elif isinstance(node, Stack):
+            lines.append(f"{out} = np.zeros({found[node]})")
+            at = ":, " * node.axis
+            lines += [f"{out}[{at}{place}] = {term}" for place, term in zip(node.places, terms, strict=True)]
         elif isinstance(node, Contract | Shaped):
             lines.extend(_loop(node, out, terms, found, taken))
     return lines

@@ -37,6 +37,8 @@ class Step:
     map       | a scalar expression on every entry
     sum       | entrywise sum of its operands
     shape     | axes repeated, summed or laid on a diagonal, to the shape of another
+    take      | one slice along an axis, the index in `text`: no arithmetic
+    stack     | slices at the indices in `text` along an axis, 0 elsewhere
     loop      | the `body` for every slice of some labels
     """
 

@@ -9,6 +9,7 @@ from ..namespace import is_numpy_like
 from .blas import lower_product
 from .blocked import lower_blocked
 from .generic import lower_generic
+from .part import lower_stack, lower_take
 from .unary import lower_map, lower_reduce, lower_shape, lower_sum, lower_view
 from .weighted import lower_weighted
 
@@ -25,6 +26,8 @@ LOWER: dict[str, Callable[[Step, ModuleType], Kernel]] = {
     "map": lower_map,
     "sum": lower_sum,
     "shape": lower_shape,
+    "take": lower_take,
+    "stack": lower_stack,
 }
 
 

@@ -15,6 +15,7 @@ from ...graph import Labels
 from ...plan import Step
 from ...plan.cost import layout, tree_labels
 from ...plan.step import Tree, volume
+from .part import lower_take, stacked
 from .unary import check_domain, empty_reduction, halve, mapped, reshaped
 
 __all__ = ["lower_generic"]
@@ -34,6 +35,10 @@ def lower_generic(step: Step, xp: ModuleType) -> Kernel:
             return mapped(step, xp)
         case "shape":
             return lambda x: reshaped(x, step.terms[0], step.result, step.sizes, xp)
+        case "take":
+            return lower_take(step, xp)
+        case "stack":
+            return lambda *arrays: stacked(step, arrays, xp)
         case "sum":
             return lambda *arrays: reduce(lambda x, y: x + y, arrays)
         case "product":
