@@ -17,6 +17,7 @@ __all__ = ["read_archive"]
 
 PLAIN = ("X_train", "y_train", "X_test", "y_test")
 KERAS = ("x_train", "y_train", "x_test", "y_test")
+LISTS = ("x_train", "x_test")
 BROKEN = (BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error, zlib.error)
 """What a damaged archive may raise, depending on where it is damaged."""
 
@@ -59,7 +60,7 @@ def _member(data: bytes, key: str, name: str) -> Any:
     shape, _, dtype = read(stream)
     if not dtype.hasobject:
         return np.lib.format.read_array(BytesIO(data), allow_pickle=False)
-    if key not in KERAS or dtype != np.dtype(object):
+    if key not in LISTS or dtype != np.dtype(object):
         raise DataError(f"{name} holds pickled objects in {key}, which are not loaded: save plain numbers")
     found = read_pickle(stream.read(), f"{name} ({key})")
     if not isinstance(found, PickledArray) or not isinstance(found.value, list) or shape != (len(found.value),):

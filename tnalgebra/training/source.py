@@ -23,6 +23,8 @@ FASHION_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's package dataset-fashion-mnist puts the files."""
 POINTS = (400, 100)
 DIGITS_TEST, MNIST5K_TEST = 360, 1000
+SEEDS = 2**32
+"""scikit-learn takes seeds below this number."""
 SHOWN = 5
 """So many names of a folder are shown in an error."""
 LAYOUTS = (
@@ -102,6 +104,8 @@ def _check(options: _Options) -> None:
             continue
         if not isinstance(value, int | np.integer) or value < least:
             raise DataError(f"{name} is {value!r}; it is an integer from {least} on")
+    if options.seed >= SEEDS:
+        raise DataError(f"seed is {options.seed}; it is less than 2 ** 32")
     if not (isfinite(options.noise) and options.noise >= 0):
         raise DataError(f"noise is {options.noise}; it is a standard deviation: finite and not negative")
     if options.kind not in (None, *get_args(Kind)):
