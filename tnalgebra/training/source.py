@@ -70,7 +70,7 @@ def load_data(
     source: "moons", "circles", "digits" (1437 + 360), "mnist5k" (4000 + 1000) or "fashion-mnist" (60000 + 10000); or a
         folder with the four IDX files of MNIST, the batches of CIFAR-10, or the reviews aclImdb; or an ``.npz`` file
         with X_train, y_train, X_test and y_test, or Keras's imdb.npz
-    train, test: how many samples; all where not given. Fewer are a random choice, of which a smaller one is the first
+    train, test: how many samples; all where not given. Fewer are a random choice; a smaller choice is the first
         part of a larger one. Moons and circles are made to that number, 400 and 100 where not given
     seed: of the points, the split of digits and mnist5k, the choice of samples, and the vectors of words
     noise: standard deviation that moves the moons and circles
