@@ -4,13 +4,14 @@ A tensor format is a picture of an einsum graph; what the library does is to sub
 that graph and to contract it, in an order that the algebra permits.
 """
 
-from . import decompose
+from . import decompose, networks
 from .algebra import Operator, distributes, operator, register_operator
 from .decompose import TangentSpace, stack_sum
 from .errors import TnAlgebraError
 from .execute import Expression, contract, contract_expression, contract_path, leaf, plan_cache, value_and_grad
 from .expressivity import compare_ranks, matricization_rank
 from .formats import CPTensor, DimensionTree, HTTensor, TTTensor, concatenate, load
+from .networks import FeatureMap, FixedMap, HierarchicalNetwork, RecurrentNetwork, ShallowNetwork
 
 __version__ = "0.1.0"
 
@@ -18,8 +19,13 @@ __all__ = [
     "CPTensor",
     "DimensionTree",
     "Expression",
+    "FeatureMap",
+    "FixedMap",
     "HTTensor",
+    "HierarchicalNetwork",
     "Operator",
+    "RecurrentNetwork",
+    "ShallowNetwork",
     "TTTensor",
     "TangentSpace",
     "TnAlgebraError",
@@ -33,6 +39,7 @@ __all__ = [
     "leaf",
     "load",
     "matricization_rank",
+    "networks",
     "operator",
     "plan_cache",
     "register_operator",

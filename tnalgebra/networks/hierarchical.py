@@ -1,0 +1,170 @@
+"""The hierarchical network: a hierarchical Tucker tensor of weights, steps joined along a tree."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from ..algebra import Operator, operator
+from ..errors import FormatError
+from ..formats import DimensionTree
+from ..formats.parts import frozen, one_home
+from ..formats.tree import as_tree
+from ..graph import Contract, Labels, Node, Take
+from .features import FeatureMap, FixedMap
+from .initialise import Start, draw_hierarchical
+from .network import Network, product, with_unit
+from .parts import check_features
+
+__all__ = ["HierarchicalNetwork"]
+
+Array = Any
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class HierarchicalNetwork(Network):
+    """Scores of a hierarchical (HT) network on any tree of the steps   (Cohen & Shashua 2016).
+
+        leaf t:    z_t[k] = Σ_m U_t[m, k] f(x⁽ᵗ⁾)_m
+        branch b:  z_b[k] = Σ_{ij…} B_b[i, j, …, k] · ξ(z_left[i], z_right[j], …),    l(X) = z_root
+
+    leaves: U_t of shape (M, k_t), one a step. transfers: B_b of shape (k_child, …, k_b), one a branch in the order of
+    `tree.inner`; the root has k = classes. With one weight tensor a class every part has the classes as an axis before
+    its own, and the root k = 1. A tree of one step has one leaf, and the scores are ξ(z, u).
+    Raises `FormatError` where a part does not fit its node.
+
+    >>> import numpy as np, tnalgebra as tna
+    >>> net = tna.HierarchicalNetwork.random(steps=3, inputs=2, features=4, rank=5, classes=7, xi="rectifier", seed=0)
+    >>> net(np.ones((2, 3, 2))).shape
+    (2, 7)
+    """
+
+    feature_map: FeatureMap | FixedMap
+    tree: DimensionTree
+    leaves: tuple[Array, ...]
+    transfers: tuple[Array, ...]
+    xi: Operator = field(default=operator("multiply"))
+
+    def __post_init__(self) -> None:
+        """Freeze the parts and check each against its node."""
+        tree = self.tree if isinstance(self.tree, DimensionTree) else DimensionTree.from_nested(self.tree)
+        if len(self.leaves) != tree.ndim or len(self.transfers) != len(tree.inner):
+            raise FormatError(
+                f"tree {tree.nested} needs {tree.ndim} leaves and {len(tree.inner)} transfers; "
+                f"got {len(self.leaves)} and {len(self.transfers)}"
+            )
+        y = ("classes",) * (len(getattr(self.leaves[0], "shape", ())) == 3)
+        leaves = [frozen(leaf, f"leaf {t}", (*y, "M", "k")) for t, leaf in enumerate(self.leaves)]
+        transfers = [
+            frozen(array, f"transfer of {branch}", (*y, *(f"k of {child}" for child in branch), "k"))
+            for array, branch in zip(self.transfers, tree.inner, strict=True)
+        ]
+        for t, leaf in enumerate(leaves):
+            check_features(self.feature_map, leaf, f"leaf {t}", -2)
+        parts = one_home([*leaves, *transfers])
+        values = (("tree", tree), ("leaves", parts[: tree.ndim]), ("transfers", parts[tree.ndim :]))
+        for name, value in (*values, ("xi", operator(self.xi))):
+            object.__setattr__(self, name, value)
+        self._check_ranks()
+
+    def _check_ranks(self) -> None:
+        rank = dict(zip(range(self.steps), (int(leaf.shape[-1]) for leaf in self.leaves), strict=True))
+        ranks: dict[Any, int] = {
+            **rank,
+            **dict(zip(self.tree.inner, (int(b.shape[-1]) for b in self.transfers), strict=True)),
+        }
+        for name, part in self._parts().items():
+            if 0 in part.shape or (self._y and part.shape[0] != self.leaves[0].shape[0]):
+                raise FormatError(f"{name} has shape {tuple(part.shape)}: no size may be 0, nor may the classes differ")
+        for branch, transfer in zip(self.tree.inner, self.transfers, strict=True):
+            for axis, child in enumerate(branch, len(self._y)):
+                if transfer.shape[axis] != ranks[child]:
+                    raise FormatError(
+                        f"transfer of {branch} has {transfer.shape[axis]} on axis {axis}, "
+                        f"but node {child} has rank {ranks[child]}"
+                    )
+        if self._y and ranks[self.tree.nested] != 1:
+            raise FormatError(
+                f"with one weight tensor a class the root must have rank 1; it has {ranks[self.tree.nested]}"
+            )
+
+    @classmethod
+    def random(
+        cls,
+        *,
+        steps: int,
+        inputs: int,
+        features: int,
+        rank: int,
+        classes: int,
+        xi: str | Operator = "multiply",
+        tree: Any = None,
+        activation: str = "relu",
+        start: Start = "scores",
+        shared: bool = True,
+        seed: Any = None,
+        dtype: Any = "float64",
+    ) -> Self:
+        """Draw a network whose scores neither vanish nor explode, or whose weight tensor has entries of variance 1.
+
+        tree: balanced if not given. start: ``"scores"``, or ``"weights"`` for ξ = multiply.
+        shared: False gives every class a weight tensor of its own.
+        """
+        xi, found = operator(xi), as_tree(tree, steps)
+        sizes = (found, inputs, features, rank, classes)
+        f, leaves, transfers = draw_hierarchical(sizes, xi, activation, start, shared, seed, dtype)
+        return cls(f, found, leaves, transfers, xi)
+
+    @property
+    def steps(self) -> int:
+        """T, the steps of an input."""
+        return self.tree.ndim
+
+    @property
+    def classes(self) -> int:
+        """Number of scores."""
+        root = (self.transfers or self.leaves)[-1]
+        return int(root.shape[0] if self._y else root.shape[-1])
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        """One a node, in the order of `tree.nodes`."""
+        leaves, transfers = iter(self.leaves), iter(self.transfers)
+        by_mode = [int(leaf.shape[-1]) for leaf in leaves]
+        return tuple(
+            by_mode[node] if isinstance(node, int) else int(next(transfers).shape[-1]) for node in self.tree.nodes
+        )
+
+    @property
+    def _y(self) -> str:
+        return "y" * (len(self.leaves[0].shape) == 3)
+
+    def _parts(self) -> dict[str, Array]:
+        return {
+            **{f"leaf{t}": leaf for t, leaf in enumerate(self.leaves)},
+            **{f"transfer{i}": transfer for i, transfer in enumerate(self.transfers)},
+        }
+
+    def _with_parts(self, feature_map: FeatureMap | FixedMap, parts: Mapping[str, Array]) -> Self:
+        leaves = tuple(parts[f"leaf{t}"] for t in range(len(self.leaves)))
+        transfers = tuple(parts[f"transfer{i}"] for i in range(len(self.transfers)))
+        return type(self)(feature_map, self.tree, leaves, transfers, self.xi)
+
+    def _graph(self, features: Node, steps: int, mask: Node | None) -> Node:
+        leaves, y, root = self._leaves(), self._y, self.tree.nested
+        values: dict[Any, Node] = {}
+        for t in range(steps):
+            right = "" if y and root == 0 else "k"
+            values[t] = product(("bm", f"{y}mk"), f"b{y}{right}", Take(features, 1, t), leaves[f"leaf{t}"])
+        if root == 0:
+            return with_unit(self.xi, values[0])
+        for i, branch in enumerate(self.tree.inner):
+            bonds = tuple(f"r{n}" for n in range(len(branch)))
+            lead: Labels = ("b", *y)
+            terms = tuple((*lead, bond) for bond in bonds)
+            joined = Contract(
+                self.xi, operator("add"), terms, tuple(values[child] for child in branch), (*lead, *bonds)
+            )
+            output = lead if y and branch == root else (*lead, "k")
+            weight, children = (*y, *bonds, "k"), (joined, leaves[f"transfer{i}"])
+            values[branch] = Contract(operator("multiply"), operator("add"), (joined.output, weight), children, output)
+        return values[root]

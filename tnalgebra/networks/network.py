@@ -1,0 +1,205 @@
+"""What every score network has: a feature map, parameters by name, and a graph from inputs to scores."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from math import prod
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from ..algebra import Operator, Pointwise, operator
+from ..algebra.derivative import substituted
+from ..algebra.scalar import cast, is_complex, parse
+from ..errors import AxisMismatchError, DTypeError, EquationError
+from ..execute import Expression
+from ..execute.expression import evaluate
+from ..execute.namespace import as_array, concatenate, namespace_of, to_device
+from ..graph import Contract, Leaf, Node
+from .features import BTN, FeatureMap, FixedMap
+
+__all__ = ["Network", "features_of", "product", "with_unit"]
+
+Array = Any
+ROWS = 4096
+"""So many rows are scored at a time: scores of a large set need no memory for its hidden states."""
+
+
+def product(inputs: tuple[str, ...], output: str, *children: Node) -> Contract:
+    """Σ of products; one character a label."""
+    terms = tuple(map(tuple, inputs))
+    return Contract(operator("multiply"), operator("add"), terms, children, tuple(output))
+
+
+def with_unit(xi: Operator, node: Node) -> Node:
+    """ξ(x, u) of every entry: the node itself where the unit is strict, else max(x, 0), |x|, …."""
+    if xi.unit_is_strict:
+        return node
+    tree = substituted(parse(xi.value, ("x", "y")), {"x": "x0", "y": xi.unit})
+    return Contract(Pointwise(tree, ("x0",)), operator("add"), (node.output,), (node,), node.output)
+
+
+def features_of(feature_map: FeatureMap | FixedMap, x: Array) -> Array:
+    """Features (batch, T, M) of inputs (batch, T, N)."""
+    x = as_array(x)
+    if x.ndim != 3 or x.shape[2] != feature_map.n_inputs:
+        raise AxisMismatchError(f"x must have shape (batch, T, {feature_map.n_inputs}); got {tuple(x.shape)}")
+    arrays = {**feature_map.parameters(), **feature_map.constants(), "X": x}
+    return evaluate(feature_map.graph(Leaf("X", BTN)), arrays)
+
+
+class Network(ABC):
+    """Class scores of sequences: a contraction of features with the parts of a format.
+
+    A subclass says which parts there are and how they are contracted; everything else is written here once.
+    """
+
+    __slots__ = ()
+    feature_map: FeatureMap | FixedMap
+    xi: Operator
+
+    @property
+    @abstractmethod
+    def steps(self) -> int | None:
+        """T, the steps of an input; None where any number is taken."""
+
+    @property
+    @abstractmethod
+    def classes(self) -> int:
+        """Number of scores."""
+
+    @property
+    @abstractmethod
+    def ranks(self) -> tuple[int, ...]:
+        """Widths: of the format that the network evaluates."""
+
+    @abstractmethod
+    def _parts(self) -> dict[str, Array]:
+        """Arrays by name, the feature map's aside."""
+
+    @abstractmethod
+    def _with_parts(self, feature_map: FeatureMap | FixedMap, parts: Mapping[str, Array]) -> Self:
+        """The same network with other arrays."""
+
+    @abstractmethod
+    def _graph(self, features: Node, steps: int, mask: Node | None) -> Node:
+        """Scores (b, y) from features (b, t, m)."""
+
+    @property
+    def n_inputs(self) -> int:
+        """N, the numbers of one step."""
+        return self.feature_map.n_inputs
+
+    @property
+    def n_features(self) -> int:
+        """M, the features of one step."""
+        return self.feature_map.n_features
+
+    @property
+    def dtype(self) -> Any:
+        """Common dtype of the parameters."""
+        arrays = list(self.parameters().values())
+        return namespace_of(arrays).result_type(*arrays)
+
+    @property
+    def n_params(self) -> int:
+        """How many numbers are trained."""
+        return sum(prod(array.shape) for array in self.parameters().values())
+
+    def _leaves(self) -> dict[str, Leaf]:
+        return {name: Leaf(name, tuple(map(str, range(len(part.shape))))) for name, part in self._parts().items()}
+
+    def parameters(self) -> dict[str, Array]:
+        """Trained arrays by name."""
+        return {**self.feature_map.parameters(), **self._parts()}
+
+    def constants(self) -> dict[str, Array]:
+        """Arrays by name that the graph needs and that are not trained, where the parameters live."""
+        like = next(iter(self._parts().values()))
+        xp, fixed = namespace_of([like]), self.feature_map.constants()
+        return {name: xp.asarray(array, dtype=like.dtype) for name, array in fixed.items()}
+
+    def replace(self, **arrays: Array) -> Self:
+        """The same network with other arrays for some parameters.
+
+        Raises `EquationError` for a name that is no parameter, `AxisMismatchError` for another shape.
+        """
+        own = self.parameters()
+        for name, array in arrays.items():
+            if name not in own:
+                raise EquationError(f"{name!r} is no parameter; the network has {', '.join(own)}")
+            if tuple(np.shape(array)) != tuple(own[name].shape):
+                raise AxisMismatchError(
+                    f"parameter {name!r} has shape {tuple(own[name].shape)}; got {tuple(np.shape(array))}"
+                )
+        both = {**own, **arrays}
+        return self._with_parts(self.feature_map.replaced(both), {name: both[name] for name in self._parts()})
+
+    def to_device(self, device: str) -> Self:
+        """The network with its arrays on ``"cpu"`` or ``"cuda"``."""
+        moved = {name: to_device(array, device) for name, array in self.parameters().items()}
+        return self._with_parts(self.feature_map.replaced(moved), {name: moved[name] for name in self._parts()})
+
+    def graph(self, steps: int | None = None, *, masked: bool = False) -> Node:
+        """Scores (b, y) as a graph in the leaf X[b, t, n], the parameters and constants by name.
+
+        steps: T, where the network takes any. masked: a leaf mask[b, t] says which steps are there.
+        """
+        mask = Leaf("mask", ("b", "t")) if masked else None
+        count = self.steps if self.steps is not None else steps
+        if count is None:
+            raise EquationError("the network takes any number of steps; say how many: steps=…")
+        return self._graph(self.feature_map.graph(Leaf("X", BTN)), count, mask)
+
+    def expression(self, batch: Array | None = None, *, steps: int | None = None) -> Expression:
+        """Scores (batch, classes) as an expression: parameters bound, and X too where a batch is given.
+
+        Free is the leaf ``X`` of shape (batch, T, N) where none is given; steps says T where the network takes any.
+        """
+        arrays = {**self.parameters(), **self.constants()}
+        if batch is not None:
+            arrays["X"] = self.check(batch)
+            steps = arrays["X"].shape[1]
+        return Expression(self.graph(steps), arrays)
+
+    def check(self, x: Any) -> Array:
+        """Inputs as an array of shape (batch, T, N) in the dtype of the network.
+
+        Raises `AxisMismatchError` that names the axis and both sizes, `DTypeError` for complex numbers.
+        """
+        x = as_array(x)
+        expected = f"(batch, {self.steps or 'T'}, {self.n_inputs})"
+        if len(x.shape) != 3:
+            raise AxisMismatchError(f"X must have shape {expected}; got {len(x.shape)} axes: {tuple(x.shape)}")
+        for axis, name, size in ((1, "T", self.steps), (2, "N", self.n_inputs)):
+            if size is not None and x.shape[axis] != size:
+                raise AxisMismatchError(
+                    f"X must have shape {expected}: axis {axis} ({name}) is {x.shape[axis]}, the network needs {size}"
+                )
+        xp = namespace_of([x])
+        if is_complex(x.dtype, xp):
+            raise DTypeError(f"X has dtype {x.dtype}; a network needs real numbers")
+        return cast(x, self.dtype, xp)
+
+    def __call__(self, x: Array) -> Array:
+        """Scores (batch, classes) of inputs (batch, T, N)."""
+        return self._scores({"X": self.check(x)}, masked=False)
+
+    def _scores(self, given: Mapping[str, Array], *, masked: bool) -> Array:
+        x = given["X"]
+        node, own = self.graph(x.shape[1], masked=masked), {**self.parameters(), **self.constants()}
+        starts = range(0, max(1, x.shape[0]), ROWS)
+        parts = [evaluate(node, {**own, **{k: a[i : i + ROWS, ...] for k, a in given.items()}}) for i in starts]
+        return parts[0] if len(parts) == 1 else concatenate(parts, 0, namespace_of(parts))
+
+    def save(self, path: str | Path) -> None:
+        """Write the network to a file, whole or not at all; `tna.load` reads it. Raises `DataError`."""
+        from .storage import save_network
+
+        save_network(self, path)
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(steps={self.steps or 'any'}, inputs={self.n_inputs}, features={self.n_features}, "
+            f"ranks={self.ranks}, classes={self.classes}, xi={self.xi}, dtype={self.dtype}, {self.n_params} parameters)"
+        )

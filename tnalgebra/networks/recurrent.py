@@ -1,0 +1,210 @@
+"""The recurrent network: a tensor train of weights, one step after the other."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+
+from ..algebra import Operator, Pointwise, operator
+from ..algebra.scalar import parse
+from ..errors import AxisMismatchError, FormatError
+from ..execute.namespace import as_array, namespace_of
+from ..formats.parts import frozen, one_home
+from ..graph import Contract, Labels, Node, Take
+from .features import FeatureMap, FixedMap
+from .initialise import Start, draw_recurrent
+from .network import Network, product, with_unit
+from .parts import check_features, together
+
+__all__ = ["RecurrentNetwork"]
+
+Array = Any
+KEEP = Pointwise(parse("where(x0 > 0, x1, x2)", ("x0", "x1", "x2")), ("x0", "x1", "x2"))
+"""The new state where a step is there, the old one where it is not."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class RecurrentNetwork(Network):
+    """Scores of a recurrent (TT) network   (GTM 22, 23).
+
+        h⁽⁰⁾ = u,    h_k⁽ᵗ⁾ = Σ_{ij} G⁽ᵗ⁾[j, i, k] · ξ((C⁽ᵗ⁾ f(x⁽ᵗ⁾))_i, h_j⁽ᵗ⁻¹⁾),    l(X) = h⁽ᵀ⁾
+
+    inputs: C of shape (T, L, M), or T matrices (L, M), or one for all steps. cores: G⁽ᵗ⁾ of shape (R_{t−1}, L, R_t)
+    with R_0 = 1 and R_T the classes. With one input matrix and three cores (the first, all between, the last) the
+    network has equal cores and takes sequences of any length from 2 on. With one weight tensor a class every part has
+    the classes as an axis before its own, and R_T = 1. u is the unit of ξ.
+    Raises `FormatError` where the parts do not fit one another.
+
+    >>> import numpy as np, tnalgebra as tna
+    >>> net = tna.RecurrentNetwork.random(steps=3, inputs=2, features=4, rank=5, classes=7, xi="rectifier", seed=0)
+    >>> net(np.ones((2, 3, 2))).shape
+    (2, 7)
+    """
+
+    feature_map: FeatureMap | FixedMap
+    inputs: Array
+    cores: tuple[Array, ...]
+    xi: Operator = field(default=operator("multiply"))
+
+    def __post_init__(self) -> None:
+        """Freeze the parts and check that they fit."""
+        inputs: Any = together(self.inputs, "inputs")
+        y = ("classes",) * (len(inputs.shape) == 4)
+        inputs = frozen(inputs, "inputs", (*y, "T", "L", "M"))
+        cores = tuple(frozen(core, f"core {t}", (*y, "R_left", "L", "R_right")) for t, core in enumerate(self.cores))
+        check_features(self.feature_map, inputs, "inputs", -1)
+        inputs, *rest = one_home([inputs, *cores])
+        for name, value in (("inputs", inputs), ("cores", tuple(rest)), ("xi", operator(self.xi))):
+            object.__setattr__(self, name, value)
+        self._check_chain()
+
+    def _check_chain(self) -> None:
+        count, given = len(self.cores), int(self.inputs.shape[-3])
+        if count == 0 or given not in (1, count):
+            raise FormatError(
+                f"inputs are given for {given} steps and cores for {count}: one matrix for all, or one a step"
+            )
+        if 0 in self.inputs.shape:
+            raise FormatError(f"no size may be 0: inputs {tuple(self.inputs.shape)}")
+        rank = 1
+        for t, core in enumerate(self.cores):
+            shape = tuple(core.shape)
+            for axis, name, size in ((-3, "left rank", rank), (-2, "L", int(self.inputs.shape[-2]))):
+                if shape[axis] != size:
+                    raise FormatError(f"core {t} of shape {shape} has {name} {shape[axis]}, but {size} is before it")
+            if 0 in shape or (self._y and shape[0] != self.inputs.shape[0]):
+                raise FormatError(
+                    f"core {t} has shape {shape}: no size may be 0, and inputs have {self.inputs.shape[0]} classes"
+                )
+            rank = shape[-1]
+        if self.steps is None and self.cores[1].shape[-1] != self.cores[1].shape[-3]:
+            raise FormatError(
+                f"the core between has ranks {self.cores[1].shape[-3]} and {rank}: it must be square to repeat"
+            )
+        if self._y and rank != 1:
+            raise FormatError(f"with one weight tensor a class the last rank must be 1; it is {rank}")
+
+    @classmethod
+    def random(
+        cls,
+        *,
+        steps: int | None,
+        inputs: int,
+        features: int,
+        rank: int | Sequence[int],
+        classes: int,
+        xi: str | Operator = "multiply",
+        width: int | None = None,
+        activation: str = "relu",
+        start: Start = "scores",
+        shared: bool = True,
+        seed: Any = None,
+        dtype: Any = "float64",
+    ) -> Self:
+        """Draw a network whose scores neither vanish nor explode, or whose weight tensor has entries of variance 1.
+
+        steps: None for equal cores, which take any number of steps. rank: one number, or one an inner bond.
+        width: L, the features if not given. start: ``"scores"``, or ``"weights"`` for ξ = multiply or add, with C = I
+        (GTM, with the erratum for add). shared: False gives every class a weight tensor of its own.
+        """
+        xi = operator(xi)
+        sizes = (steps, inputs, features, rank, classes, width or features)
+        f, parts = draw_recurrent(sizes, xi, activation, start, shared, seed, dtype)
+        return cls(f, parts.pop("inputs"), tuple(parts.values()), xi)
+
+    @property
+    def steps(self) -> int | None:
+        """T, the steps of an input; None with equal cores."""
+        count = len(self.cores)
+        return None if count == 3 and self.inputs.shape[-3] == 1 else count
+
+    @property
+    def classes(self) -> int:
+        """Number of scores."""
+        return int(self.inputs.shape[0] if self._y else self.cores[-1].shape[-1])
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        """R_0 = 1, …, R_T; with equal cores those of the three."""
+        return (1, *(int(core.shape[-1]) for core in self.cores))
+
+    @property
+    def _y(self) -> str:
+        return "y" * (len(self.inputs.shape) == 4)
+
+    def _parts(self) -> dict[str, Array]:
+        return {"inputs": self.inputs, **{f"core{t}": core for t, core in enumerate(self.cores)}}
+
+    def _with_parts(self, feature_map: FeatureMap | FixedMap, parts: Mapping[str, Array]) -> Self:
+        cores = tuple(parts[f"core{t}"] for t in range(len(self.cores)))
+        return type(self)(feature_map, parts["inputs"], cores, self.xi)
+
+    def _graph(self, features: Node, steps: int, mask: Node | None) -> Node:
+        leaves, y = self._leaves(), self._y
+        if self.steps is None and steps < 2:
+            raise AxisMismatchError(f"equal cores need 2 steps or more; X has {steps} on axis 1 (T)")
+        inputs: Node = leaves["inputs"]
+        if self.inputs.shape[-3] == 1:
+            signals = product(("btm", f"{y}lm"), f"b{y}tl", features, Take(inputs, len(y), 0))
+        else:
+            signals = product(("btm", f"{y}tlm"), f"b{y}tl", features, inputs)
+        last = len(self.cores) - 1
+        state: Node | None = None
+        for t in range(steps):
+            signal, is_last = Take(signals, 1 + len(y), t), t == steps - 1
+            core = leaves[f"core{last if is_last else t if self.steps else min(t, 1)}"]
+            new = self._step(signal, state, core, "" if is_last and y else "k")
+            if mask is not None and state is not None and not is_last:
+                shown: Labels = new.output
+                new = Contract(KEEP, operator("add"), (("b",), shown, shown), (Take(mask, 1, t), new, state), shown)
+            state = new
+        assert state is not None
+        return state
+
+    def _step(self, signal: Node, state: Node | None, core: Node, right: str) -> Node:
+        """h⁽ᵗ⁾ from C f(x⁽ᵗ⁾) and h⁽ᵗ⁻¹⁾; before the first step there is the unit alone."""
+        y = self._y
+        if state is None:
+            first = with_unit(self.xi, signal)
+            return product((f"b{y}i", f"{y}jik"), f"b{y}{right}", first, core)
+        tile = Contract(
+            self.xi, operator("add"), tuple(map(tuple, (f"b{y}i", f"b{y}j"))), (signal, state), tuple(f"b{y}ij")
+        )
+        return product((f"b{y}ij", f"{y}jik"), f"b{y}{right}", tile, core)
+
+    def __call__(self, x: Array, lengths: Any = None) -> Array:
+        """Scores (batch, classes) of inputs (batch, T, N); with equal cores sequences may have lengths of their own.
+
+        lengths: (batch,) numbers of steps from 2 to T; what is behind them in X is not looked at.
+        Raises `AxisMismatchError` for lengths that are not one a sequence or outside 2, …, T.
+        """
+        x = self.check(x)
+        if lengths is None:
+            return self._scores({"X": x}, masked=False)
+        return self._scores(self.padded(x, lengths), masked=True)
+
+    def padded(self, x: Array, lengths: Any) -> dict[str, Array]:
+        """X with the last step of every sequence at the end, and the mask of the steps that are there: (batch, T)."""
+        if self.steps is not None:
+            raise AxisMismatchError(
+                f"lengths need equal cores; the network has its own weights for each of {self.steps} steps"
+            )
+        xp, count = namespace_of([x]), int(x.shape[1])
+        sizes = np.asarray(lengths)
+        if sizes.shape != (x.shape[0],) or sizes.dtype.kind not in "iu":
+            raise AxisMismatchError(
+                f"lengths must be {x.shape[0]} integers, one a sequence; got shape {sizes.shape}, {sizes.dtype}"
+            )
+        if sizes.size and (sizes.min() < 2 or sizes.max() > count):
+            raise AxisMismatchError(
+                f"lengths must be from 2 to {count} (axis 1 of X); got {sizes.min()} to {sizes.max()}"
+            )
+        rows = np.arange(x.shape[0])
+        mask = np.arange(count)[None, :] < (sizes - 1)[:, None]
+        mask[:, -1] = True
+        index, last = xp.asarray(rows), xp.asarray(sizes - 1)
+        moved = x.copy()
+        moved[:, -1] = x[index, last]
+        moved = xp.where(xp.asarray(mask)[:, :, None], moved, xp.zeros_like(moved))
+        return {"X": moved, "mask": as_array(xp.asarray(mask, dtype=x.dtype))}

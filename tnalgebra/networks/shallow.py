@@ -1,0 +1,116 @@
+"""The shallow network: a CP tensor of weights, all steps joined at once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from ..algebra import Operator, operator
+from ..errors import FormatError
+from ..formats.parts import frozen, one_home
+from ..graph import Contract, Node
+from .features import FeatureMap, FixedMap
+from .initialise import Start, draw_shallow
+from .network import Network, product
+from .parts import check_features, together
+
+__all__ = ["ShallowNetwork"]
+
+Array = Any
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ShallowNetwork(Network):
+    """Scores of a shallow (CP) network   (GTM 21).
+
+        l_y(X) = Σ_r λ[r, y] · ξ(⟨f(x⁽¹⁾), v_r⁽¹⁾⟩, …, ⟨f(x⁽ᵀ⁾), v_r⁽ᵀ⁾⟩)
+
+    factors: v of shape (T, M, R), or T matrices (M, R). weights: λ of shape (R, classes). With one weight tensor a
+    class, factors have shape (classes, T, M, R) and weights (classes, R).
+    Raises `FormatError` where the parts do not fit one another.
+
+    >>> import numpy as np, tnalgebra as tna
+    >>> net = tna.ShallowNetwork.random(steps=3, inputs=2, features=4, rank=5, classes=7, xi="rectifier", seed=0)
+    >>> net(np.ones((2, 3, 2))).shape
+    (2, 7)
+    """
+
+    feature_map: FeatureMap | FixedMap
+    factors: Array
+    weights: Array
+    xi: Operator = field(default=operator("multiply"))
+
+    def __post_init__(self) -> None:
+        """Freeze the parts and check that they fit."""
+        factors: Any = together(self.factors, "factors")
+        y = ("classes",) * (len(factors.shape) == 4)
+        factors = frozen(factors, "factors", (*y, "T", "M", "R"))
+        weights = frozen(self.weights, "weights", ("classes", "R") if y else ("R", "classes"))
+        check_features(self.feature_map, factors, "factors", -2)
+        rank = weights.shape[1 if y else 0]
+        if rank != factors.shape[-1] or (y and weights.shape[0] != factors.shape[0]):
+            raise FormatError(
+                f"weights of shape {tuple(weights.shape)} do not fit factors of shape {tuple(factors.shape)}: "
+                f"the rank is {rank} on one and {factors.shape[-1]} on the other"
+                if rank != factors.shape[-1]
+                else f"there are weights for {weights.shape[0]} classes and factors for {factors.shape[0]}"
+            )
+        if 0 in factors.shape or 0 in weights.shape:
+            raise FormatError(f"no size may be 0: factors {tuple(factors.shape)}, weights {tuple(weights.shape)}")
+        factors, weights = one_home([factors, weights])
+        for name, value in (("factors", factors), ("weights", weights), ("xi", operator(self.xi))):
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def random(
+        cls,
+        *,
+        steps: int,
+        inputs: int,
+        features: int,
+        rank: int,
+        classes: int,
+        xi: str | Operator = "multiply",
+        activation: str = "relu",
+        start: Start = "scores",
+        shared: bool = True,
+        seed: Any = None,
+        dtype: Any = "float64",
+    ) -> Self:
+        """Draw a network whose scores neither vanish nor explode, or whose weight tensor has entries of variance 1.
+
+        start: ``"scores"``, or ``"weights"`` for ξ = multiply or add (GTM, with the erratum for add).
+        shared: False gives every class a weight tensor of its own.
+        """
+        xi = operator(xi)
+        sizes = (steps, inputs, features, rank, classes)
+        f, parts = draw_shallow(sizes, xi, activation, start, shared, seed, dtype)
+        return cls(f, parts["factors"], parts["weights"], xi)
+
+    @property
+    def steps(self) -> int:
+        """T, the steps of an input."""
+        return int(self.factors.shape[-3])
+
+    @property
+    def classes(self) -> int:
+        """Number of scores."""
+        return int(self.weights.shape[0 if len(self.factors.shape) == 4 else 1])
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        """(R,), the width."""
+        return (int(self.factors.shape[-1]),)
+
+    def _parts(self) -> dict[str, Array]:
+        return {"factors": self.factors, "weights": self.weights}
+
+    def _with_parts(self, feature_map: FeatureMap | FixedMap, parts: Mapping[str, Array]) -> Self:
+        return type(self)(feature_map, parts["factors"], parts["weights"], self.xi)
+
+    def _graph(self, features: Node, steps: int, mask: Node | None) -> Node:
+        """ξ over the steps is a reduction: it starts from its unit, as one step alone must."""
+        leaves = self._leaves()
+        y = "y" * (len(self.factors.shape) == 4)
+        terms = product(("btm", f"{y}tmr"), f"b{y}tr", features, leaves["factors"])
+        joined = Contract(self.xi, self.xi, (terms.output,), (terms,), tuple(f"b{y}r"))
+        return product((f"b{y}r", "yr" if y else "ry"), "by", joined, leaves["weights"])

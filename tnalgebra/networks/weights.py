@@ -1,0 +1,125 @@
+"""Multiply networks as tensors in a format, and back."""
+
+from typing import Any
+
+from ..errors import AlgebraError, FormatError
+from ..execute.namespace import namespace_of
+from ..formats import CPTensor, DimensionTree, HTTensor, TTTensor
+from .features import FeatureMap, FixedMap
+from .hierarchical import HierarchicalNetwork
+from .network import Network
+from .recurrent import RecurrentNetwork
+from .shallow import ShallowNetwork
+
+__all__ = ["network_from_weights", "weight_tensor"]
+
+Array = Any
+
+
+def weight_tensor(network: Network) -> Any:
+    """W with l_y(X) = ⟨W[…, y], f(x⁽¹⁾) ⊗ … ⊗ f(x⁽ᵀ⁾)⟩, in the format of the network   (GTM Prop. 3.2).
+
+    Modes are the features of every step, and the classes last. Only for ξ = multiply, one set of parts for all classes
+    and a fixed number of steps.
+    Raises `AlgebraError` for another ξ, `FormatError` for weights of every class or equal cores.
+
+    >>> import tnalgebra as tna
+    >>> net = tna.RecurrentNetwork.random(steps=3, inputs=2, features=4, rank=5, classes=7, seed=0)
+    >>> tna.networks.weight_tensor(net).shape
+    (4, 4, 4, 7)
+    """
+    if network.xi.name != "multiply":
+        raise AlgebraError(
+            f"a network with ξ = {network.xi} has no weight tensor: its scores are not linear in the features; "
+            "its grid tensor on templates says what it computes"
+        )
+    if network.steps is None:
+        raise FormatError(
+            "equal cores have a weight tensor for every number of steps; take a network with its own cores"
+        )
+    if any(len(part.shape) > size for part, size in _orders(network)):
+        raise FormatError("every class has a weight tensor of its own; take the parts of one class")
+    eye = _eye(network)
+    match network:
+        case ShallowNetwork():
+            xp = namespace_of([eye])
+            factors = [network.factors[t, ...] for t in range(network.steps)]
+            return CPTensor((*factors, xp.asarray(network.weights.T)))
+        case RecurrentNetwork():
+            matrices = [network.inputs[t if network.inputs.shape[0] > 1 else 0, ...] for t in range(network.steps)]
+            cores = [_absorbed(core, c) for core, c in zip(network.cores, matrices, strict=True)]
+            return TTTensor((*cores, eye[:, :, None]))
+        case HierarchicalNetwork():
+            tree = DimensionTree((network.tree.nested, network.steps))
+            return HTTensor(tree, (*network.leaves, eye), (*network.transfers, eye[:, :, None]))
+    raise FormatError(f"{type(network).__name__} is no network of this library")
+
+
+def _orders(network: Network) -> list[tuple[Array, int]]:
+    match network:
+        case ShallowNetwork():
+            return [(network.factors, 3)]
+        case RecurrentNetwork():
+            return [(network.inputs, 3)]
+        case HierarchicalNetwork():
+            return [(network.leaves[0], 2)]
+    return []
+
+
+def _eye(network: Network) -> Array:
+    like = next(iter(network._parts().values()))
+    return namespace_of([like]).eye(network.classes, dtype=like.dtype)
+
+
+def _absorbed(core: Array, matrix: Array) -> Array:
+    """Σ_i G[j, i, k] C[i, m] as a core (j, m, k)."""
+    from ..execute import contract
+
+    return contract("jik,im->jmk", core, matrix)
+
+
+def network_from_weights(tensor: Any, feature_map: FeatureMap | FixedMap) -> Any:
+    """The multiply network of a weight tensor in CP, TT or HT format; the last mode is the classes.
+
+    For a tree the classes must be a child of its root, as `weight_tensor` puts them.
+    Raises `AlgebraError` for ξ other than multiply, `FormatError` for modes that are not the features.
+
+    >>> import tnalgebra as tna
+    >>> w = tna.TTTensor.random((4, 4, 7), rank=3, seed=0)
+    >>> tna.networks.network_from_weights(w, tna.FeatureMap.random(2, 4, seed=0)).classes
+    7
+    """
+    if tensor.xi.name != "multiply":
+        raise AlgebraError(f"a weight tensor has ξ = multiply, not {tensor.xi}")
+    sizes = set(tensor.shape[:-1])
+    if tensor.ndim < 2 or sizes != {feature_map.n_features}:
+        raise FormatError(
+            f"a weight tensor has a mode of {feature_map.n_features} features for every step, and one of the classes; "
+            f"got shape {tuple(tensor.shape)}"
+        )
+    steps = tensor.ndim - 1
+    match tensor:
+        case CPTensor():
+            return ShallowNetwork(feature_map, tensor.factors[:-1], (tensor.factors[-1] * tensor.weights[None, :]).T)
+        case TTTensor():
+            *cores, last = tensor.cores
+            cores[-1] = namespace_of([last]).tensordot(cores[-1], last[:, :, 0], axes=1)
+            eye = namespace_of([last]).eye(feature_map.n_features, dtype=last.dtype)
+            return RecurrentNetwork(feature_map, eye[None, :, :], tuple(cores))
+        case HTTensor():
+            return _from_tree(tensor, feature_map, steps)
+    raise FormatError(f"a weight tensor is a CP, TT or HT tensor; got {type(tensor).__name__}")
+
+
+def _from_tree(tensor: HTTensor, feature_map: FeatureMap | FixedMap, steps: int) -> HierarchicalNetwork:
+    root = tensor.tree.nested
+    if not isinstance(root, tuple) or len(root) != 2 or root[1] != steps:
+        raise FormatError(
+            f"the root must join the tree of the steps with mode {steps}, the classes; the tree is {root}"
+        )
+    *transfers, top = tensor.transfers
+    xp = namespace_of([top])
+    head = xp.tensordot(top[:, :, 0], xp.permute_dims(tensor.leaves[-1], (1, 0)), axes=1)
+    parts = [*tensor.leaves[:-1], *transfers]
+    parts[-1] = xp.tensordot(parts[-1], head, axes=1)
+    return HierarchicalNetwork(feature_map, DimensionTree(root[0]), tuple(parts[:steps]), tuple(parts[steps:]))
