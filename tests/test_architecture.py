@@ -45,7 +45,9 @@ FUNCTION_LINES = 50
 NOT_IMPORTED_WITH_THE_PACKAGE = ("cupy", "dask", "jax", "matplotlib", "numba", "sklearn", "tensornetwork", "torch")
 
 PUBLIC: list[str] = [
+    "Adam",
     "CPTensor",
+    "Checkpoint",
     "DimensionTree",
     "Expression",
     "FeatureMap",
@@ -54,6 +56,7 @@ PUBLIC: list[str] = [
     "HierarchicalNetwork",
     "Operator",
     "RecurrentNetwork",
+    "SGD",
     "ShallowNetwork",
     "TTTensor",
     "TangentSpace",
@@ -65,14 +68,17 @@ PUBLIC: list[str] = [
     "contract_path",
     "decompose",
     "distributes",
+    "fit",
     "leaf",
     "load",
+    "load_data",
     "matricization_rank",
     "networks",
     "operator",
     "plan_cache",
     "register_operator",
     "stack_sum",
+    "training",
     "value_and_grad",
 ]
 

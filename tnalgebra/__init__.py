@@ -4,7 +4,7 @@ A tensor format is a picture of an einsum graph; what the library does is to sub
 that graph and to contract it, in an order that the algebra permits.
 """
 
-from . import decompose, networks
+from . import decompose, networks, training
 from .algebra import Operator, distributes, operator, register_operator
 from .decompose import TangentSpace, stack_sum
 from .errors import TnAlgebraError
@@ -12,11 +12,15 @@ from .execute import Expression, contract, contract_expression, contract_path, l
 from .expressivity import compare_ranks, matricization_rank
 from .formats import CPTensor, DimensionTree, HTTensor, TTTensor, concatenate, load
 from .networks import FeatureMap, FixedMap, HierarchicalNetwork, RecurrentNetwork, ShallowNetwork
+from .training import SGD, Adam, Checkpoint, fit, load_data
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "SGD",
+    "Adam",
     "CPTensor",
+    "Checkpoint",
     "DimensionTree",
     "Expression",
     "FeatureMap",
@@ -36,13 +40,16 @@ __all__ = [
     "contract_path",
     "decompose",
     "distributes",
+    "fit",
     "leaf",
     "load",
+    "load_data",
     "matricization_rank",
     "networks",
     "operator",
     "plan_cache",
     "register_operator",
     "stack_sum",
+    "training",
     "value_and_grad",
 ]

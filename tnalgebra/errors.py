@@ -18,6 +18,7 @@ __all__ = [
     "RankError",
     "TnAlgebraError",
     "ToleranceError",
+    "TrainingError",
     "TreeError",
     "UnknownNameError",
 ]
@@ -93,6 +94,10 @@ class DeviceError(TnAlgebraError, ValueError):
 
 class DataError(TnAlgebraError, ValueError):
     """A file or a data set that cannot be read as a tensor."""
+
+
+class TrainingError(TnAlgebraError, ValueError):
+    """Training cannot start or go on; the message says at which step, and what to change."""
 
 
 class ConvergenceWarning(UserWarning):

@@ -1,8 +1,32 @@
-"""Data for experiments; networks are trained here once they exist."""
+"""Training of score networks: losses, optimizers, checkpoints; and data sets in their published formats."""
 
+from .checkpoint import Checkpoint
 from .data import DATASETS, load_tensor
 from .dataset import Dataset
+from .fit import fit
+from .history import Epoch, History
 from .idx import read_idx
+from .optimizer import SGD, Adam, Optimizer, OptimizerState
+from .schedule import CosineDecay, ExponentialDecay, Warmup
 from .source import load_data
+from .trainer import FitResult
 
-__all__ = ["DATASETS", "Dataset", "load_data", "load_tensor", "read_idx"]
+__all__ = [
+    "DATASETS",
+    "SGD",
+    "Adam",
+    "Checkpoint",
+    "CosineDecay",
+    "Dataset",
+    "Epoch",
+    "ExponentialDecay",
+    "FitResult",
+    "History",
+    "Optimizer",
+    "OptimizerState",
+    "Warmup",
+    "fit",
+    "load_data",
+    "load_tensor",
+    "read_idx",
+]

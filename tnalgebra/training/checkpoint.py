@@ -1,0 +1,130 @@
+"""The state of a training in a file, from which it goes on to the same bits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError, TrainingError
+from ..execute.namespace import namespace_of, to_device
+from ..formats.archive import read_archive, write_archive
+from .history import Epoch
+from .optimizer import OptimizerState
+
+__all__ = ["Checkpoint", "TrainingState", "digest"]
+
+Array = Any
+KIND = "Checkpoint"
+
+
+@dataclass(slots=True)
+class TrainingState:
+    """Where a training stands: after `batch` batches of epoch number `epoch`, both counted from 0.
+
+    totals: sums of the losses and of the gradient norms over the batches of this epoch.
+    """
+
+    parameters: Array
+    optimizer: OptimizerState
+    best: Array
+    totals: Array
+    epoch: int = 0
+    batch: int = 0
+    best_loss: float = float("inf")
+    waited: int = 0
+    seconds: float = 0.0
+    history: tuple[Epoch, ...] = ()
+    is_done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A file that training is written to, every so many steps or seconds and after the last one.
+
+    steps, seconds: whichever comes first; without both, after every epoch.
+
+    >>> Checkpoint("run.tna", steps=100)
+    Checkpoint(path='run.tna', steps=100, seconds=None)
+    """
+
+    path: str | Path
+    steps: int | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse intervals that are not positive."""
+        for name in ("steps", "seconds"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise TrainingError(f"a checkpoint every {value} {name} is none; give a positive number")
+
+    def is_due(self, state: TrainingState, written: float) -> bool:
+        """Whether it is time to write; `written` is the clock of the last time."""
+        if self.steps is not None and state.optimizer.step % self.steps == 0:
+            return True
+        if self.seconds is not None and monotonic() - written >= self.seconds:
+            return True
+        return self.steps is None and self.seconds is None and state.batch == 0
+
+    def write(self, state: TrainingState, settings: Mapping[str, Any]) -> None:
+        """Write the state, whole or not at all; raises `DataError`, and the last file is intact."""
+        arrays = {"parameters": state.parameters, "best": state.best, "totals": state.totals}
+        arrays |= {f"moment{i}": moment for i, moment in enumerate(state.optimizer.moments)}
+        counters = {name: getattr(state, name) for name in ("epoch", "batch", "waited", "seconds", "is_done")}
+        about = {
+            "settings": dict(settings),
+            "step": state.optimizer.step,
+            "best_loss": repr(state.best_loss),
+            "history": [_row(epoch) for epoch in state.history],
+            **counters,
+        }
+        write_archive(self.path, KIND, about, arrays)
+
+    def read(self, settings: Mapping[str, Any], like: Array) -> TrainingState | None:
+        """The state in the file, None where there is none yet.
+
+        Raises `DataError` for a damaged file, `TrainingError` that names what differs for one of another training.
+        """
+        if not Path(self.path).exists():
+            return None
+        header, arrays = read_archive(self.path, (KIND,))
+        found = header.get("settings", {})
+        for name, value in settings.items():
+            if found.get(name) != value:
+                raise TrainingError(
+                    f"{str(self.path)!r} is a checkpoint of another training: {name} is {found.get(name)!r} there and "
+                    f"{value!r} here; give another path, or delete the file to begin anew"
+                )
+        xp = namespace_of([like])
+        moved = {name: array if xp is np else to_device(array, "cuda") for name, array in arrays.items()}
+        moments = tuple(moved[f"moment{i}"] for i in range(len(moved) - 3))
+        try:
+            return TrainingState(
+                moved["parameters"],
+                OptimizerState(header["step"], moments),
+                moved["best"],
+                moved["totals"],
+                best_loss=float(header["best_loss"]),
+                history=tuple(Epoch(**row) for row in header["history"]),
+                **{name: header[name] for name in ("epoch", "batch", "waited", "seconds", "is_done")},
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{str(self.path)!r} was altered: it is no state of a training: {error}") from error
+
+
+def _row(epoch: Epoch) -> dict[str, Any]:
+    return {name: getattr(epoch, name) for name in Epoch.__dataclass_fields__}
+
+
+def digest(*arrays: Array) -> str:
+    """A short sum by which arrays are told from others."""
+    found = sha256()
+    for array in arrays:
+        host = np.ascontiguousarray(to_device(array, "cpu"))
+        found.update(f"{host.shape}{host.dtype}".encode())
+        found.update(host.data if host.size else b"")
+    return found.hexdigest()[:16]

@@ -1,0 +1,104 @@
+"""The one call that trains a network."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import TrainingError
+from ..networks import Network
+from .checkpoint import Checkpoint
+from .loss import encoded
+from .objective import Batch, Objective, prepared
+from .optimizer import Adam, Optimizer
+from .trainer import Callback, Config, FitResult, Training
+
+__all__ = ["fit"]
+
+Array = Any
+
+
+def fit(
+    network: Network,
+    X: Any,
+    y: Any,
+    *,
+    loss: str = "cross-entropy",
+    optimizer: Optimizer | None = None,
+    epochs: int = 10,
+    batch_size: int = 32,
+    sample_weight: Any = None,
+    lengths: Any = None,
+    validation: float | tuple[Any, Any] | None = None,
+    patience: int | None = None,
+    dropout: float = 0.0,
+    weight_decay: float = 0.0,
+    clip: float | None = None,
+    seed: int | np.random.Generator = 0,
+    callbacks: Sequence[Callback] = (),
+    checkpoint: str | Path | Checkpoint | None = None,
+    progress: bool = False,
+) -> FitResult:
+    """Train a network by mini-batches; the same seed gives the same bits.
+
+    X: (n, T, N). y: (n,) labels 0, 1, …, or numbers for loss="squared". loss: cross-entropy, squared or binary.
+    validation: a share of the rows, or (X, y); with patience, training ends when its loss has not fallen for so many
+    epochs, and the best network is returned. lengths: of the sequences, for equal cores.
+    dropout: share of the steps x⁽ᵗ⁾ that are set to 0 in a training step, the others scaled up. weight_decay: θ shrinks
+    by learning rate times this in every step (decoupled). clip: the largest norm of a gradient.
+    callbacks: functions of (Epoch, network) after every epoch; one that returns True ends the training.
+    checkpoint: a path, or a `Checkpoint`; where the file exists, training goes on from it and ends with the same bits.
+
+    Raises `AxisMismatchError`, `NonFiniteError`, `TrainingError` (also where the loss diverges), `DataError`.
+
+    >>> import numpy as np, tnalgebra as tna
+    >>> net = tna.RecurrentNetwork.random(steps=2, inputs=1, features=4, rank=3, classes=2, xi="rectifier", seed=0)
+    >>> X = np.random.default_rng(0).standard_normal((64, 2, 1))
+    >>> result = tna.fit(net, X, (X[:, 0, 0] > 0).astype(int), epochs=100, optimizer=tna.Adam(0.02))
+    >>> result.history.epochs[-1].accuracy > 0.9
+    True
+    """
+    config = Config(
+        optimizer=optimizer or Adam(), epochs=epochs, batch_size=batch_size, patience=patience, dropout=dropout,
+        weight_decay=weight_decay, clip=clip, seed=_as_seed(seed),
+    )  # fmt: skip
+    if patience is not None and validation is None:
+        raise TrainingError("patience needs validation data: validation=0.1 takes a tenth of the rows")
+    target = encoded(y, network.classes, loss, network.dtype)
+    data: Batch = prepared(network, X, target, sample_weight, lengths)
+    if int(data["X"].shape[0]) == 0:
+        raise TrainingError("X has no rows, there is nothing to learn from")
+    objective = Objective(network, loss, masked=lengths is not None)
+    held: Batch | None = None
+    if isinstance(validation, tuple):
+        held = prepared(
+            network,
+            validation[0],
+            encoded(validation[1], network.classes, loss, network.dtype),
+            None,
+            None,
+            where="validation X",
+        )
+    elif validation is not None:
+        data, held = _split(data, validation, config.seed)
+    kept = Checkpoint(checkpoint) if isinstance(checkpoint, str | Path) else checkpoint
+    return Training(objective, config, data, held, kept, tuple(callbacks)).run(progress)
+
+
+def _as_seed(seed: int | np.random.Generator) -> int:
+    if isinstance(seed, np.random.Generator):
+        return int(seed.integers(2**31))
+    if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or seed < 0:
+        raise TrainingError(f"seed must be an integer from 0, or a NumPy generator; got {seed!r}")
+    return int(seed)
+
+
+def _split(data: Batch, share: float, seed: int) -> tuple[Batch, Batch]:
+    count = int(data["X"].shape[0])
+    if not 0 < share < 1 or not 0 < round(count * share) < count:
+        raise TrainingError(f"validation={share!r} of {count} rows leaves none to train on or none to validate")
+    order = np.random.default_rng((seed, 2)).permutation(count)
+    rest, held = order[round(count * share) :], order[: round(count * share)]
+    first, second = ({name: array[rows] for name, array in data.items()} for rows in (rest, held))
+    return first, second

@@ -1,0 +1,89 @@
+"""What happened in training, epoch by epoch."""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from ..errors import DataError
+
+__all__ = ["Epoch", "History"]
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One pass over the training data.
+
+    loss: mean over the batches. accuracy: on the first rows of the training data after the epoch, None for numbers.
+    gradient_norm: mean over the batches, before clipping. seconds: since training began, in all runs together.
+    """
+
+    epoch: int
+    steps: int
+    loss: float
+    accuracy: float | None
+    validation_loss: float | None
+    validation_accuracy: float | None
+    gradient_norm: float
+    learning_rate: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """All epochs; prints as a table.
+
+    >>> print(History((Epoch(1, 10, 0.5, 0.75, None, None, 1.25, 0.001, 2.0),)))
+    epoch  loss  accuracy  validation loss  validation accuracy  gradient norm  seconds
+        1   0.5      0.75                                                 1.25        2
+    """
+
+    epochs: tuple[Epoch, ...] = ()
+
+    @property
+    def losses(self) -> tuple[float, ...]:
+        """Mean training loss of every epoch."""
+        return tuple(epoch.loss for epoch in self.epochs)
+
+    def to_dict(self) -> dict[str, list[Any]]:
+        """A list a column, for JSON or a data frame."""
+        return {field.name: [getattr(epoch, field.name) for epoch in self.epochs] for field in fields(Epoch)}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One dictionary an epoch."""
+        return [asdict(epoch) for epoch in self.epochs]
+
+    def __str__(self) -> str:
+        names = ("epoch", "loss", "accuracy", "validation_loss", "validation_accuracy", "gradient_norm", "seconds")
+        table = [[name.replace("_", " ") for name in names]]
+        table += [[_cell(getattr(epoch, name)) for name in names] for epoch in self.epochs]
+        widths = [max(len(row[i]) for row in table) for i in range(len(names))]
+        return "\n".join("  ".join(text.rjust(widths[i]) for i, text in enumerate(row)) for row in table)
+
+    def plot(self, path: Any = None) -> Any:
+        """Draw loss and accuracy over the epochs with Matplotlib; save it if a path is given. Returns the figure.
+
+        Raises `DataError` where Matplotlib is missing.
+        """
+        try:
+            from matplotlib.figure import Figure
+        except ImportError as error:
+            raise DataError("pictures need Matplotlib: pip install 'tnalgebra[plot]'") from error
+        figure = Figure(figsize=(8, 3.2), layout="constrained")
+        data = self.to_dict()
+        for axes, name, scale in zip(figure.subplots(1, 2), ("loss", "accuracy"), ("log", "linear"), strict=True):
+            for column, label in ((name, "training"), (f"validation_{name}", "validation")):
+                pairs = [(x, y) for x, y in zip(data["epoch"], data[column], strict=True) if y is not None]
+                if pairs:
+                    axes.plot(*zip(*pairs, strict=True), marker=".", label=label)
+            axes.set(xlabel="epoch", ylabel=name)
+            if axes.lines:
+                axes.legend()
+                axes.set_yscale(
+                    scale if name == "accuracy" or min(min(line.get_ydata()) for line in axes.lines) > 0 else "linear"
+                )
+        if path is not None:
+            figure.savefig(path)
+        return figure
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else f"{value:.4g}"

@@ -1,0 +1,122 @@
+"""Loss and gradient of a network on a batch, by one vector of all parameters."""
+
+from collections.abc import Mapping
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..execute import Expression, value_and_grad
+from ..execute.expression import evaluate, leaf_names
+from ..execute.gradient import ValueAndGrad
+from ..execute.namespace import namespace_of
+from ..networks import Network, RecurrentNetwork
+from .loss import loss_graph
+
+__all__ = ["Batch", "Objective", "concatenated"]
+
+Array = Any
+Batch = Mapping[str, Array]
+"""Arrays by name: X, target, row_weight, and mask where sequences are padded."""
+
+
+def concatenated(arrays: Any) -> Array:
+    """Arrays of any shape as one vector."""
+    found = list(arrays)
+    return namespace_of(found).concatenate([array.reshape(-1) for array in found])
+
+
+class Objective:
+    """The loss of a network as a function of one vector; value and gradient are one planned contraction."""
+
+    def __init__(self, network: Network, loss: str, *, masked: bool = False) -> None:
+        self.network, self.loss, self.masked = network, loss, masked
+        self.shapes = {name: tuple(part.shape) for name, part in network.parameters().items()}
+        self._constants = network.constants()
+        self._calls: dict[int, ValueAndGrad] = {}
+        self._used: dict[int, tuple[str, ...]] = {}
+
+    def vector(self, network: Network) -> Array:
+        """The parameters of a network as one vector, in its dtype."""
+        return concatenated(network.parameters().values()).astype(self.network.dtype)
+
+    def parts(self, vector: Array) -> dict[str, Array]:
+        """The parameters by name, as views of the vector."""
+        found, start = {}, 0
+        for name, shape in self.shapes.items():
+            stop = start + prod(shape)
+            found[name] = vector[start:stop].reshape(shape)
+            start = stop
+        return found
+
+    def at(self, vector: Array) -> Network:
+        """The network with these parameters."""
+        return self.network.replace(**self.parts(vector))
+
+    def __call__(self, vector: Array, batch: Batch) -> tuple[Array, Array]:
+        """The loss of the batch, and its gradient as a vector."""
+        steps, parts = int(batch["X"].shape[1]), self.parts(vector)
+        if steps not in self._calls:
+            node = loss_graph(self.network.graph(steps, masked=self.masked), self.loss)
+            used = tuple(name for name in self.shapes if name in leaf_names(node))
+            self._calls[steps], self._used[steps] = value_and_grad(Expression(node, self._constants), used), used
+        used = self._used[steps]
+        value, gradient = self._calls[steps](**{name: parts[name] for name in used}, **batch)
+        xp = namespace_of([vector])
+        return value, concatenated(gradient[name] if name in gradient else xp.zeros_like(parts[name]) for name in parts)
+
+    def scores(self, vector: Array, data: Batch, rows: int = 4096) -> Array:
+        """Scores of all rows, some at a time."""
+        node = self.network.graph(int(data["X"].shape[1]), masked=self.masked)
+        given = {name: data[name] for name in ("X", "mask") if name in data}
+        arrays = {**self.parts(vector), **self._constants}
+        count = int(data["X"].shape[0])
+        pieces = [{name: array[i : i + rows] for name, array in given.items()} for i in range(0, count, rows)]
+        return namespace_of([vector]).concatenate([evaluate(node, {**arrays, **piece}) for piece in pieces])
+
+    def value(self, scores: Array, data: Batch) -> float:
+        """The loss of given scores."""
+        from ..graph import Leaf
+
+        arrays = {"scores": scores, "target": data["target"], "row_weight": data["row_weight"]}
+        return float(evaluate(loss_graph(Leaf("scores", ("b", "y")), self.loss), arrays))
+
+    def accuracy(self, scores: Array, data: Batch) -> float | None:
+        """Share of rows whose largest score (or sign) is that of the target; None for numbers."""
+        if self.loss == "squared":
+            return None
+        xp, target = namespace_of([scores]), data["target"]
+        if self.loss == "binary":
+            return float(xp.mean((scores > 0) == (target > 0.5)))
+        return float(xp.mean(xp.argmax(scores, 1) == xp.argmax(target, 1)))
+
+
+def prepared(
+    network: Network, x: Any, target: Array, weight: Any, lengths: Any, *, where: str = "X"
+) -> dict[str, Array]:
+    """Everything that batches are cut from, where the network lives; refuses NaN and numbers of rows that differ."""
+    from ..errors import AxisMismatchError, NonFiniteError
+    from ..execute.namespace import as_array
+
+    like = next(iter(network.parameters().values()))
+    xp = namespace_of([like])
+    x = network.check(xp.asarray(as_array(x)))
+    if lengths is not None and isinstance(network, RecurrentNetwork):
+        data = dict(network.padded(x, lengths))
+    elif lengths is not None:
+        raise AxisMismatchError("lengths need a RecurrentNetwork with equal cores")
+    else:
+        data = {"X": x}
+    rows = int(x.shape[0])
+    sizes = {"target": len(target), **({} if weight is None else {"sample_weight": len(weight)})}
+    for name, size in sizes.items():
+        if size != rows:
+            raise AxisMismatchError(f"{where} has {rows} rows on axis 0, but {name} has {size}")
+    if not bool(xp.all(xp.isfinite(data["X"]))):
+        bad = int(xp.sum(~xp.isfinite(data["X"])))
+        raise NonFiniteError(f"{where} has {bad} entries that are NaN or infinite; fill or drop them first")
+    weights = np.ones(rows) if weight is None else np.asarray(weight, dtype=float)
+    if not np.isfinite(weights).all() or (weights < 0).any() or not weights.sum() > 0:
+        raise NonFiniteError("sample_weight must be finite, not negative, and not all 0")
+    mean = weights / weights.mean()
+    return {**data, "target": xp.asarray(target), "row_weight": xp.asarray(mean.astype(target.dtype))}

@@ -1,0 +1,132 @@
+"""Optimizers as frozen configurations with two pure functions, `init` and `update`, on one vector of parameters."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ..errors import TrainingError
+from ..execute.namespace import namespace_of
+
+__all__ = ["SGD", "Adam", "Optimizer", "OptimizerState", "Schedule"]
+
+Array = Any
+Schedule = float | Callable[[int], float]
+"""A learning rate, or a function from the number of the step, 1 for the first, to one."""
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerState:
+    """Steps done, and running means in the shape of the parameters."""
+
+    step: int
+    moments: tuple[Array, ...]
+
+
+class Optimizer(Protocol):
+    """What `fit` needs of an optimizer."""
+
+    @property
+    def learning_rate(self) -> Schedule:
+        """A number, or a function of the step."""
+        ...
+
+    def init(self, parameters: Array) -> OptimizerState:
+        """The state before the first step."""
+        ...
+
+    def update(self, gradient: Array, state: OptimizerState, parameters: Array) -> tuple[Array, OptimizerState]:
+        """Parameters and state after one step; the arguments stay as they are."""
+        ...
+
+
+def rate(schedule: Schedule, step: int) -> float:
+    """The learning rate of a step."""
+    return float(schedule(step)) if callable(schedule) else float(schedule)
+
+
+def _check(optimizer: Any, **bounds: tuple[float, float]) -> None:
+    if not callable(optimizer.learning_rate) and not optimizer.learning_rate > 0:
+        raise TrainingError(f"learning_rate must be positive or a schedule; got {optimizer.learning_rate!r}")
+    for name, (low, high) in bounds.items():
+        value = getattr(optimizer, name)
+        if not low <= value < high:
+            raise TrainingError(f"{name} must be in [{low}, {high}); got {value!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Adam:
+    """Adaptive moments   (Kingma & Ba 2015, algorithm 1).
+
+        m ← β₁ m + (1 − β₁) g,    v ← β₂ v + (1 − β₂) g²
+        θ ← θ − α · (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε)
+
+    learning_rate: α, or a function from t = 1, 2, … to it. Raises `TrainingError` for numbers outside their range.
+
+    >>> import numpy as np, tnalgebra as tna
+    >>> adam, theta = tna.Adam(learning_rate=0.1), np.array([1.0])
+    >>> theta, state = adam.update(np.array([5.0]), adam.init(theta), theta)
+    >>> print(theta.round(6), state.step)
+    [0.9] 1
+    """
+
+    learning_rate: Schedule = 1e-3
+    beta1: float = 0.9
+    beta2: float = 0.999
+    eps: float = 1e-8
+
+    def __post_init__(self) -> None:
+        """Refuse what would not converge or divide by 0."""
+        _check(self, beta1=(0, 1), beta2=(0, 1))
+        if not self.eps > 0:
+            raise TrainingError(f"eps must be positive; got {self.eps!r}")
+
+    def init(self, parameters: Array) -> OptimizerState:
+        """No step done, and both moments 0."""
+        xp = namespace_of([parameters])
+        return OptimizerState(0, (xp.zeros_like(parameters), xp.zeros_like(parameters)))
+
+    def update(self, gradient: Array, state: OptimizerState, parameters: Array) -> tuple[Array, OptimizerState]:
+        """Parameters and state after one step."""
+        xp, step, (m, v) = namespace_of([parameters]), state.step + 1, state.moments
+        m = self.beta1 * m + (1 - self.beta1) * gradient
+        v = self.beta2 * v + (1 - self.beta2) * (gradient * gradient)
+        scale = rate(self.learning_rate, step) / (1 - self.beta1**step)
+        slope = m / (xp.sqrt(v * (1 / (1 - self.beta2**step))) + self.eps)
+        return parameters - scale * slope, OptimizerState(step, (m, v))
+
+
+@dataclass(frozen=True, slots=True)
+class SGD:
+    """Gradient descent with momentum   (Sutskever et al. 2013).
+
+        w ← μ w + g,    θ ← θ − α w    (with Nesterov's momentum θ ← θ − α (g + μ w))
+
+    Raises `TrainingError` for numbers outside their range.
+
+    >>> import numpy as np, tnalgebra as tna
+    >>> sgd, theta = tna.SGD(learning_rate=0.1), np.array([1.0])
+    >>> print(sgd.update(np.array([5.0]), sgd.init(theta), theta)[0])
+    [0.5]
+    """
+
+    learning_rate: Schedule = 1e-2
+    momentum: float = 0.0
+    nesterov: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what would not converge."""
+        _check(self, momentum=(0, 1))
+
+    def init(self, parameters: Array) -> OptimizerState:
+        """No step done; with momentum a velocity of 0."""
+        zeros = namespace_of([parameters]).zeros_like
+        return OptimizerState(0, (zeros(parameters),) if self.momentum else ())
+
+    def update(self, gradient: Array, state: OptimizerState, parameters: Array) -> tuple[Array, OptimizerState]:
+        """Parameters and state after one step."""
+        step, alpha = state.step + 1, rate(self.learning_rate, state.step + 1)
+        if not self.momentum:
+            return parameters - alpha * gradient, OptimizerState(step, ())
+        velocity = self.momentum * state.moments[0] + gradient
+        slope = gradient + self.momentum * velocity if self.nesterov else velocity
+        return parameters - alpha * slope, OptimizerState(step, (velocity,))

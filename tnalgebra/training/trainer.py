@@ -1,0 +1,221 @@
+"""Batches, steps and epochs, over one vector of parameters."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from math import ceil
+from time import monotonic
+from typing import Any
+
+import numpy as np
+
+from ..errors import TrainingError
+from ..execute.namespace import namespace_of
+from ..networks import Network
+from ..networks.storage import describe
+from .checkpoint import Checkpoint, TrainingState, digest
+from .history import Epoch, History
+from .objective import Batch, Objective
+from .optimizer import Optimizer, rate
+
+__all__ = ["Callback", "Config", "FitResult", "Training"]
+
+Array = Any
+Callback = Callable[[Epoch, Network], Any]
+SHOWN = 2000
+"""Rows of the training data on which the accuracy of an epoch is measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class FitResult:
+    """A trained network, and how it came about."""
+
+    network: Any
+    history: History
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """How a network is trained; `fit` documents the fields."""
+
+    optimizer: Optimizer
+    epochs: int
+    batch_size: int
+    patience: int | None
+    dropout: float
+    weight_decay: float
+    clip: float | None
+    seed: int
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            value = getattr(self, name)
+            if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
+                raise TrainingError(f"{name} must be a positive integer; got {value!r}")
+        if not 0 <= self.dropout < 1:
+            raise TrainingError(f"dropout is the share of steps that are left out, in [0, 1); got {self.dropout!r}")
+        if self.weight_decay < 0 or (self.clip is not None and not self.clip > 0):
+            raise TrainingError(f"weight_decay must be ≥ 0 and clip > 0; got {self.weight_decay!r} and {self.clip!r}")
+        if self.patience is not None and self.patience < 1:
+            raise TrainingError(f"patience must be 1 epoch or more; got {self.patience!r}")
+
+
+class Training:
+    """One training in progress."""
+
+    def __init__(
+        self,
+        objective: Objective,
+        config: Config,
+        data: Batch,
+        held: Batch | None,
+        checkpoint: Checkpoint | None,
+        callbacks: tuple[Callback, ...],
+    ) -> None:
+        self.objective, self.config, self.data, self.held = objective, config, data, held
+        self.checkpoint, self.callbacks = checkpoint, callbacks
+        self.rows = int(data["X"].shape[0])
+        self.batches = ceil(self.rows / config.batch_size)
+        start = objective.vector(objective.network)
+        self.xp = namespace_of([start])
+        optimizer = config.optimizer.init(start)
+        self.state = TrainingState(start, optimizer, start, self.xp.zeros(2, dtype=self.xp.float64))
+        self.began = self.written = monotonic()
+        if checkpoint is not None:
+            self.settings = self._settings(start)
+            self.state = checkpoint.read(self.settings, start) or self.state
+            self.began -= self.state.seconds
+
+    def _settings(self, start: Array) -> dict[str, Any]:
+        """What must be the same for a checkpoint to be continued; the number of epochs may grow."""
+        held = self.held or {}
+        return {
+            "network": str(describe(self.objective.network)),
+            "start": digest(start),
+            "data": digest(*self.data.values()),
+            "validation": digest(*held.values()),
+            "loss": self.objective.loss,
+            **{name: str(getattr(self.config, name)) for name in Config.__dataclass_fields__ if name != "epochs"},
+        }
+
+    def run(self, progress: bool) -> FitResult:
+        """Epochs from where the state stands; the network is the best one where there is patience."""
+        with _bar(progress, self.config.epochs * self.batches, self.state.optimizer.step) as show:
+            while self.state.epoch < self.config.epochs and not self.state.is_done:
+                self._epoch(show)
+        chosen = self.state.best if self.config.patience else self.state.parameters
+        return FitResult(self.objective.at(chosen), History(self.state.history))
+
+    def _epoch(self, show: Callable[[str], None]) -> None:
+        state = self.state
+        order = self.xp.asarray(np.random.default_rng((self.config.seed, 0, state.epoch)).permutation(self.rows))
+        while state.batch < self.batches:
+            first = state.batch * self.config.batch_size
+            rows = order[first : first + self.config.batch_size]
+            self._step({name: array[rows] for name, array in self.data.items()})
+            state.batch += 1
+            show("")
+            if state.batch < self.batches:
+                self._keep()
+        self._finish()
+        last = state.history[-1]
+        accuracy = "" if last.accuracy is None else f", accuracy {last.accuracy:.3f}"
+        show(f"epoch {last.epoch}: loss {last.loss:.4f}{accuracy}")
+
+    def _step(self, batch: dict[str, Array]) -> None:
+        """One gradient, and one update; a loss that is not finite ends the training."""
+        state, config, xp = self.state, self.config, self.xp
+        batch["row_weight"] = batch["row_weight"] / batch["row_weight"].shape[0]
+        if config.dropout:
+            batch["X"] = batch["X"] * self._dropped(batch["X"])
+        loss, gradient = self.objective(state.parameters, batch)
+        norm = xp.sqrt(xp.vdot(gradient, gradient))
+        if xp is np and not np.isfinite(loss + norm):
+            self._diverged(float(loss), float(norm))
+        if config.clip is not None:
+            gradient = gradient * xp.minimum(1.0, config.clip / (norm + 1e-30)).astype(gradient.dtype)
+        new, optimizer = config.optimizer.update(gradient, state.optimizer, state.parameters)
+        if config.weight_decay:
+            new = new - rate(config.optimizer.learning_rate, optimizer.step) * config.weight_decay * state.parameters
+        state.parameters, state.optimizer = new, optimizer
+        state.totals = state.totals + xp.stack([loss, norm])
+
+    def _dropped(self, x: Array) -> Array:
+        """0 for the steps that are left out, and for the others what keeps the mean."""
+        keep = 1 - self.config.dropout
+        draws = np.random.default_rng((self.config.seed, 1, self.state.epoch, self.state.batch)).random(x.shape[:2])
+        return self.xp.asarray(((draws < keep) / keep).astype(x.dtype))[:, :, None]
+
+    def _diverged(self, loss: float, norm: float) -> None:
+        state, last = self.state, self.state.history[-1:]
+        before = f", it was {last[0].loss:.4g} in the epoch before" if last else ""
+        step = state.optimizer.step + 1
+        raise TrainingError(
+            f"the loss is {loss} in step {step} (epoch {state.epoch + 1}, batch {state.batch + 1}), the norm of the "
+            f"gradient {norm}{before}: lower learning_rate ({rate(self.config.optimizer.learning_rate, step):.3g}), "
+            "clip the gradient (clip=1.0), or scale the inputs to variance 1"
+        )
+
+    def _finish(self) -> None:
+        """Measure, remember, and see whether it is enough."""
+        state, config = self.state, self.config
+        loss, norm = (float(total) / self.batches for total in state.totals)
+        if not np.isfinite(loss):
+            self._diverged(loss, norm)
+        shown = {name: array[:SHOWN] for name, array in self.data.items()}
+        accuracy = (
+            self.objective.accuracy(self.objective.scores(state.parameters, shown), shown)
+            if self.objective.loss != "squared"
+            else None
+        )
+        held_loss, held_accuracy = self._validate()
+        state.seconds = monotonic() - self.began
+        step, number = state.optimizer.step, state.epoch + 1
+        alpha = rate(config.optimizer.learning_rate, step)
+        epoch = Epoch(number, step, loss, accuracy, held_loss, held_accuracy, norm, alpha, round(state.seconds, 3))
+        state.history = (*state.history, epoch)
+        is_better = held_loss is not None and held_loss < state.best_loss
+        if is_better:
+            state.best, state.best_loss, state.waited = state.parameters, float(held_loss or 0.0), 0
+        else:
+            state.waited += 1
+        state.epoch, state.batch, state.totals = number, 0, self.xp.zeros_like(state.totals)
+        state.is_done = config.patience is not None and state.waited >= config.patience
+        for callback in self.callbacks:
+            state.is_done |= callback(epoch, self.objective.at(state.parameters)) is True
+        self._keep(is_last=state.is_done or number == config.epochs)
+
+    def _validate(self) -> tuple[float | None, float | None]:
+        if self.held is None:
+            return None, None
+        scores = self.objective.scores(self.state.parameters, self.held)
+        mean = {**self.held, "row_weight": self.held["row_weight"] / self.held["row_weight"].sum()}
+        return self.objective.value(scores, mean), self.objective.accuracy(scores, self.held)
+
+    def _keep(self, *, is_last: bool = False) -> None:
+        if self.checkpoint is not None and (is_last or self.checkpoint.is_due(self.state, self.written)):
+            self.state.seconds = monotonic() - self.began
+            self.checkpoint.write(replace(self.state), self.settings)
+            self.written = monotonic()
+
+
+@contextmanager
+def _bar(is_shown: bool, total: int, done: int) -> Iterator[Callable[[str], None]]:
+    """A progress bar on the error stream, or nothing."""
+    if not is_shown:
+        yield lambda text: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total, completed=done)
+
+        def show(text: str) -> None:
+            if text.startswith("epoch"):
+                bar.update(task, description=text)
+            else:
+                bar.advance(task)
+
+        yield show
