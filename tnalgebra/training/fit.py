@@ -53,7 +53,7 @@ def fit(
     Raises `AxisMismatchError`, `NonFiniteError`, `TrainingError` (also where the loss diverges), `DataError`.
 
     >>> import numpy as np, tnalgebra as tna
-    >>> net = tna.RecurrentNetwork.random(steps=2, inputs=1, features=4, rank=3, classes=2, xi="rectifier", seed=0)
+    >>> net = tna.RecurrentNetwork.random(steps=2, inputs=1, features=8, rank=4, classes=2, xi="rectifier", seed=0)
     >>> X = np.random.default_rng(0).standard_normal((64, 2, 1))
     >>> result = tna.fit(net, X, (X[:, 0, 0] > 0).astype(int), epochs=100, optimizer=tna.Adam(0.02))
     >>> result.history.epochs[-1].accuracy > 0.9
@@ -65,10 +65,10 @@ def fit(
     )  # fmt: skip
     if patience is not None and validation is None:
         raise TrainingError("patience needs validation data: validation=0.1 takes a tenth of the rows")
+    if len(y) == 0:
+        raise TrainingError("X has no rows, there is nothing to learn from")
     target = encoded(y, network.classes, loss, network.dtype)
     data: Batch = prepared(network, X, target, sample_weight, lengths)
-    if int(data["X"].shape[0]) == 0:
-        raise TrainingError("X has no rows, there is nothing to learn from")
     objective = Objective(network, loss, masked=lengths is not None)
     held: Batch | None = None
     if isinstance(validation, tuple):

@@ -1,0 +1,393 @@
+"""Training: optimizers against their papers, losses against loops, same bits, checkpoints, and what must be refused."""
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import tnalgebra as tna
+from tests.corpus import relative_error
+from tnalgebra.errors import AxisMismatchError, DataError, NonFiniteError, TrainingError, UnknownNameError
+from tnalgebra.formats import archive
+from tnalgebra.training import CosineDecay, ExponentialDecay, History, Warmup
+from tnalgebra.training.loss import LOSSES, encoded
+from tnalgebra.training.objective import Objective, prepared
+
+KINDS = {"cp": tna.ShallowNetwork, "tt": tna.RecurrentNetwork, "ht": tna.HierarchicalNetwork}
+XIS = ("multiply", "rectifier", "logaddexp", "add", "hypot")
+
+
+def network(kind="tt", *, steps=2, inputs=1, classes=2, xi="rectifier", seed=0, **options):
+    sizes = {"features": 8, "rank": 4, **options}
+    return KINDS[kind].random(steps=steps, inputs=inputs, classes=classes, xi=xi, seed=seed, **sizes)
+
+
+@pytest.fixture
+def moons():
+    return tna.load_data("moons", train=100, test=50)
+
+
+def sequences(data):
+    return data.X_train[:, :, None], data.y_train
+
+
+# --- optimizers --------------------------------------------------------------------------------------------------
+
+
+def test_adam_is_the_published_algorithm(rng):
+    """Kingma & Ba 2015, algorithm 1, number by number."""
+    adam = tna.Adam(learning_rate=0.05, beta1=0.8, beta2=0.95, eps=1e-6)
+    theta = rng.standard_normal(5)
+    state, truth, m, v = adam.init(theta), theta.copy(), np.zeros(5), np.zeros(5)
+    for t in range(1, 20):
+        g = np.sin(theta) + rng.standard_normal(5)
+        before = theta.copy()
+        new, state = adam.update(g, state, theta)
+        np.testing.assert_array_equal(theta, before)
+        m = 0.8 * m + (1 - 0.8) * g
+        v = 0.95 * v + (1 - 0.95) * g * g
+        m_hat, v_hat = m / (1 - 0.8**t), v / (1 - 0.95**t)
+        truth = truth - 0.05 * m_hat / (np.sqrt(v_hat) + 1e-6)
+        np.testing.assert_allclose(new, truth, rtol=1e-12)
+        theta = new
+    assert state.step == 19
+    assert (
+        tna.Adam().update(np.ones(3, "f4"), tna.Adam().init(np.ones(3, "f4")), np.ones(3, "f4"))[0].dtype == np.float32
+    )
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_sgd_is_its_formula(nesterov, rng):
+    sgd, theta = tna.SGD(learning_rate=lambda t: 0.1 / t, momentum=0.9, nesterov=nesterov), rng.standard_normal(4)
+    state, truth, w = sgd.init(theta), theta.copy(), np.zeros(4)
+    for t in range(1, 10):
+        g = rng.standard_normal(4)
+        theta, state = sgd.update(g, state, theta)
+        w = 0.9 * w + g
+        truth = truth - 0.1 / t * (g + 0.9 * w if nesterov else w)
+        np.testing.assert_allclose(theta, truth, rtol=1e-13)
+
+
+def test_schedules():
+    assert [ExponentialDecay(8.0, decay=0.5, every=2)(t) for t in (0, 2, 4)] == [8, 4, 2]
+    cosine = CosineDecay(1.0, steps=10, end=0.1)
+    assert cosine(0) == 1
+    np.testing.assert_allclose([cosine(5), cosine(10), cosine(100)], [0.55, 0.1, 0.1])
+    assert [Warmup(2.0, 4)(t) for t in (1, 2, 4, 9)] == [0.5, 1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: tna.Adam(learning_rate=0), "learning_rate must be positive or a schedule; got 0"),
+        (lambda: tna.Adam(beta1=1.0), r"beta1 must be in \[0, 1\); got 1.0"),
+        (lambda: tna.Adam(eps=0), "eps must be positive; got 0"),
+        (lambda: tna.SGD(momentum=-0.1), r"momentum must be in \[0, 1\); got -0.1"),
+        (lambda: ExponentialDecay(0, 0.5), "a decay needs start > 0"),
+        (lambda: CosineDecay(1.0, 0), "a decay needs start > 0, steps > 0"),
+        (lambda: Warmup(1.0, 0), "a warm-up needs 1 step or more; got 0"),
+        (lambda: tna.Checkpoint("x", steps=0), "a checkpoint every 0 steps is none"),
+    ],
+)
+def test_optimizers_that_cannot_be(make, message):
+    with pytest.raises(TrainingError, match=message):
+        make()
+
+
+# --- losses ------------------------------------------------------------------------------------------------------
+
+
+def slow_loss(loss, scores, y, weight):
+    total = 0.0
+    for s, label, w in zip(scores, y, weight, strict=True):
+        if loss == "cross-entropy":
+            total += w * (np.log(np.sum(np.exp(s - s.max()))) + s.max() - s[label])
+        elif loss == "squared":
+            total += w * np.sum((s - label) ** 2)
+        else:
+            total += w * np.log1p(np.exp(-(2 * label - 1) * s[0]))
+    return total
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_loss_and_its_gradient(loss, kind, rng):
+    net = network(kind, classes=1 if loss == "binary" else 3, steps=3, inputs=2)
+    y = rng.standard_normal((5, 3)) if loss == "squared" else rng.integers(0, 2 if loss == "binary" else 3, 5)
+    x, weight = rng.standard_normal((5, 3, 2)), rng.random(5)
+    objective = Objective(net, loss)
+    data = prepared(net, x, encoded(y, net.classes, loss, net.dtype), weight, None)
+    theta = objective.vector(net)
+    value, gradient = objective(theta, data)
+    np.testing.assert_allclose(value, slow_loss(loss, net(x), y, weight / weight.mean()), rtol=1e-12)
+    np.testing.assert_allclose(objective.value(net(x), data), value, rtol=1e-12)
+    direction = rng.standard_normal(theta.shape)
+    ends = [objective(theta + step * direction, data)[0] for step in (1e-6, -1e-6)]
+    np.testing.assert_allclose(gradient @ direction, (ends[0] - ends[1]) / 2e-6, rtol=1e-6)
+    assert relative_error(objective.at(theta)(x), net(x)) == 0
+
+
+@pytest.mark.parametrize("size", [1e3, 1e30])
+def test_scores_of_any_size_have_a_loss(size):
+    """The softmax of ±size neither overflows nor is NaN."""
+    net = network(classes=2)
+    scores, y = np.array([[size, -size], [-size, size]]), np.array([0, 0])
+    data = prepared(net, np.ones((2, 2, 1)), encoded(y, 2, "cross-entropy", float), None, None)
+    np.testing.assert_allclose(Objective(net, "cross-entropy").value(scores, data), 2 * size)
+
+
+# --- fit ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kind", "xi"), list(itertools.product(KINDS, XIS)))
+def test_every_network_learns_the_moons(kind, xi):
+    data = tna.load_data("moons")
+    result = tna.fit(
+        network(kind, xi=xi, features=16, rank=8), *sequences(data), epochs=30, optimizer=tna.Adam(0.01),
+        validation=(data.X_test[:, :, None], data.y_test),
+    )  # fmt: skip
+    last = result.history.epochs[-1]
+    assert last.validation_accuracy >= 0.99
+    assert last.loss < result.history.losses[0] / 4
+    np.testing.assert_array_equal(
+        np.argmax(result.network(data.X_test[:, :, None]), 1) == data.y_test, True
+    ) if last.validation_accuracy == 1 else None
+
+
+def test_the_same_seed_gives_the_same_bits(moons):
+    runs = [tna.fit(network(), *sequences(moons), epochs=3, dropout=0.2, seed=seed) for seed in (1, 1, 2)]
+    for name, part in runs[0].network.parameters().items():
+        np.testing.assert_array_equal(part, runs[1].network.parameters()[name])
+    assert runs[0].history.losses == runs[1].history.losses
+    assert runs[0].history.losses != runs[2].history.losses
+    generators = [tna.fit(network(), *sequences(moons), epochs=1, seed=np.random.default_rng(3)) for _ in range(2)]
+    assert generators[0].history.losses == generators[1].history.losses
+
+
+def test_a_step_is_adam_on_the_batch(moons):
+    """One batch of all rows: the order of its rows does not matter but for rounding."""
+    net, (x, y) = network(), sequences(moons)
+    objective = Objective(net, "cross-entropy")
+    data = prepared(net, x, encoded(y, 2, "cross-entropy", float), None, None)
+    data["row_weight"] = data["row_weight"] / len(x)
+    theta, adam = objective.vector(net), tna.Adam(0.01)
+    _, gradient = objective(theta, data)
+    clipped = gradient * min(1.0, 0.1 / np.linalg.norm(gradient))
+    truth = adam.update(clipped, adam.init(theta), theta)[0] - 0.01 * 0.5 * theta
+    result = tna.fit(net, x, y, epochs=1, batch_size=len(x), optimizer=adam, clip=0.1, weight_decay=0.5)
+    assert relative_error(objective.vector(result.network), truth) < 1e-12
+    np.testing.assert_allclose(result.history.epochs[0].gradient_norm, np.linalg.norm(gradient), rtol=1e-12)
+
+
+def test_rows_without_weight_do_not_count(moons):
+    """A batch of all rows with weights 0 and 1 is the batch of the rows of weight 1."""
+    net, (x, y) = network(), sequences(moons)
+    weight = (np.arange(len(x)) % 2).astype(float)
+    half = tna.fit(net, x[1::2], y[1::2], epochs=3, batch_size=len(x))
+    whole = tna.fit(net, x, y, epochs=3, batch_size=len(x), sample_weight=weight)
+    for name, part in half.network.parameters().items():
+        assert relative_error(whole.network.parameters()[name], part) < 1e-9
+
+
+def test_early_stopping_returns_the_best_network(moons):
+    x, y = sequences(moons)
+    data = prepared(network(), x, encoded(y, 2, "cross-entropy", float), None, None)
+    result = tna.fit(network(), x, y, epochs=200, validation=(x, 1 - y), patience=3, optimizer=tna.Adam(0.01))
+    losses = [epoch.validation_loss for epoch in result.history.epochs]
+    assert len(losses) == np.argmin(losses) + 4  # what is right in training is wrong in validation
+    data["target"] = data["target"][:, ::-1]
+    data["row_weight"] = data["row_weight"] / len(x)
+    found = Objective(network(), "cross-entropy").value(result.network(x), data)
+    np.testing.assert_allclose(found, min(losses), rtol=1e-12)
+    split = tna.fit(network(), x, y, epochs=2, validation=0.25)
+    assert split.history.epochs[-1].validation_loss is not None
+    assert split.history.epochs[-1].steps == 2 * 3
+
+
+def test_callbacks_see_every_epoch_and_may_stop(moons):
+    seen = []
+
+    def callback(epoch, net):
+        seen.append((epoch.epoch, type(net)))
+        return epoch.epoch == 3
+
+    result = tna.fit(network(), *sequences(moons), epochs=10, callbacks=[callback])
+    assert seen == [(i, tna.RecurrentNetwork) for i in (1, 2, 3)]
+    assert len(result.history.epochs) == 3
+
+
+def test_equal_cores_learn_from_sequences_of_many_lengths(rng):
+    """Whether the last step is positive: only a network that finds the end of each sequence can tell."""
+    x, lengths = rng.standard_normal((300, 6, 1)), rng.integers(2, 7, 300)
+    y = (x[np.arange(300), lengths - 1, 0] > 0).astype(int)
+    result = tna.fit(network(steps=None), x, y, lengths=lengths, epochs=30, optimizer=tna.Adam(0.01))
+    assert np.mean(np.argmax(result.network(x, lengths), 1) == y) > 0.97
+
+
+def test_other_losses_learn(rng):
+    x = rng.standard_normal((200, 2, 1))
+    y = x[:, 0, 0] * x[:, 1, 0]
+    net = network(xi="multiply", classes=1)
+    result = tna.fit(net, x, y, loss="squared", epochs=60, optimizer=tna.Adam(0.01))
+    assert result.history.losses[-1] < 0.05 * np.var(y)
+    assert result.history.epochs[-1].accuracy is None
+    result = tna.fit(net, x, (y > 0).astype(int), loss="binary", epochs=60, optimizer=tna.Adam(0.01))
+    assert result.history.epochs[-1].accuracy > 0.9
+
+
+def test_single_precision_stays(moons):
+    result = tna.fit(network(dtype="float32"), *sequences(moons), epochs=1, clip=1.0, dropout=0.1, weight_decay=0.1)
+    assert result.network.dtype == np.float32
+
+
+# --- checkpoints -------------------------------------------------------------------------------------------------
+
+
+def test_a_training_that_was_cut_off_ends_with_the_same_bits(moons, tmp_path):
+    options = {"dropout": 0.2, "seed": 1, "validation": 0.2, "batch_size": 16}
+    whole = tna.fit(network(), *sequences(moons), epochs=6, **options)
+
+    class Cut(Exception):
+        pass
+
+    for stop in (1, 3):
+        path = tmp_path / f"{stop}.tna"
+
+        def cut(epoch, net, stop=stop):
+            if epoch.epoch == stop:
+                raise Cut("now")
+
+        kept = tna.Checkpoint(path, steps=3)
+        with pytest.raises(Cut, match="now"):
+            tna.fit(network(), *sequences(moons), epochs=6, checkpoint=kept, callbacks=[cut], **options)
+        rest = tna.fit(network(), *sequences(moons), epochs=6, checkpoint=kept, **options)
+        assert rest.history.losses == whole.history.losses
+        for name, part in whole.network.parameters().items():
+            np.testing.assert_array_equal(rest.network.parameters()[name], part)
+        again = tna.fit(network(), *sequences(moons), epochs=6, checkpoint=kept, **options)
+        assert again.history.losses == whole.history.losses
+
+
+KILLED = """
+import sys, numpy as np, tnalgebra as tna
+x = np.random.default_rng(0).standard_normal((400, 2, 1))
+net = tna.RecurrentNetwork.random(steps=2, inputs=1, features=8, rank=4, classes=2, xi="rectifier", seed=0)
+y = (x[:, 0, 0] > x[:, 1, 0]).astype(int)
+kept = tna.Checkpoint(sys.argv[1], steps=2)
+result = tna.fit(net, x, y, epochs=20, batch_size=8, checkpoint=kept, callbacks=[lambda e, n: print(e.epoch, flush=True)])
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the signal is POSIX's")
+def test_a_process_that_was_killed_goes_on_to_the_same_bits(tmp_path):
+    path, other = tmp_path / "killed.tna", tmp_path / "whole.tna"
+    for delay in (0.0, 0.03):
+        with subprocess.Popen([sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE, text=True) as run:
+            run.stdout.readline()
+            time.sleep(delay)
+            run.kill()
+    for target in (path, other):
+        subprocess.run([sys.executable, "-c", KILLED, str(target)], check=True, stdout=subprocess.DEVNULL)
+    first, second = (archive.read_archive(target, ("Checkpoint",))[1] for target in (path, other))
+    for name in ("parameters", "moment0", "moment1"):
+        np.testing.assert_array_equal(first[name], second[name])
+
+
+def test_a_checkpoint_of_another_training_is_refused(moons, tmp_path):
+    path = tmp_path / "run.tna"
+    tna.fit(network(), *sequences(moons), epochs=1, checkpoint=path)
+    for options, message in (
+        ({"batch_size": 16}, "is a checkpoint of another training: batch_size is '32' there and '16' here"),
+        ({"optimizer": tna.SGD(0.1)}, "optimizer is 'Adam.*' there and 'SGD.*' here"),
+        ({"validation": 0.1}, "data is '.*' there"),
+    ):
+        with pytest.raises(TrainingError, match=message):
+            tna.fit(network(), *sequences(moons), epochs=2, checkpoint=path, **options)
+    with pytest.raises(TrainingError, match=r"network is .* there and .* here; give another path, or delete the file"):
+        tna.fit(network(rank=5), *sequences(moons), epochs=2, checkpoint=path)
+    with pytest.raises(TrainingError, match=r"start is '.*' there"):
+        tna.fit(network(seed=1), *sequences(moons), epochs=2, checkpoint=path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(DataError, match="is no tensor file, or it was cut off"):
+        tna.fit(network(), *sequences(moons), epochs=2, checkpoint=path)
+    network().save(path)
+    with pytest.raises(DataError, match="holds a 'RecurrentNetwork'; known: Checkpoint"):
+        tna.fit(network(), *sequences(moons), epochs=2, checkpoint=path)
+
+
+def test_a_disk_that_fills_up_leaves_the_last_checkpoint(moons, tmp_path, monkeypatch):
+    path = tmp_path / "run.tna"
+    tna.fit(network(), *sequences(moons), epochs=1, checkpoint=path)
+    before = path.read_bytes()
+
+    def full(file, header, arrays):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(archive, "_pack", full)
+    with pytest.raises(DataError, match=r"cannot write .*run\.tna': No space left on device"):
+        tna.fit(network(), *sequences(moons), epochs=2, checkpoint=path)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["run.tna"]
+
+
+# --- history -----------------------------------------------------------------------------------------------------
+
+
+def test_a_history_prints_draws_and_becomes_json(moons, tmp_path):
+    result = tna.fit(network(), *sequences(moons), epochs=2, validation=0.2, progress=False)
+    text = str(result.history)
+    assert text.splitlines()[0].split()[:3] == ["epoch", "loss", "accuracy"]
+    assert len(text.splitlines()) == 3
+    assert json.loads(json.dumps(result.history.to_dict()))["epoch"] == [1, 2]
+    assert result.history.rows()[1]["epoch"] == 2
+    result.history.plot(tmp_path / "history.png")
+    assert (tmp_path / "history.png").stat().st_size > 5000
+    History().plot()
+
+
+# --- bad input ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"y": ["a", "b"] * 50}, TrainingError, "y must be one integer label a row, 0 to 1; got <U1"),
+        ({"y": np.full(100, 0.5)}, TrainingError, "y must be one integer label a row"),
+        ({"y": np.full(100, 2)}, TrainingError, "labels must be from 0 to 1, as the network has 2 scores; got 2 to 2"),
+        ({"y": np.full(100, -1)}, TrainingError, "labels must be from 0 to 1"),
+        ({"y": np.zeros(99, int)}, AxisMismatchError, "X has 100 rows on axis 0, but target has 99"),
+        ({"X": np.ones((100, 3, 1))}, AxisMismatchError, r"axis 1 \(T\) is 3, the network needs 2"),
+        ({"X": np.full((100, 2, 1), np.nan)}, NonFiniteError, "X has 200 entries that are NaN or infinite"),
+        ({"X": np.ones((0, 2, 1)), "y": np.zeros(0, int)}, TrainingError, "X has no rows"),
+        ({"sample_weight": -np.ones(100)}, NonFiniteError, "sample_weight must be finite, not negative, and not all 0"),
+        ({"sample_weight": np.ones(3)}, AxisMismatchError, "X has 100 rows on axis 0, but sample_weight has 3"),
+        ({"loss": "hinge"}, UnknownNameError, "unknown loss 'hinge'; known: cross-entropy, squared, binary"),
+        ({"loss": "binary"}, TrainingError, "loss='binary' needs a network with one score; it has 2"),
+        ({"loss": "squared"}, TrainingError, r"y must be numbers of shape \(batch, 2\)"),
+        ({"epochs": 0}, TrainingError, "epochs must be a positive integer; got 0"),
+        ({"batch_size": 1.5}, TrainingError, "batch_size must be a positive integer; got 1.5"),
+        ({"dropout": 1.0}, TrainingError, r"dropout is the share of steps .* in \[0, 1\); got 1.0"),
+        ({"clip": 0.0}, TrainingError, "weight_decay must be ≥ 0 and clip > 0"),
+        ({"patience": 2}, TrainingError, "patience needs validation data"),
+        ({"patience": 0, "validation": 0.1}, TrainingError, "patience must be 1 epoch or more; got 0"),
+        ({"validation": 1.5}, TrainingError, "validation=1.5 of 100 rows leaves none"),
+        ({"seed": -1}, TrainingError, "seed must be an integer from 0, or a NumPy generator; got -1"),
+        ({"lengths": np.full(100, 2)}, AxisMismatchError, "lengths need equal cores"),
+    ],
+)
+def test_what_cannot_be_trained(moons, options, error, message):
+    x, y = sequences(moons)
+    with pytest.raises(error, match=message):
+        tna.fit(network(), options.pop("X", x), options.pop("y", y), **options)
+
+
+def test_a_loss_that_diverges_says_where_and_what_to_do(moons):
+    x, y = sequences(moons)
+    message = r"the loss is .* in step \d+ \(epoch \d+, batch \d+\), the norm of the gradient .*: lower learning_rate"
+    with pytest.raises(TrainingError, match=message), np.errstate(all="ignore"):
+        tna.fit(network(xi="multiply"), x * 100, y, optimizer=tna.SGD(1e6), epochs=50)
