@@ -10,7 +10,8 @@ from functools import reduce
 
 from ..algebra import Operator, Pointwise, operator
 from ..algebra.derivative import derivative, substituted, times
-from ..algebra.scalar import Tree, parse
+from ..algebra.scalar import parse
+from ..algebra.schedule import Tree
 from ..errors import AlgebraError, EquationError
 from .node import Contract, Labels, Leaf, Map, Node, Shaped, Sum, postorder
 

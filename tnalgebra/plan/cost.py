@@ -6,6 +6,7 @@ from math import prod
 
 from ..algebra import Pointwise
 from ..graph import Labels
+from .formula import temporaries
 from .step import Step, Tree, union, volume
 
 __all__ = [
@@ -80,21 +81,6 @@ def _work(tree: Tree, terms: Sequence[Labels], sizes: dict[str, int]) -> int:
     )
 
 
-def _buffers(tree: Tree) -> int:
-    """How many blocks a tree of ξ holds at once: its children from left to right, then its own value."""
-    if isinstance(tree, int):
-        return 0
-    held = most = 0
-    if isinstance(tree[0], Pointwise):
-        return sum(map(_buffers, tree[1])) + 1 + tree[0].temporaries
-    for position, child in enumerate(tree[1]):
-        most = max(most, held + _buffers(child))
-        held += not isinstance(child, int)
-        if position:
-            most, held = max(most, held + 1 + tree[0].temporaries), 1
-    return most
-
-
 def tile_order(labels: Labels, weight: Labels, result: Labels) -> tuple[Labels, Labels]:
     """Labels of a weighted tile, those that BLAS sums last; and those that it sums before BLAS sees it."""
     alone = tuple(label for label in labels if label not in weight and label not in result)
@@ -102,9 +88,10 @@ def tile_order(labels: Labels, weight: Labels, result: Labels) -> tuple[Labels, 
     return (*(label for label in labels if label in result), *alone, *inner), alone
 
 
-def block_entries(tree: Tree) -> int:
+def block_entries(trees: Sequence[Tree]) -> int:
     """Entries of one block: fewer where an expression holds many values at once, so that they stay cached."""
-    return BLOCK // (1 + tree[0].temporaries) if isinstance(tree, tuple) and isinstance(tree[0], Pointwise) else BLOCK
+    is_long = any(isinstance(tree, tuple) and isinstance(tree[0], Pointwise) for tree in trees)
+    return BLOCK // (1 + temporaries(trees)) if is_long else BLOCK
 
 
 def chunk_sizes(order: Sequence[str], sizes: dict[str, int], entries: int) -> dict[str, int]:
@@ -118,8 +105,8 @@ def chunk_sizes(order: Sequence[str], sizes: dict[str, int], entries: int) -> di
 
 def _blocked_scratch(step: Step, tree: Tree, everything: int, output: int) -> int:
     """Entries of the blocks of ξ and of what folds a block by ⊕ and adds it to the result."""
-    block, part = min(everything, block_entries(tree)), min(output, BLOCK)
-    scratch = _buffers(tree) * block
+    block, part = min(everything, block_entries([tree])), min(output, BLOCK)
+    scratch = temporaries([tree]) * block
     if not step.summed or step.reduce is None:
         return scratch
     held = 1 + step.reduce.temporaries
@@ -138,7 +125,7 @@ def _weighted_scratch(step: Step, tree: Tree, output: int) -> int:
     tile, is_cut = min(whole, TILE), whole > TILE
     kept = tuple(label for label in order if label not in alone)
     copies = layout(kept, weight, step.result, step.sizes).copies
-    scratch = tile * (_buffers(tree) + bool(alone) + copies[0]) + output * is_cut
+    scratch = tile * (temporaries([tree]) + bool(alone) + copies[0]) + output * is_cut
     cut = volume(weight, {**step.sizes, **chunk_sizes(order, step.sizes, TILE)})
     return scratch + cut * (copies[1] or is_cut)
 
