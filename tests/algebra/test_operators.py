@@ -229,8 +229,7 @@ def test_one_text_gives_the_same_numbers_with_and_without_a_buffer(rng):
         out = np.empty(11)
         np.testing.assert_array_equal(compile_arrays(text, ("x", "y"), np)(x, y), expected)
         line = straight(schedule((parse(text, ("x", "y")),), ("x", "y")), [frozenset({0})] * 2, [x.dtype] * 2, np)
-        line.call(x, y, out)
-        out = line.call(x, y, out)[0]
+        (out,) = line.call(x, y, out)
         np.testing.assert_array_equal(out, expected, err_msg=text)
 
 

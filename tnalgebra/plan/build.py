@@ -38,7 +38,8 @@ def build_plan(
     if any(isinstance(node, Map) for node in postorder(root)):
         nonnegative = False  # what a function makes of numbers that are not negative may be
     choices = (True,) if isinstance(root, Bundle) else (False, True)  # what is wanted together is there to be shared
-    graphs = dict.fromkeys(inline(root, keep_shared=keep, nonnegative=nonnegative) for keep in choices)
+    merged = [inline(root, keep_shared=keep, nonnegative=nonnegative) for keep in choices]
+    graphs = dict.fromkeys((*merged, root))  # a path through many merged nodes may be worse than the nesting given
     plans = [_Builder(graph, shapes, optimize, memory_limit, itemsize, nonnegative).plan() for graph in graphs]
     fitting = [plan for plan in plans if memory_limit is None or plan.peak_bytes <= memory_limit]
     if not fitting:
