@@ -9,7 +9,7 @@ from ..graph import Bundle, Contract, Labels, Leaf, Map, Node, Shaped, Sum, labe
 from ..graph.node import postorder
 from ..graph.rewrite import inline, settled
 from ..graph.sizes import Shape, shapes_of
-from .cost import peak_bytes, priced
+from .cost import gathered, peak_bytes, priced
 from .legality import judge
 from .paths import Optimizer
 from .plan import Plan
@@ -18,6 +18,9 @@ from .slicing import slice_labels
 from .step import Step, union
 
 __all__ = ["build_plan"]
+
+ROOM = 1 << 26
+"""Bytes up to which steps on the same operands are brought together though that holds more at once."""
 
 
 def build_plan(
@@ -92,6 +95,9 @@ class _Builder:
                 self.place[node] = self._entrywise(node)
             elif isinstance(node, Shaped):
                 self.place[node] = self._shaped(node)
+        near = gathered(self.steps, self.itemsize)
+        if peak_bytes(near) <= (self.limit or max(peak_bytes(self.steps), ROOM)):
+            self.steps = near
         leaves = {node.name: shape for node, shape in self.shapes.items() if isinstance(node, Leaf)}
         verdicts = {judge(node, self.nonnegative): None for node in self.nodes if isinstance(node, Contract)}
         held = [verdict.reason for verdict in verdicts if not verdict.is_reorderable]

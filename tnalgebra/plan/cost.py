@@ -15,10 +15,12 @@ __all__ = [
     "Layout",
     "block_entries",
     "chunk_sizes",
+    "gathered",
     "layout",
     "peak_bytes",
     "priced",
     "tile_order",
+    "together",
     "tree_labels",
 ]
 
@@ -103,18 +105,47 @@ def chunk_sizes(order: Sequence[str], sizes: dict[str, int], entries: int) -> di
     return chunks
 
 
-def _blocked_scratch(step: Step, tree: Tree, everything: int, output: int) -> int:
-    """Entries of the blocks of ξ and of what folds a block by ⊕ and adds it to the result."""
-    block, part = min(everything, block_entries([tree])), min(output, BLOCK)
-    scratch = temporaries([tree]) * block
+def _blocked_scratch(steps: Sequence[Step], everything: int) -> int:
+    """Entries of the blocks of ξ in steps that are done together, and of what folds a block and adds it to a result."""
+    trees = [step.tree for step in steps if step.tree is not None]
+    block = min(everything, block_entries(trees))
+    return temporaries(trees) * block + sum(_fold_scratch(step, block) for step in steps)
+
+
+def _fold_scratch(step: Step, block: int) -> int:
     if not step.summed or step.reduce is None:
-        return scratch
-    held = 1 + step.reduce.temporaries
+        return 0
+    held, part, scratch = 1 + step.reduce.temporaries, min(volume(step.result, step.sizes), BLOCK), 0
     if step.reduce.reduction == "logsumexp":
-        scratch += block + 4 * part
+        scratch = block + 4 * part
     elif step.reduce.reduction is None:
-        scratch += block * held
+        scratch = block * held
     return scratch + part * (2 + held * (1 if step.reduce.unit_is_strict else 2))
+
+
+def together(steps: Sequence[Step]) -> list[list[Step]]:
+    """The steps as they are done: neighbours that evaluate trees on the same operands are one group."""
+    groups: list[list[Step]] = []
+    for step in steps:
+        first = groups[-1][0] if groups else None
+        is_sibling = first is not None and step.kind == first.kind == "blocked"
+        if first is not None and is_sibling and (step.inputs, step.terms) == (first.inputs, first.terms):
+            groups[-1].append(step)
+        else:
+            groups.append([step])
+    return groups
+
+
+def gathered(steps: Sequence[Step], itemsize: int) -> list[Step]:
+    """The steps with each blocked one directly after the first on the same operands, priced together with it."""
+    groups: dict[object, list[Step]] = {}
+    for step in steps:
+        groups.setdefault((step.inputs, step.terms) if step.kind == "blocked" else step.output, []).append(step)
+    found: list[Step] = []
+    for group in groups.values():
+        scratch = _blocked_scratch(group, volume(union(*group[0].terms), group[0].sizes)) if len(group) > 1 else 0
+        found += [replace(step, scratch_bytes=max(step.scratch_bytes, scratch * itemsize)) for step in group]
+    return found
 
 
 def _weighted_scratch(step: Step, tree: Tree, output: int) -> int:
@@ -150,7 +181,7 @@ def priced(step: Step, itemsize: int) -> Step:
             flops = _work(step.tree, terms, sizes) + 2 * everything
             scratch = _weighted_scratch(step, step.tree, output)
         else:
-            scratch = _blocked_scratch(step, step.tree, everything, output)
+            scratch = _blocked_scratch([step], everything)
     elif step.kind == "loop":
         trips = prod(-(-sizes[label] // chunk) for label, chunk in step.chunks.items())
         flops, copied = (trips * sum(getattr(inner, name) for inner in step.body) for name in ("flops", "bytes_moved"))
