@@ -12,6 +12,7 @@ from ..plan import Plan, Step
 from ..plan.cost import together
 from .kernels import lower
 from .kernels.blocked import blocks, lower_siblings
+from .kernels.compiled import lower_compiled
 from .namespace import is_numpy_like
 from .scaling import largest, normalised
 
@@ -30,11 +31,13 @@ class Program:
 
     __slots__ = ("_calls", "_is_floating", "_outputs", "_size", "_xp", "plan")
 
-    def __init__(self, plan: Plan, xp: ModuleType) -> None:
+    def __init__(self, plan: Plan, xp: ModuleType, *, is_compiled: bool = False) -> None:
         self.plan, self._xp = plan, xp
         self._is_floating = any(op.is_floating for op in plan.operators)
         wanted = plan.output if isinstance(plan.output, tuple) else (plan.output,)
-        self._calls, self._size, self._outputs = _lowered(plan.steps, range(len(plan.inputs)), wanted, xp)
+        self._calls, self._size, self._outputs = _lowered(
+            plan.steps, range(len(plan.inputs)), wanted, xp, is_compiled and xp is np
+        )
 
     def __call__(self, arrays: Sequence[Array]) -> Array:
         """Run on the leaves, in the order of `plan.inputs`; the value, or a tuple of them where several are wanted."""
@@ -114,7 +117,9 @@ def run_scaled(
     return array, exponent
 
 
-def _lowered(steps: Sequence[Step], inputs: Sequence[int], outputs: Sequence[int], xp: ModuleType) -> Lowered:
+def _lowered(
+    steps: Sequence[Step], inputs: Sequence[int], outputs: Sequence[int], xp: ModuleType, is_compiled: bool = False
+) -> Lowered:
     """Kernels with slots renumbered to 0, 1, …, and for each the slots that end with it."""
     number = {slot: i for i, slot in enumerate([*inputs, *(step.output for step in steps)])}
     last = {slot: i for i, step in enumerate(steps) for slot in step.inputs}
@@ -124,13 +129,14 @@ def _lowered(steps: Sequence[Step], inputs: Sequence[int], outputs: Sequence[int
         step, begin, end = group[0], end + 1, end + len(group)
         read = dict.fromkeys(slot for member in group for slot in member.inputs)
         done = tuple(number[slot] for slot in read if begin <= last[slot] <= end and slot not in outputs)
-        if len(group) > 1:
-            kernel = lower_siblings(group, xp)
+        if len(group) > 1 or (is_compiled and step.kind == "blocked"):
+            kernel = (lower_compiled if is_compiled else lower_siblings)(group, xp)
         else:
             kernel = _loop(step, xp) if step.kind == "loop" else lower(step, xp)
         slots = tuple(number[member.output] for member in group)
         inputs_of = tuple(number[slot] for slot in step.inputs)
-        calls.append((kernel, inputs_of, slots if len(group) > 1 else slots[0], done))
+        is_one = len(group) == 1 and not (is_compiled and step.kind == "blocked")
+        calls.append((kernel, inputs_of, slots[0] if is_one else slots, done))
     return calls, len(steps), tuple(number[slot] for slot in outputs)
 
 
