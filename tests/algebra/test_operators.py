@@ -12,8 +12,10 @@ from tests.execute.test_contract import truth
 from tnalgebra.algebra import SEMIRINGS, known_operators, registry
 from tnalgebra.algebra.builtin import BUILTIN
 from tnalgebra.algebra.laws import check_laws
-from tnalgebra.algebra.scalar import as_ufunc, compile_arrays, compile_into, temporaries
+from tnalgebra.algebra.scalar import as_ufunc, compile_arrays, parse, temporaries
+from tnalgebra.algebra.schedule import schedule
 from tnalgebra.errors import AlgebraError, LawError, UnknownNameError
+from tnalgebra.execute.kernels.line import straight
 
 INF = np.inf
 SMOOTH = [op for op in BUILTIN if op.partial is not None]
@@ -226,7 +228,8 @@ def test_one_text_gives_the_same_numbers_with_and_without_a_buffer(rng):
         expected = eval(text, {"x": x, "y": y, "inf": INF} | {name: getattr(np, name) for name in dir(np)})
         out = np.empty(11)
         np.testing.assert_array_equal(compile_arrays(text, ("x", "y"), np)(x, y), expected)
-        assert compile_into(text, ("x", "y"), np)(x, y, out=out) is out
+        line = straight(schedule((parse(text, ("x", "y")),), ("x", "y")), [frozenset({0})] * 2, [x.dtype] * 2, np)
+        (out,) = line.call(x, y, out)
         np.testing.assert_array_equal(out, expected, err_msg=text)
 
 

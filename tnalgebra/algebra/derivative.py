@@ -9,7 +9,8 @@ from typing import Any
 
 from ..errors import LawError
 from .builtin import BUILTIN
-from .scalar import COMPARE, Tree, parse
+from .scalar import COMPARE, parse
+from .schedule import Tree
 
 __all__ = ["derivative", "substituted", "times"]
 
@@ -70,10 +71,17 @@ def _slopes(tree: Any) -> list[Tree]:
 
 
 def substituted(tree: Tree, values: dict[str, Tree]) -> Tree:
-    """The expression with others in place of its variables."""
-    if not isinstance(tree, tuple):
-        return values.get(tree, tree) if isinstance(tree, str) else tree
-    return tree[0], tuple(substituted(child, values) for child in tree[1])
+    """The expression with others in place of its variables; a part that stands in it twice is one part still."""
+    done: dict[int, Tree] = {}
+
+    def visit(node: Any) -> Tree:
+        if not isinstance(node, tuple):
+            return values.get(node, node) if isinstance(node, str) else node
+        if id(node) not in done:
+            done[id(node)] = node[0], tuple(map(visit, node[1]))
+        return done[id(node)]
+
+    return visit(tree)
 
 
 def _plus(x: Tree, y: Tree) -> Tree:

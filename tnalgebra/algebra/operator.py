@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import AlgebraError
-from .scalar import as_ufunc, cast, compile_arrays, compile_into, is_integral, number, temporaries
+from .scalar import as_ufunc, cast, compile_arrays, is_integral, number, temporaries
 
 __all__ = ["Operator"]
 
@@ -70,16 +70,12 @@ class Operator:
 
     @property
     def temporaries(self) -> int:
-        """How many arrays `into` holds at once beside its buffer."""
+        """How many arrays ξ holds at once beside its buffer."""
         return temporaries(self.value, ("x", "y"))
 
     def function(self, xp: ModuleType) -> Callable[[Array, Array], Array]:
         """Return ξ as a function of two broadcastable arrays of the namespace `xp`."""
         return _compiled(self.value, ("x", "y"), xp)
-
-    def into(self, xp: ModuleType) -> Callable[..., Array]:
-        """Return ξ as ``f(x, y, out=buffer)`` for NumPy or CuPy."""
-        return compile_into(self.value, ("x", "y"), xp)
 
     def apply(self, x: Array, y: Array) -> Array:
         """ξ(x, y) elementwise, with broadcasting, on NumPy arrays or numbers."""

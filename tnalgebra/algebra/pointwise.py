@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from .scalar import BINARY, Tree, cast, compile_arrays, schedule
+from .scalar import BINARY, cast, compile_arrays
+from .schedule import Tree, schedule
 
 __all__ = ["Pointwise", "shown"]
 
@@ -46,21 +47,12 @@ class Pointwise:
     @property
     def is_complex(self) -> bool:
         """Whether complex numbers may be put in."""
-        return all(head in COMPLEX for head, _, _ in schedule(self.value, self.variables)[1])
+        return all(head in COMPLEX for head, _, _ in schedule((self.value,), self.variables).calls)
 
     @property
     def is_floating(self) -> bool:
         """Whether f of integers is a fraction; derivatives are."""
         return True
-
-    @property
-    def temporaries(self) -> int:
-        """How many arrays are held at once."""
-        held = most = 0
-        for _, _, done in schedule(self.value, self.variables)[1]:
-            held += 1
-            most, held = max(most, held), held - len(done)
-        return most
 
     def function(self, xp: ModuleType) -> Callable[..., Array]:
         """Return f as a function of broadcastable arrays of the namespace `xp`; the value has their shape and dtype."""
@@ -71,17 +63,6 @@ class Pointwise:
                 value = xp.asarray(scalar(*arrays))
             shape = np.broadcast_shapes(*(array.shape for array in arrays))
             return xp.broadcast_to(cast(value, xp.result_type(*arrays), xp), shape)
-
-        return evaluate
-
-    def into(self, xp: ModuleType) -> Callable[..., Array]:
-        """Return f as ``f(x0, x1, …, out=buffer)`` for NumPy or CuPy."""
-        scalar = _compiled(self.value, self.variables, xp)
-
-        def evaluate(*arrays: Array, out: Array) -> Array:
-            with np.errstate(all="ignore"):
-                out[...] = scalar(*arrays)
-            return out
 
         return evaluate
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import LawError
+from .schedule import Tree, schedule
 
 __all__ = [
     "COMPARE",
@@ -22,13 +23,11 @@ __all__ = [
     "as_ufunc",
     "cast",
     "compile_arrays",
-    "compile_into",
     "is_complex",
     "is_integral",
     "is_numpy_like",
     "number",
     "parse",
-    "schedule",
     "temporaries",
 ]
 
@@ -45,9 +44,6 @@ COMPARE = {ast.Lt: ("less", op.lt), ast.LtE: ("less_equal", op.le), ast.Gt: ("gr
            ast.GtE: ("greater_equal", op.ge), ast.Eq: ("equal", op.eq), ast.NotEq: ("not_equal", op.ne)}  # fmt: skip
 
 TRUTH = ("logical_and", "logical_or")
-
-Tree = tuple[str, tuple[Any, ...]] | str | int | float
-"""A variable, a constant, or a function with its arguments."""
 
 
 @lru_cache(maxsize=512)
@@ -158,16 +154,16 @@ def compile_arrays(expression: Tree, variables: tuple[str, ...], xp: ModuleType)
     if name is not None and is_direct:
         function: Callable[..., Array] = getattr(xp, name)
         return function
-    constants, steps, root = schedule(tree, variables)
-    calls = [(_function(head, xp), places, done) for head, places, done in steps]
+    line = schedule((tree,), variables)
+    calls = [(_function(head, xp), places, done) for head, places, done in line.calls]
 
     def evaluate(*arrays: Array) -> Array:
-        like, values = arrays[0], [*arrays, *constants]
+        like, values = arrays[0], [*arrays, *line.constants]
         for function, places, done in calls:
             values.append(function([values[place] for place in places], like))
             for place in done:
                 values[place] = None
-        return values[root]
+        return values[line.ends[0]]
 
     return evaluate
 
@@ -188,80 +184,9 @@ def _function(head: str, xp: ModuleType) -> Callable[[list[Array], Array], Array
     return call
 
 
-Schedule = tuple[list[int | float], list[tuple[str, tuple[int, ...], tuple[int, ...]]], int]
-
-
-def schedule(tree: Tree, variables: tuple[str, ...]) -> Schedule:
-    """Constants, steps and the place of the value: places are the variables, the constants, then one a step.
-
-    A step is the function, the places of its arguments, and the places of steps that nothing reads later.
-    """
-    constants: dict[tuple[type, int | float], int] = {}
-    known: dict[tuple[str, tuple[Any, ...]], int] = {}
-    seen: dict[int, Any] = {}
-
-    def visit(node: Tree) -> Any:
-        """The number of a step, the name of a variable, or a constant in a list."""
-        if isinstance(node, str):
-            return node
-        if not isinstance(node, tuple):
-            constants.setdefault((type(node), node), len(constants))
-            return type(node), node
-        if id(node) not in seen:
-            key = node[0], tuple(map(visit, node[1]))
-            seen[id(node)] = known.setdefault(key, len(known))
-        return seen[id(node)]
-
-    def place(found: Any) -> int:
-        if isinstance(found, str):
-            return variables.index(found)
-        if isinstance(found, tuple):
-            return len(variables) + constants[found]
-        return len(variables) + len(constants) + int(found)
-
-    root = visit(tree)
-    calls = [(head, tuple(map(place, args))) for head, args in known]
-    last = {argument: number for number, (_, args) in enumerate(calls) for argument in args}
-    first, end = len(variables) + len(constants), place(root)
-    steps = [
-        (head, args, tuple(p for p in dict.fromkeys(args) if p >= first and p != end and last[p] == number))
-        for number, (head, args) in enumerate(calls)
-    ]
-    return [value for _, value in constants], steps, end
-
-
-@lru_cache(maxsize=512)
-def compile_into(text: str, variables: tuple[str, ...], xp: ModuleType) -> Callable[..., Array]:
-    """Return ``f(*variables, out=buffer)`` for NumPy or CuPy; `out` must not overlap a variable."""
-    tree = parse(text, variables)
-
-    def value(node: Tree, env: dict[str, Array], out: Array | None) -> Array:
-        if isinstance(node, str):
-            return env[node]
-        if not isinstance(node, tuple):
-            return node
-        head, children = node
-        args, free = [], out
-        for child in children:  # the first nested value may live in the buffer; later ones are temporaries
-            args.append(value(child, env, free if isinstance(child, tuple) and head != "where" else None))
-            free = None if isinstance(child, tuple) else free
-        if head == "where":
-            result = xp.where(*args)
-            if out is None:
-                return result
-            out[...] = result
-            return out
-        return getattr(xp, head)(*args) if out is None else getattr(xp, head)(*args, out=out)
-
-    def evaluate(*arrays: Array, out: Array) -> Array:
-        return value(tree, dict(zip(variables, arrays, strict=True)), out)
-
-    return evaluate
-
-
 @lru_cache(maxsize=512)
 def temporaries(text: str, variables: tuple[str, ...]) -> int:
-    """How many arrays `compile_into` holds at once beside its buffer."""
+    """How many arrays are held at once beside one for the value."""
 
     def peak(node: Tree, is_placed: bool) -> int:
         if not isinstance(node, tuple):

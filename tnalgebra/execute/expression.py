@@ -211,9 +211,10 @@ def evaluate(
     optimize: Optimizer = "auto",
     memory_limit: MemoryLimit = None,
     nonnegative: bool = False,
+    is_compiled: bool = False,
 ) -> Array:
     """Plan (or recall the plan of) a graph for these leaves, and run it."""
-    return _program(node, arrays, optimize, memory_limit, nonnegative)(list(arrays.values()))
+    return _program(node, arrays, optimize, memory_limit, nonnegative, is_compiled)(list(arrays.values()))
 
 
 def evaluate_scaled(node: Node, arrays: Mapping[str, Array], *, optimize: Optimizer = "auto") -> tuple[Array, int]:
@@ -222,14 +223,19 @@ def evaluate_scaled(node: Node, arrays: Mapping[str, Array], *, optimize: Optimi
 
 
 def _program(
-    node: Node, arrays: Mapping[str, Array], optimize: Optimizer, memory_limit: MemoryLimit, nonnegative: bool
+    node: Node,
+    arrays: Mapping[str, Array],
+    optimize: Optimizer,
+    memory_limit: MemoryLimit,
+    nonnegative: bool,
+    is_compiled: bool = False,
 ) -> Program:
     values = list(arrays.values())
     xp = namespace_of(values)
     optimize = _hashable(optimize)
     kind = (lambda dtype: dtype) if xp is np else str
     shapes = tuple((name, tuple(array.shape), kind(array.dtype)) for name, array in arrays.items())
-    key = (node, shapes, xp.__name__, optimize, memory_limit, nonnegative)
+    key = (node, shapes, xp.__name__, optimize, memory_limit, nonnegative, is_compiled)
 
     def build() -> Program:
         limit = as_bytes(memory_limit, device_of(values[0]) if values else "cpu")
@@ -242,7 +248,7 @@ def _program(
             itemsize=itemsize_of([array.dtype for array in values], xp, node),
             nonnegative=nonnegative,
         )
-        return Program(plan, xp)
+        return Program(plan, xp, is_compiled=is_compiled)
 
     return plan_cache.get(key, build)
 

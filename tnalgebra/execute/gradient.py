@@ -21,10 +21,10 @@ Array = Any
 class ValueAndGrad:
     """A scalar expression and its gradient as one plan; what both need is computed once."""
 
-    __slots__ = ("_graphs", "_seed", "expression", "wrt")
+    __slots__ = ("_graphs", "_seed", "expression", "is_compiled", "wrt")
 
-    def __init__(self, expression: Expression, wrt: Sequence[str]) -> None:
-        self.expression, self.wrt = expression, tuple(wrt)
+    def __init__(self, expression: Expression, wrt: Sequence[str], *, is_compiled: bool = False) -> None:
+        self.expression, self.wrt, self.is_compiled = expression, tuple(wrt), is_compiled
         self._seed = unique("seed", leaf_names(expression.node))
         self._graphs: dict[tuple[tuple[int, ...], ...], Node] = {}
 
@@ -38,8 +38,16 @@ class ValueAndGrad:
         dtype = xp.result_type(*given.values())
         given[self._seed] = number(1, dtype, next(iter(given.values())), xp)
         node = self._graph({name: tuple(array.shape) for name, array in given.items()})
-        value, *gradients = evaluate(node, given, memory_limit=memory_limit)
+        value, *gradients = evaluate(node, given, memory_limit=memory_limit, is_compiled=self.is_compiled)
         return value, dict(zip(self.wrt, gradients, strict=True))
+
+    def compiled(self) -> "ValueAndGrad":
+        """The same with kernels that Numba compiles at the first call: for what is called many times, as in training.
+
+        On NumPy arrays of real numbers; where a kernel cannot be compiled, NumPy's is used, with a warning where Numba
+        is missing. Compiled kernels are kept on the disk, below `TNALGEBRA_CACHE_DIR` if it is set.
+        """
+        return ValueAndGrad(self.expression, self.wrt, is_compiled=True)
 
     def plan(self, *, memory_limit: MemoryLimit = None, **shapes: Any) -> Plan:
         """The plan of value and gradient for leaves of these shapes; an array stands for its shape."""

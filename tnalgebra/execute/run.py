@@ -9,8 +9,10 @@ import numpy as np
 
 from ..algebra.scalar import cast, is_integral
 from ..plan import Plan, Step
+from ..plan.cost import together
 from .kernels import lower
-from .kernels.blocked import blocks
+from .kernels.blocked import blocks, lower_siblings
+from .kernels.compiled import lower_compiled
 from .namespace import is_numpy_like
 from .scaling import largest, normalised
 
@@ -19,7 +21,8 @@ __all__ = ["Program"]
 Array = Any
 SAMPLE = 64
 """Entries of an array that are looked at before its scale is taken for moderate."""
-Call = tuple[Callable[..., Array], tuple[int, ...], int, tuple[int, ...]]
+Call = tuple[Callable[..., Any], tuple[int, ...], int | tuple[int, ...], tuple[int, ...]]
+"""The kernel, the slots that it reads and those that it fills (several: its values are a list), and those that end."""
 Lowered = tuple[list[Call], int, tuple[int, ...]]
 
 
@@ -28,11 +31,13 @@ class Program:
 
     __slots__ = ("_calls", "_is_floating", "_outputs", "_size", "_xp", "plan")
 
-    def __init__(self, plan: Plan, xp: ModuleType) -> None:
+    def __init__(self, plan: Plan, xp: ModuleType, *, is_compiled: bool = False) -> None:
         self.plan, self._xp = plan, xp
         self._is_floating = any(op.is_floating for op in plan.operators)
         wanted = plan.output if isinstance(plan.output, tuple) else (plan.output,)
-        self._calls, self._size, self._outputs = _lowered(plan.steps, range(len(plan.inputs)), wanted, xp)
+        self._calls, self._size, self._outputs = _lowered(
+            plan.steps, range(len(plan.inputs)), wanted, xp, is_compiled and xp is np
+        )
 
     def __call__(self, arrays: Sequence[Array]) -> Array:
         """Run on the leaves, in the order of `plan.inputs`; the value, or a tuple of them where several are wanted."""
@@ -78,7 +83,12 @@ def run(calls: Sequence[Call], size: int, outputs: Sequence[int], arrays: Sequen
     """The loop over steps: each fills one slot and empties those that nothing reads later."""
     values: list[Array] = [*arrays, *([None] * size)]
     for kernel, inputs, slot, done in calls:
-        values[slot] = kernel(*[values[i] for i in inputs])
+        value = kernel(*[values[i] for i in inputs])
+        if isinstance(slot, int):
+            values[slot] = value
+        else:
+            for place, part in zip(slot, value, strict=True):
+                values[place] = part
         for i in done:
             values[i] = None
     return [values[output] for output in outputs]
@@ -95,26 +105,38 @@ def run_scaled(
     values: list[Any] = [*((*normalised(array, sample), 1) for array in arrays), *([None] * size)]
     for kernel, inputs, slot, done in calls:
         operands, exponents, factors = zip(*(values[i] for i in inputs), strict=True)
-        value, exponent, count = kernel(*operands), sum(exponents), sum(factors)
-        if count > 2:
-            value, shift = normalised(value, sample)
-            exponent, count = exponent + shift, 1
-        values[slot] = value, exponent, count
+        found, exponent, count = kernel(*operands), sum(exponents), sum(factors)
+        for place, value in [(slot, found)] if isinstance(slot, int) else zip(slot, found, strict=True):
+            values[place] = value, exponent, count
+            if count > 2:
+                value, shift = normalised(value, sample)
+                values[place] = value, exponent + shift, 1
         for i in done:
             values[i] = None
     array, exponent, _ = values[output]
     return array, exponent
 
 
-def _lowered(steps: Sequence[Step], inputs: Sequence[int], outputs: Sequence[int], xp: ModuleType) -> Lowered:
+def _lowered(
+    steps: Sequence[Step], inputs: Sequence[int], outputs: Sequence[int], xp: ModuleType, is_compiled: bool = False
+) -> Lowered:
     """Kernels with slots renumbered to 0, 1, …, and for each the slots that end with it."""
     number = {slot: i for i, slot in enumerate([*inputs, *(step.output for step in steps)])}
     last = {slot: i for i, step in enumerate(steps) for slot in step.inputs}
-    calls = []
-    for i, step in enumerate(steps):
-        kernel = _loop(step, xp) if step.kind == "loop" else lower(step, xp)
-        done = tuple(number[slot] for slot in dict.fromkeys(step.inputs) if last[slot] == i and slot not in outputs)
-        calls.append((kernel, tuple(number[slot] for slot in step.inputs), number[step.output], done))
+    calls: list[Call] = []
+    end = -1
+    for group in together(steps) if is_numpy_like(xp) else [[step] for step in steps]:
+        step, begin, end = group[0], end + 1, end + len(group)
+        read = dict.fromkeys(slot for member in group for slot in member.inputs)
+        done = tuple(number[slot] for slot in read if begin <= last[slot] <= end and slot not in outputs)
+        if len(group) > 1 or (is_compiled and step.kind == "blocked"):
+            kernel = (lower_compiled if is_compiled else lower_siblings)(group, xp)
+        else:
+            kernel = _loop(step, xp) if step.kind == "loop" else lower(step, xp)
+        slots = tuple(number[member.output] for member in group)
+        inputs_of = tuple(number[slot] for slot in step.inputs)
+        is_one = len(group) == 1 and not (is_compiled and step.kind == "blocked")
+        calls.append((kernel, inputs_of, slots[0] if is_one else slots, done))
     return calls, len(steps), tuple(number[slot] for slot in outputs)
 
 

@@ -10,7 +10,8 @@ from functools import reduce
 
 from ..algebra import Operator, Pointwise, operator
 from ..algebra.derivative import derivative, substituted, times
-from ..algebra.scalar import Tree, parse
+from ..algebra.scalar import parse
+from ..algebra.schedule import Tree
 from ..errors import AlgebraError, EquationError
 from .node import Contract, Labels, Leaf, Map, Node, Sum, postorder
 from .part import Shaped, Stack, Take
@@ -145,7 +146,21 @@ def _through(node: Contract, position: int, cotangent: Node) -> Node | None:
         for factor in (share, slope):  # what has no part in the value has none in the slope: 0 times ∞ is 0 here
             tree = ("where", (("equal", (factor, 0)), 0, tree))
     unique = tuple(dict.fromkeys(labels))
-    return Shaped(_pointwise(tree, inputs, (*node.operands, cotangent, *extra), unique), unique, child, labels)
+    part = _of_what_is_read(tree, inputs, (*node.operands, cotangent, *extra), unique, set(node.output))
+    return Shaped(part, unique, child, labels)
+
+
+def _of_what_is_read(
+    tree: Tree, inputs: tuple[Labels, ...], children: tuple[Node, ...], output: Labels, there: set[str]
+) -> Node:
+    """Σ of an expression without the operands that it does not read, as long as no label is lost with them."""
+    read = _variables(tree)
+    kept = [i for i, term in enumerate(inputs) if f"x{i}" in read or not set(term) <= there]
+    terms, operands = tuple(inputs[i] for i in kept), tuple(children[i] for i in kept)
+    if len(kept) == 1 and isinstance(tree, str):
+        return Contract(operator("multiply"), operator("add"), terms, operands, output)
+    names: dict[str, Tree] = {f"x{old}": f"x{new}" for new, old in enumerate(kept)}
+    return _pointwise(substituted(tree, names), terms, operands, output)
 
 
 def _fold(node: Contract, terms: Sequence[Tree], position: int) -> tuple[Tree, Tree]:

@@ -9,7 +9,7 @@ from ..graph import Bundle, Contract, Labels, Leaf, Map, Node, Shaped, Stack, Su
 from ..graph.node import postorder
 from ..graph.rewrite import inline, settled
 from ..graph.sizes import Shape, shapes_of
-from .cost import peak_bytes, priced
+from .cost import gathered, peak_bytes, priced
 from .legality import judge
 from .paths import Optimizer
 from .plan import Plan
@@ -18,6 +18,9 @@ from .slicing import slice_labels
 from .step import Step, union
 
 __all__ = ["build_plan"]
+
+ROOM = 1 << 26
+"""Bytes up to which steps on the same operands are brought together though that holds more at once."""
 
 
 def build_plan(
@@ -38,7 +41,8 @@ def build_plan(
     if any(isinstance(node, Map) for node in postorder(root)):
         nonnegative = False  # what a function makes of numbers that are not negative may be
     choices = (True,) if isinstance(root, Bundle) else (False, True)  # what is wanted together is there to be shared
-    graphs = dict.fromkeys(inline(root, keep_shared=keep, nonnegative=nonnegative) for keep in choices)
+    merged = [inline(root, keep_shared=keep, nonnegative=nonnegative) for keep in choices]
+    graphs = dict.fromkeys((*merged, root))  # a path through many merged nodes may be worse than the nesting given
     plans = [_Builder(graph, shapes, optimize, memory_limit, itemsize, nonnegative).plan() for graph in graphs]
     fitting = [plan for plan in plans if memory_limit is None or plan.peak_bytes <= memory_limit]
     if not fitting:
@@ -93,6 +97,9 @@ class _Builder:
                 self.place[node] = self._shaped(node)
             elif isinstance(node, Take | Stack):
                 self.place[node] = self._part(node)
+        near = gathered(self.steps, self.itemsize)
+        if peak_bytes(near) <= (self.limit or max(peak_bytes(self.steps), ROOM)):
+            self.steps = near
         leaves = {node.name: shape for node, shape in self.shapes.items() if isinstance(node, Leaf)}
         verdicts = {judge(node, self.nonnegative): None for node in self.nodes if isinstance(node, Contract)}
         held = [verdict.reason for verdict in verdicts if not verdict.is_reorderable]

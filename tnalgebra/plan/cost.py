@@ -6,6 +6,7 @@ from math import prod
 
 from ..algebra import Pointwise
 from ..graph import Labels
+from .formula import temporaries
 from .step import Step, Tree, union, volume
 
 __all__ = [
@@ -14,10 +15,12 @@ __all__ = [
     "Layout",
     "block_entries",
     "chunk_sizes",
+    "gathered",
     "layout",
     "peak_bytes",
     "priced",
     "tile_order",
+    "together",
     "tree_labels",
 ]
 
@@ -80,21 +83,6 @@ def _work(tree: Tree, terms: Sequence[Labels], sizes: dict[str, int]) -> int:
     )
 
 
-def _buffers(tree: Tree) -> int:
-    """How many blocks a tree of ξ holds at once: its children from left to right, then its own value."""
-    if isinstance(tree, int):
-        return 0
-    held = most = 0
-    if isinstance(tree[0], Pointwise):
-        return sum(map(_buffers, tree[1])) + 1 + tree[0].temporaries
-    for position, child in enumerate(tree[1]):
-        most = max(most, held + _buffers(child))
-        held += not isinstance(child, int)
-        if position:
-            most, held = max(most, held + 1 + tree[0].temporaries), 1
-    return most
-
-
 def tile_order(labels: Labels, weight: Labels, result: Labels) -> tuple[Labels, Labels]:
     """Labels of a weighted tile, those that BLAS sums last; and those that it sums before BLAS sees it."""
     alone = tuple(label for label in labels if label not in weight and label not in result)
@@ -102,9 +90,10 @@ def tile_order(labels: Labels, weight: Labels, result: Labels) -> tuple[Labels, 
     return (*(label for label in labels if label in result), *alone, *inner), alone
 
 
-def block_entries(tree: Tree) -> int:
+def block_entries(trees: Sequence[Tree]) -> int:
     """Entries of one block: fewer where an expression holds many values at once, so that they stay cached."""
-    return BLOCK // (1 + tree[0].temporaries) if isinstance(tree, tuple) and isinstance(tree[0], Pointwise) else BLOCK
+    is_long = any(isinstance(tree, tuple) and isinstance(tree[0], Pointwise) for tree in trees)
+    return BLOCK // (1 + temporaries(trees)) if is_long else BLOCK
 
 
 def chunk_sizes(order: Sequence[str], sizes: dict[str, int], entries: int) -> dict[str, int]:
@@ -116,18 +105,47 @@ def chunk_sizes(order: Sequence[str], sizes: dict[str, int], entries: int) -> di
     return chunks
 
 
-def _blocked_scratch(step: Step, tree: Tree, everything: int, output: int) -> int:
-    """Entries of the blocks of ξ and of what folds a block by ⊕ and adds it to the result."""
-    block, part = min(everything, block_entries(tree)), min(output, BLOCK)
-    scratch = _buffers(tree) * block
+def _blocked_scratch(steps: Sequence[Step], everything: int) -> int:
+    """Entries of the blocks of ξ in steps that are done together, and of what folds a block and adds it to a result."""
+    trees = [step.tree for step in steps if step.tree is not None]
+    block = min(everything, block_entries(trees))
+    return temporaries(trees) * block + sum(_fold_scratch(step, block) for step in steps)
+
+
+def _fold_scratch(step: Step, block: int) -> int:
     if not step.summed or step.reduce is None:
-        return scratch
-    held = 1 + step.reduce.temporaries
+        return 0
+    held, part, scratch = 1 + step.reduce.temporaries, min(volume(step.result, step.sizes), BLOCK), 0
     if step.reduce.reduction == "logsumexp":
-        scratch += block + 4 * part
+        scratch = block + 4 * part
     elif step.reduce.reduction is None:
-        scratch += block * held
+        scratch = block * held
     return scratch + part * (2 + held * (1 if step.reduce.unit_is_strict else 2))
+
+
+def together(steps: Sequence[Step]) -> list[list[Step]]:
+    """The steps as they are done: neighbours that evaluate trees on the same operands are one group."""
+    groups: list[list[Step]] = []
+    for step in steps:
+        first = groups[-1][0] if groups else None
+        is_sibling = first is not None and step.kind == first.kind == "blocked"
+        if first is not None and is_sibling and (step.inputs, step.terms) == (first.inputs, first.terms):
+            groups[-1].append(step)
+        else:
+            groups.append([step])
+    return groups
+
+
+def gathered(steps: Sequence[Step], itemsize: int) -> list[Step]:
+    """The steps with each blocked one directly after the first on the same operands, priced together with it."""
+    groups: dict[object, list[Step]] = {}
+    for step in steps:
+        groups.setdefault((step.inputs, step.terms) if step.kind == "blocked" else step.output, []).append(step)
+    found: list[Step] = []
+    for group in groups.values():
+        scratch = _blocked_scratch(group, volume(union(*group[0].terms), group[0].sizes)) if len(group) > 1 else 0
+        found += [replace(step, scratch_bytes=max(step.scratch_bytes, scratch * itemsize)) for step in group]
+    return found
 
 
 def _weighted_scratch(step: Step, tree: Tree, output: int) -> int:
@@ -138,7 +156,7 @@ def _weighted_scratch(step: Step, tree: Tree, output: int) -> int:
     tile, is_cut = min(whole, TILE), whole > TILE
     kept = tuple(label for label in order if label not in alone)
     copies = layout(kept, weight, step.result, step.sizes).copies
-    scratch = tile * (_buffers(tree) + bool(alone) + copies[0]) + output * is_cut
+    scratch = tile * (temporaries([tree]) + bool(alone) + copies[0]) + output * is_cut
     cut = volume(weight, {**step.sizes, **chunk_sizes(order, step.sizes, TILE)})
     return scratch + cut * (copies[1] or is_cut)
 
@@ -163,7 +181,7 @@ def priced(step: Step, itemsize: int) -> Step:
             flops = _work(step.tree, terms, sizes) + 2 * everything
             scratch = _weighted_scratch(step, step.tree, output)
         else:
-            scratch = _blocked_scratch(step, step.tree, everything, output)
+            scratch = _blocked_scratch([step], everything)
     elif step.kind == "loop":
         trips = prod(-(-sizes[label] // chunk) for label, chunk in step.chunks.items())
         flops, copied = (trips * sum(getattr(inner, name) for inner in step.body) for name in ("flops", "bytes_moved"))

@@ -1,6 +1,7 @@
 """Contractions of many operands as contractions of two, in the order in which they will be computed."""
 
 from collections.abc import Mapping, Sequence
+from math import prod
 
 from ..algebra import Operator, distributes
 from ..graph import Contract, Labels, Node, label_sizes
@@ -16,9 +17,26 @@ __all__ = ["nested"]
 def nested(root: Node, shapes: Mapping[str, Shape], optimize: Optimizer = "auto") -> Node:
     """The graph with a node for every pair on the path, where sums may move.
 
-    A derivative by each of n operands then shares these nodes, and all n cost as much as a few contractions.
+    A derivative by each of n operands then shares these nodes, and all n cost as much as a few contractions. Where the
+    path that is found through merged nodes costs more than the nesting that is given, that is kept.
     """
-    root = inline(settled(root, shapes), keep_shared=True)
+    root = settled(root, shapes)
+    merged = inline(root, keep_shared=True)
+    graphs = [_in_pairs(graph, shapes, optimize) for graph in dict.fromkeys((merged, root))]
+    return min(graphs, key=lambda graph: _work(graph, shapes))
+
+
+def _work(root: Node, shapes: Mapping[str, Shape]) -> int:
+    """Applications of ξ."""
+    found, total = shapes_of(root, shapes), 0
+    for node in postorder(root):
+        if isinstance(node, Contract):
+            sizes = label_sizes(node.inputs, [found[child] for child in node.operands], node.equation)
+            total += max(1, len(node.operands) - 1) * prod(sizes.values())
+    return total
+
+
+def _in_pairs(root: Node, shapes: Mapping[str, Shape], optimize: Optimizer) -> Node:
     found, done = shapes_of(root, shapes), dict[Node, Node]()
     for node in postorder(root):
         children = [done[child] for child in node.operands]

@@ -2,74 +2,85 @@
 
 from collections.abc import Callable, Sequence
 from itertools import product
-from math import prod
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from ...algebra import Operator
 from ...graph import Labels
 from ...plan import Step
-from ...plan.cost import block_entries, chunk_sizes, tree_labels
-from ...plan.step import Tree
-from .blas import aligner
+from ...plan.cost import block_entries, chunk_sizes
+from .evaluator import Evaluator
 from .unary import check_domain, empty_reduction, fold
 
-__all__ = ["Evaluator", "blocks", "lower_blocked"]
+__all__ = ["blocks", "loop_order", "lower_blocked", "lower_siblings"]
 
 Array = Any
 Kernel = Callable[..., Array]
+Block = dict[str, slice]
 
 
 def lower_blocked(step: Step, xp: ModuleType) -> Kernel:
     """(operands) → ⊕ ξ(operands), block by block."""
-    assert step.tree is not None
-    summed = step.summed
-    order = _loop_order(step)
-    chunks = chunk_sizes(order, step.sizes, block_entries(step.tree) * (1 if xp is np else 64))
-    ranges = blocks([label for label in order if label not in summed], step.sizes, chunks)
-    inner = blocks(summed, step.sizes, chunks)
-    axes = tuple(axis for axis, label in enumerate(order) if label in summed)
-    kept = tuple(label for label in order if label not in summed)
-    evaluator = Evaluator(step.tree, step.terms, order, [chunks[label] for label in order], xp, is_held=bool(summed))
-    shape = tuple(step.sizes[label] for label in step.result)
-    is_empty = prod(step.sizes.values()) == 0
-    accumulate = None if step.reduce is None or not summed else _Accumulator(step.reduce, axes, xp)
-
-    def blocked(*arrays: Array) -> Array:
-        dtype, run = evaluator.bind(arrays)
-        dtype = dtype if accumulate is None else accumulate.dtype(dtype)
-        if is_empty:
-            return empty_reduction(step.reduce, shape, dtype, xp) if step.reduce else xp.empty(shape, dtype)
-        out = xp.empty(shape, dtype)
-        target = out.transpose(tuple(map(step.result.index, kept)))
-        for outside in ranges:
-            spot = target[(*(outside[label] for label in kept), ...)]
-            if accumulate is None:
-                run(outside, spot)
-                continue
-            for position, inside in enumerate(inner):
-                accumulate(spot, run({**outside, **inside}, None), is_first=position == 0)
-        return out
-
-    return blocked
+    together = lower_siblings([step], xp)
+    return lambda *arrays: together(*arrays)[0]
 
 
-def _loop_order(step: Step) -> Labels:
+def lower_siblings(steps: Sequence[Step], xp: ModuleType) -> Kernel:
+    """The same for several steps on the same operands, which share what their trees have in common."""
+    trees = [step.tree for step in steps if step.tree is not None]
+    sizes, order = steps[0].sizes, loop_order(steps)
+    chunks = chunk_sizes(order, sizes, block_entries(trees) * (1 if xp is np else 64))
+    evaluator = Evaluator(trees, steps[0].terms, order, [chunks[label] for label in order], xp)
+    results = [_Result(step, order, xp) for step in steps]
+    places = blocks(order, sizes, chunks)
+
+    def at_once(*arrays: Array) -> list[Array]:
+        line = evaluator.line(arrays)
+        outs = [result.out(dtype) for result, dtype in zip(results, line.dtypes, strict=True)]
+        values = evaluator.whole(arrays, [None if out is None else out[1] for out in outs])
+        return [
+            result.folded(value) if out is None else out[0]
+            for result, value, out in zip(results, values, outs, strict=True)
+        ]
+
+    def blocked(*arrays: Array) -> list[Array]:
+        line = evaluator.line(arrays)
+        outs = [result.empty(dtype) for result, dtype in zip(results, line.dtypes, strict=True)]
+        evaluate = evaluator.blockwise(arrays, [bool(result.axes) for result in results])
+        for block in places:
+            spots = [result.spot(out, block) for result, out in zip(results, outs, strict=True)]
+            values = evaluate(
+                block, [None if result.axes else spot for result, spot in zip(results, spots, strict=True)]
+            )
+            for result, spot, value in zip(results, spots, values, strict=True):
+                result.add(spot, value, block)
+        return outs
+
+    def nothing(*arrays: Array) -> list[Array]:
+        return [result.unit(dtype) for result, dtype in zip(results, evaluator.line(arrays).dtypes, strict=True)]
+
+    if any(size == 0 for size in chunks.values()) or not places:
+        return nothing
+    return at_once if len(places) == 1 else blocked
+
+
+def loop_order(steps: Sequence[Step]) -> Labels:
     """Result labels outside, summed labels inside, and innermost the label along which most operands are contiguous."""
-    labels = (*step.result, *step.summed)
+    labels = tuple(dict.fromkeys(label for step in steps for label in (*step.result, *step.summed)))
+    labels = (*(l for l in labels if all(l in step.result for step in steps)), *labels)
+    labels = tuple(dict.fromkeys(labels))
     if not labels:
         return labels
-    last = [term[-1] for term in step.terms if term]
+    last, sizes = [term[-1] for term in steps[0].terms if term], steps[0].sizes
     innermost = max(
         labels,
-        key=lambda label: (last.count(label) > 0 and step.sizes[label] > 1, last.count(label), step.sizes[label]),
+        key=lambda label: (last.count(label) > 0 and sizes[label] > 1, last.count(label), sizes[label]),
     )
     return (*(label for label in labels if label != innermost), innermost)
 
 
-def blocks(labels: Sequence[str], sizes: dict[str, int], chunks: dict[str, int]) -> list[dict[str, slice]]:
+def blocks(labels: Sequence[str], sizes: dict[str, int], chunks: dict[str, int]) -> list[Block]:
     """Slices of every block over these labels, in C order."""
     ranges = [
         [slice(i, min(i + chunks[label], sizes[label])) for i in range(0, sizes[label], chunks[label])]
@@ -78,117 +89,70 @@ def blocks(labels: Sequence[str], sizes: dict[str, int], chunks: dict[str, int])
     return [dict(zip(labels, point, strict=True)) for point in product(*ranges)]
 
 
-class Evaluator:
-    """The tree of ξ on blocks: a node writes into a buffer that no later node still reads, the same for all blocks."""
+class _Result:
+    """What one step makes of the values of its blocks: their ⊕, or the values themselves, in the result's order."""
 
-    def __init__(
-        self,
-        tree: Tree,
-        terms: Sequence[Labels],
-        order: Labels,
-        chunk: Sequence[int],
-        xp: ModuleType,
-        is_held: bool = True,
-    ) -> None:
-        self.tree, self.terms, self.order, self.xp, self.is_held = tree, terms, order, xp, is_held
-        self.chunk = dict(zip(order, chunk, strict=True))
-        self.aligners = [aligner(term, order) for term in terms]
-        self.axes = [[label if label in term else "" for label in order] for term in terms]
-
-    def bind(self, arrays: Sequence[Array]) -> tuple[Any, Callable[[dict[str, slice], Array | None], Array]]:
-        """Return the dtype of the value, and the function from a block (and a place to write it) to its value."""
-        views = [align(array) for align, array in zip(self.aligners, arrays, strict=True)]
-        pool = _Pool()
-        run, dtype, _ = self._node(self.tree, views, pool)
-        pool.allocate(self.xp)
-        places, whole = list(zip(views, self.axes, strict=True)), slice(None)
-
-        def evaluate(block: dict[str, slice], out: Array | None) -> Array:
-            return run([view[(*[block.get(label, whole) for label in axes], ...)] for view, axes in places], out)
-
-        return dtype, evaluate
-
-    def _node(self, tree: Tree, views: Sequence[Array], pool: "_Pool") -> tuple[Callable[..., Array], Any, int | None]:
-        """A function of the block's operands, its dtype and the number of its buffer."""
-        if isinstance(tree, int):
-            return _leaf(tree), views[tree].dtype, None
-        op, children = tree
-        into, depth = op.into(self.xp), len(children)
-        if depth > 2 and isinstance(op, Operator):
-            return self._node((op, ((op, children[:-1]), children[-1])), views, pool)
-        functions, dtypes, places = zip(*(self._node(child, views, pool) for child in children), strict=True)
-        for part in dtypes:
-            check_domain(op, part)
-        dtype = (
-            op.apply(*(np.empty(0, part) for part in dtypes)).dtype
-            if isinstance(op, Operator)
-            else np.result_type(*dtypes)
-        )
-        is_written = tree is self.tree and not self.is_held  # the value goes to its place in the result at once
-        size = 0 if is_written else prod(self.chunk[label] for label in tree_labels(tree, self.terms))
-        place = pool.take(size, dtype)
-        pool.give_back(*places)
-        buffers = pool.buffers
-
-        def combine(parts: Sequence[Array], out: Array | None) -> Array:
-            values = [function(parts, None) for function in functions]
-            if out is None:
-                shape = tuple(map(max, zip(*(value.shape for value in values), strict=True)))
-                out = buffers[place][: prod(shape)].reshape(shape)
-            return into(*values, out=out)
-
-        return combine, dtype, place
-
-
-class _Pool:
-    """Buffers by number: the smallest set in which no value is overwritten before it is read."""
-
-    def __init__(self) -> None:
-        self.buffers: list[Array] = []
-        self._sizes: list[int] = []
-        self._dtypes: list[Any] = []
-        self._free: list[int] = []
-
-    def take(self, size: int, dtype: Any) -> int:
-        number = next((i for i in self._free if self._dtypes[i] == dtype), None)
-        if number is None:
-            self._sizes.append(size)
-            self._dtypes.append(dtype)
-            return len(self._sizes) - 1
-        self._free.remove(number)
-        self._sizes[number] = max(self._sizes[number], size)
-        return number
-
-    def give_back(self, *numbers: int | None) -> None:
-        self._free.extend(number for number in numbers if number is not None)
-
-    def allocate(self, xp: ModuleType) -> None:
-        self.buffers += [xp.empty(size, dtype) for size, dtype in zip(self._sizes, self._dtypes, strict=True)]
-
-
-def _leaf(position: int) -> Callable[..., Array]:
-    def take(parts: Sequence[Array], out: Array | None) -> Array:
-        if out is None:
-            return parts[position]
-        out[...] = parts[position]
-        return out
-
-    return take
-
-
-class _Accumulator:
-    """spot ← ⊕ of a block, or spot ⊕ (⊕ of a block)."""
-
-    def __init__(self, op: Any, axes: tuple[int, ...], xp: ModuleType) -> None:
-        self.op, self.axes, self.xp = op, axes, xp
-        self.function = op.function(xp)
+    def __init__(self, step: Step, order: Labels, xp: ModuleType) -> None:
+        self.op, self.xp = step.reduce, xp
+        self.summed = step.summed
+        self.axes = tuple(axis for axis, label in enumerate(order) if label in step.summed)
+        self.kept = tuple(label for label in order if label not in step.summed)
+        self.shape = tuple(step.sizes[label] for label in step.result)
+        self.turn = None if self.kept == step.result else tuple(map(step.result.index, self.kept))
+        self.function = None if step.reduce is None else step.reduce.function(xp)
+        self._dtypes: dict[Any, Any] = {}
 
     def dtype(self, value: Any) -> Any:
-        check_domain(self.op, value)
-        return self.op.apply(np.empty(0, value), np.empty(0, value)).dtype
+        """The dtype of the result, from that of the values."""
+        if not self.axes or self.op is None:
+            return value
+        if value not in self._dtypes:
+            check_domain(self.op, value)
+            self._dtypes[value] = self.op.apply(np.empty(0, value), np.empty(0, value)).dtype
+        return self._dtypes[value]
 
-    def __call__(self, spot: Array, value: Array, *, is_first: bool) -> None:
-        part = fold(self.op, value, self.axes, self.xp)
+    def unit(self, value: Any) -> Array:
+        """The result over nothing."""
+        dtype = self.dtype(value)
+        return empty_reduction(self.op, self.shape, dtype, self.xp) if self.op else self.xp.empty(self.shape, dtype)
+
+    def empty(self, value: Any) -> Array:
+        """Room for the result."""
+        return self.xp.empty(self.shape, self.dtype(value))
+
+    def out(self, value: Any) -> tuple[Array, Array] | None:
+        """Room for a result without ⊕, and its view in the order of the blocks."""
+        if self.axes:
+            return None
+        out = self.xp.empty(self.shape, value)
+        return out, out if self.turn is None else out.transpose(self.turn)
+
+    def spot(self, out: Array, block: Block) -> Array:
+        """The part of the result that a block gives to."""
+        view = out if self.turn is None else out.transpose(self.turn)
+        return view[(*(block[label] for label in self.kept), ...)]
+
+    def folded(self, value: Array) -> Array:
+        """⊕ of a block that is the whole."""
+        part = self._part(value)
+        if self.turn is None:
+            return part
+        out = self.xp.empty(self.shape, part.dtype)
+        out.transpose(self.turn)[...] = part
+        return out
+
+    def add(self, spot: Array, value: Array, block: Block) -> None:
+        """Spot ← ⊕ of a block, or spot ⊕ (⊕ of a block)."""
+        if not self.axes:
+            return
+        part = self._part(value)
+        is_first = all(block[label].start == 0 for label in self.summed)
+        spot[...] = part if is_first or self.function is None else self.function(spot, part)
+
+    def _part(self, value: Array) -> Array:
+        assert self.op is not None
+        assert self.function is not None
+        part = self.xp.asarray(fold(self.op, value, self.axes, self.xp), dtype=self.dtype(value.dtype))
         if not self.op.unit_is_strict:  # a reduction starts from the unit: |x| for one entry under hypot
             part = self.function(part, self.xp.asarray(self.op.unit, dtype=part.dtype))
-        spot[...] = part if is_first else self.function(spot, part)
+        return part

@@ -11,7 +11,8 @@ from ...plan import Step
 from ...plan.cost import TILE, chunk_sizes, tile_order, tree_labels
 from ...plan.step import union
 from .blas import product
-from .blocked import Evaluator, blocks
+from .blocked import blocks
+from .evaluator import Evaluator
 
 __all__ = ["lower_weighted"]
 
@@ -25,7 +26,7 @@ def lower_weighted(step: Step, xp: ModuleType) -> Kernel:
     *terms, weight = step.terms
     order, alone = tile_order(tree_labels(step.tree, terms), weight, step.result)
     chunks = chunk_sizes(order, step.sizes, TILE if xp is np else 256 * TILE)
-    evaluator = Evaluator(step.tree, terms, order, [chunks[label] for label in order], xp)
+    evaluator = Evaluator([step.tree], terms, order, [chunks[label] for label in order], xp)
     drop = tuple(map(order.index, alone))
     kept = tuple(label for label in order if label not in alone)
     outer = blocks([label for label in order if label in step.result], step.sizes, chunks)
@@ -42,16 +43,17 @@ def lower_weighted(step: Step, xp: ModuleType) -> Kernel:
 
     def weighted(*arrays: Array) -> Array:
         *operands, w = arrays
-        dtype, run = evaluator.bind(operands)
+        (dtype,) = evaluator.line(operands).dtypes
         if len(outer) == len(inner) == 1:
-            tile = run({**outer[0], **inner[0]}, None)
+            (tile,) = evaluator.whole(operands, [None])
             return contract_tile(xp.sum(tile, axis=drop, dtype=tile.dtype) if drop else tile, w)
+        run = evaluator.blockwise(operands, [True])
         out = (xp.zeros if is_empty else xp.empty)(shape, np.result_type(dtype, w.dtype))
         for outside in outer if not is_empty else ():
             spot = out[(*(outside.get(label, slice(None)) for label in step.result), ...)]
             for position, inside in enumerate(inner):
                 block = {**outside, **inside}
-                tile = run(block, None)
+                (tile,) = run(block, [None])
                 tile = xp.sum(tile, axis=drop, dtype=tile.dtype) if drop else tile
                 part = contract_tile(tile, w[(*(block.get(label, slice(None)) for label in weight), ...)])
                 if position == 0:

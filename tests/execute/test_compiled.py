@@ -1,0 +1,142 @@
+"""Compiled kernels against NumPy's, on every pulled-back step that there is."""
+
+import itertools
+import os
+import subprocess
+import sys
+import threading
+import warnings
+
+import numpy as np
+import pytest
+
+import tnalgebra as tna
+from tests.execute.test_gradients import EQUATIONS, PAIRS, random, scalar
+from tnalgebra.execute.kernels import compiled
+
+pytest.importorskip("numba")
+COMPILED = [pair for pair in PAIRS if not {"logaddexp", "hypot"} & set(pair)]
+NUMBERS = (-np.inf, -1.0, -0.0, 0.5, 2.0, np.inf, np.nan)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def folder(tmp_path_factory):
+    """A folder for compiled kernels that goes with the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TNALGEBRA_CACHE_DIR", str(tmp_path_factory.mktemp("kernels")))
+        yield
+
+
+def both_ways(expression, arrays):
+    gradient = tna.value_and_grad(expression)
+    with np.errstate(all="ignore"):
+        return gradient(**arrays), gradient.compiled()(**arrays)
+
+
+def assert_same(plain, found, rtol):
+    np.testing.assert_allclose(found[0], plain[0], rtol=rtol)
+    assert found[0].dtype == plain[0].dtype
+    for name in plain[1]:
+        assert found[1][name].dtype == plain[1][name].dtype
+        scale = np.nanmax(np.abs(np.where(np.isfinite(plain[1][name]), plain[1][name], 0)), initial=1)
+        np.testing.assert_allclose(found[1][name], plain[1][name], rtol=rtol, atol=rtol * scale)
+
+
+@pytest.mark.parametrize("equation", ["ij,jk->ik", "ii,ij->j", "ij->i", "ij,j->ij", "ij,ik->k"])
+@pytest.mark.parametrize(("xi", "reduce"), PAIRS)
+def test_compiled_gradients_are_the_gradients(equation, xi, reduce):
+    expression, _, shapes = scalar(equation, EQUATIONS[equation], xi, reduce)
+    arrays = random(shapes)
+    assert_same(*both_ways(expression, arrays), 1e-12)
+
+
+@pytest.mark.parametrize(("xi", "reduce"), [pair for pair in COMPILED if pair[1] in ("add", "maximum")])
+def test_narrow_numbers_and_strides(xi, reduce):
+    expression, _, shapes = scalar("ij,jk->ik", ((3, 5), (5, 2)), xi, reduce)
+    arrays = {name: array.astype("float32") for name, array in random(shapes).items()}
+    assert_same(*both_ways(expression, arrays), 1e-5)
+    strided = {name: np.repeat(array.T, 2, axis=1)[:, ::2].T for name, array in arrays.items()}
+    assert not any(array.flags.c_contiguous for array in strided.values())
+    assert_same(both_ways(expression, arrays)[0], tna.value_and_grad(expression).compiled()(**strided), 1e-5)
+
+
+@pytest.mark.parametrize(("xi", "reduce"), COMPILED)
+def test_infinities_and_nan_arrive_as_in_numpy(xi, reduce):
+    expression = tna.contract("bi,bi->b", tna.leaf("A", "bi"), tna.leaf("B", "bi"), xi=xi, reduce=reduce)
+    expression = tna.contract("b,b->", expression, tna.leaf("W", "b"))
+    rows = np.array(list(itertools.product(NUMBERS, repeat=4)))
+    for part in np.array_split(rows, 7):
+        arrays = {"A": part[:, :2].copy(), "B": part[:, 2:].copy(), "W": np.ones(len(part))}
+        plain, found = both_ways(expression, arrays)
+        for name in ("A", "B", "W"):
+            np.testing.assert_array_equal(found[1][name], plain[1][name])
+
+
+def test_a_network_and_its_siblings():
+    unit = tna.contract("bi,bj->bij", tna.leaf("A", "bi"), tna.leaf("H", "bj"), xi="rectifier")
+    expression = tna.contract("bk,bk->", tna.contract("bij,ijk->bk", unit, tna.leaf("G", "ijk")), tna.leaf("W", "bk"))
+    arrays = random({"A": (7, 5), "H": (7, 3), "G": (5, 3, 2), "W": (7, 2)})
+    assert_same(*both_ways(expression, arrays), 1e-12)
+
+
+def test_two_threads_share_a_program():
+    expression, _, shapes = scalar("ij,jk->ik", ((31, 17), (17, 29)), "rectifier")
+    gradient = tna.value_and_grad(expression)
+    inputs = [random(shapes, seed) for seed in range(2)]
+    for call in (gradient, gradient.compiled()):
+        truth, found = [call(**arrays) for arrays in inputs], [[], []]
+
+        def work(place, call=call, found=found):
+            for _ in range(50):
+                found[place].append(call(**inputs[place]))
+
+        threads = [threading.Thread(target=work, args=(place,)) for place in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for right, results in zip(truth, found, strict=True):
+            for _, result in results:
+                for name in result:
+                    np.testing.assert_array_equal(result[name], right[1][name])
+
+
+def test_without_numba_there_is_one_warning(monkeypatch):
+    expression, _, shapes = scalar("ij,jk->ik", ((2, 3), (3, 5)), "maximum")
+    arrays = random(shapes)
+    monkeypatch.setitem(sys.modules, "numba", None)
+    compiled._numba.cache_clear()
+    tna.plan_cache.clear()
+    try:
+        with pytest.warns(RuntimeWarning, match="compiled kernels need Numba; NumPy's are used") as warned:
+            found = tna.value_and_grad(expression).compiled()(**arrays)
+        assert len(warned) == 1
+        np.testing.assert_array_equal(found[1]["A"], tna.value_and_grad(expression)(**arrays)[1]["A"])
+    finally:
+        compiled._numba.cache_clear()
+        tna.plan_cache.clear()
+
+
+def test_kernels_are_found_on_the_disk(tmp_path):
+    code = (
+        "import numpy as np, tnalgebra as tna\n"
+        "e = tna.contract('i,i->', tna.leaf('A', 'i'), tna.leaf('B', 'i'), xi='rectifier')\n"
+        "print(tna.value_and_grad(e).compiled()(A=np.array([1.0, -2.0]), B=np.array([0.5, 3.0]))[1]['A'].tolist())"
+    )
+    for _ in range(2):
+        environment = {**os.environ, "TNALGEBRA_CACHE_DIR": str(tmp_path)}
+        run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+        assert (run.stdout, run.stderr) == ("[1.0, 0.0]\n", "")
+    assert list(tmp_path.glob("**/*.nbc"))
+
+
+def test_a_folder_that_cannot_be_written_is_done_without(monkeypatch, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    monkeypatch.setenv("TNALGEBRA_CACHE_DIR", str(blocked / "below"))
+    compiled._kernel.cache_clear()
+    tna.plan_cache.clear()
+    expression, _, shapes = scalar("ij,jk->ik", ((2, 3), (3, 5)), "maximum")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert_same(*both_ways(expression, random(shapes)), 1e-12)
