@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+import numpy as np
+
 from ..algebra import Operator, operator
 from ..errors import FormatError
 from ..formats import DimensionTree
@@ -109,10 +111,11 @@ class HierarchicalNetwork(Network):
         tree: balanced if not given. start: ``"scores"``, or ``"weights"`` for ξ = multiply.
         shared: False gives every class a weight tensor of its own.
         """
-        xi, found = operator(xi), as_tree(tree, steps)
+        xi, found, rng = operator(xi), as_tree(tree, steps), np.random.default_rng(seed)
         sizes = (found, inputs, features, rank, classes)
-        f, leaves, transfers = draw_hierarchical(sizes, xi, activation, start, shared, seed, dtype)
-        return cls(f, found, leaves, transfers, xi)
+        f, leaves, transfers = draw_hierarchical(sizes, xi, activation, start, shared, rng, dtype)
+        net = cls(f, found, leaves, transfers, xi)
+        return net if start == "weights" else net._settled(rng)
 
     @property
     def steps(self) -> int:
@@ -137,6 +140,10 @@ class HierarchicalNetwork(Network):
     @property
     def _y(self) -> str:
         return "y" * (len(self.leaves[0].shape) == 3)
+
+    @property
+    def _last(self) -> str:
+        return f"transfer{len(self.transfers) - 1}" if self.transfers else "leaf0"
 
     def _parts(self) -> dict[str, Array]:
         return {

@@ -20,13 +20,12 @@ Start = Literal["scores", "weights"]
 """What is to have moderate size: the scores of normal inputs, or the entries of the weight tensor."""
 POINTS, WEIGHTS = np.polynomial.hermite_e.hermegauss(64)
 WEIGHTS = WEIGHTS / WEIGHTS.sum()
-SAMPLES = 4096
 LONG = 100
 """Steps that equal cores are scaled for."""
 
 
 def second_moment(xi: Operator, count: int) -> float:
-    """E ξ(z₁, …, z_count)² for independent normal z; one number is joined with the unit.
+    """E ξ(z₁, z₂)² for independent normal z, or E ξ(z, u)² for one.
 
     >>> from tnalgebra.algebra import operator
     >>> round(second_moment(operator("add"), 2), 6)
@@ -34,13 +33,7 @@ def second_moment(xi: Operator, count: int) -> float:
     """
     if count == 1:
         return float(WEIGHTS @ xi.apply(POINTS, np.full_like(POINTS, xi.unit)) ** 2)
-    if count == 2:
-        return float(WEIGHTS @ xi.apply(POINTS[:, None], POINTS[None, :]) ** 2 @ WEIGHTS)
-    draws = np.random.default_rng(0).standard_normal((count, SAMPLES))
-    value = draws[0]
-    for draw in draws[1:]:
-        value = xi.apply(value, draw)
-    return float(np.mean(value**2))
+    return float(WEIGHTS @ xi.apply(POINTS[:, None], POINTS[None, :]) ** 2 @ WEIGHTS)
 
 
 class _Draw:
@@ -112,11 +105,10 @@ def draw_shallow(
         variances = (rank ** (-1 / steps), 1.0) if xi.name == "multiply" else (1 / steps, 1 / rank)
         return f, {"factors": draw(shape, variances[0]), "weights": draw(last, variances[1])}
     signal = _Signal(draw, (inputs, features), activation, xi, steps)
-    moment = 1.0 if xi.name == "multiply" else second_moment(xi, steps)
     if xi.name == "multiply" and not signal.is_near_one:
         signal.variance *= exp(-_log_square(1))  # T normal numbers multiply to exp(T · E ln|z|), not to 1
     factors = draw(shape, signal.variance) + signal.mean[:, None]
-    return signal.feature_map, {"factors": factors, "weights": draw(last, 1 / (rank * moment))}
+    return signal.feature_map, {"factors": factors, "weights": draw(last, 1 / rank)}
 
 
 def draw_recurrent(
@@ -142,22 +134,22 @@ def draw_recurrent(
     signal = _Signal(draw, (inputs, features), activation, xi, length)
     matrices = draw((1 if steps is None else count, width, features), signal.variance) + signal.mean
     shapes = [(ranks[t], width, ranks[t + 1]) for t in range(count)]
-    cores = {f"core{t}": _core(draw, shape, xi, signal, (t, count, length)) for t, shape in enumerate(shapes)}
+    cores = {f"core{t}": _core(draw, shape, xi, (t, count, length)) for t, shape in enumerate(shapes)}
     return signal.feature_map, {"inputs": matrices, **cores}
 
 
-def _core(
-    draw: _Draw, shape: tuple[int, int, int], xi: Operator, signal: _Signal, place: tuple[int, int, int]
-) -> Array:
-    """One core: for products near the identity, elsewhere so that a state of variance 1 gives one of variance 1."""
+def _core(draw: _Draw, shape: tuple[int, int, int], xi: Operator, place: tuple[int, int, int]) -> Array:
+    """One core: random at the ends, and between near the one that keeps the state, so that no step is forgotten.
+
+    With G[j, i, k] = δ_jk / L the state becomes the mean of ξ(a_i, h_k) over i. A random core alone would shrink what
+    the first steps have left by a factor a step.
+    """
     left, width, right = shape
     t, count, length = place
-    if signal.is_near_one and 0 < t < count - 1:
-        return draw(shape, 1 / (left * width * length)) + np.eye(left, right, dtype=draw.dtype)[:, None, :] / width
-    if xi.name == "multiply" and not signal.is_near_one and t:
-        # Of products of random matrices counts E ln of the norm, not the variance.
-        return draw(shape, right / (left * exp(_log_square(width) + _log_square(right))))
-    return draw(shape, 1 / (left * width * second_moment(xi, 2 if t else 1)))
+    variance = 1 / (left * width * second_moment(xi, 2 if t else 1))
+    if t in (0, count - 1):
+        return draw(shape, variance)
+    return draw(shape, variance / length) + np.eye(left, right, dtype=draw.dtype)[:, None, :] / width
 
 
 def _path_variance(xi: Operator, ranks: Sequence[int], t: int) -> float:
@@ -187,15 +179,16 @@ def draw_hierarchical(
     leaves = tuple(draw((features, size[t]), signal.variance) + signal.mean[:, None] for t in range(tree.ndim))
     transfers = []
     for branch, shape in zip(tree.inner, shapes, strict=True):
-        if signal.is_near_one and branch != tree.nested:
-            transfers.append(draw(shape, 1 / (prod(shape[:-1]) * tree.ndim)) + _diagonal(shape).astype(dtype))
+        variance = 1 / (prod(shape[:-1]) * second_moment(xi, 2))
+        if branch == tree.nested:
+            transfers.append(draw(shape, variance))
         else:
-            transfers.append(draw(shape, 1 / (prod(shape[:-1]) * second_moment(xi, len(branch)))))
+            transfers.append(draw(shape, variance / tree.ndim) + _diagonal(shape).astype(dtype))
     return signal.feature_map, leaves, tuple(transfers)
 
 
 def _diagonal(shape: tuple[int, ...]) -> Array:
-    """1 where all indices agree: the value of a branch is then the product of its children's, number by number."""
+    """1 where all indices agree: the value of a branch is then ξ of its children's, number by number."""
     found = np.zeros(shape)
     found[(*(np.arange(shape[-1]) % size for size in shape[:-1]), np.arange(shape[-1]))] = 1
     return found

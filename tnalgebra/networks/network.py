@@ -17,10 +17,13 @@ from ..execute.expression import evaluate
 from ..execute.namespace import as_array, concatenate, namespace_of, to_device
 from ..graph import Contract, Leaf, Node
 from .features import BTN, FeatureMap, FixedMap
+from .initialise import LONG
 
 __all__ = ["Network", "features_of", "product", "with_unit"]
 
 Array = Any
+PROBES = 256
+"""So many random inputs say how large the scores of a new network are."""
 ROWS = 4096
 """So many rows are scored at a time: scores of a large set need no memory for its hidden states."""
 
@@ -84,6 +87,20 @@ class Network(ABC):
     @abstractmethod
     def _graph(self, features: Node, steps: int, mask: Node | None) -> Node:
         """Scores (b, y) from features (b, t, m)."""
+
+    @property
+    @abstractmethod
+    def _last(self) -> str:
+        """The name of the part that the scores are linear in, after all the others."""
+
+    def _settled(self, seed: Any) -> Self:
+        """The network with its last part scaled so that scores of normal inputs have mean square 1."""
+        x = np.random.default_rng(seed).standard_normal((PROBES, self.steps or LONG, self.n_inputs))
+        with np.errstate(all="ignore"):
+            size = float(np.sqrt(np.mean(self(x).astype(float) ** 2)))
+        own = self._parts()
+        parts = {**own, self._last: own[self._last] / np.asarray(size, self.dtype)}
+        return self._with_parts(self.feature_map, parts) if np.isfinite(size) and size > 0 else self
 
     @property
     def n_inputs(self) -> int:

@@ -108,10 +108,11 @@ class RecurrentNetwork(Network):
         width: L, the features if not given. start: ``"scores"``, or ``"weights"`` for ξ = multiply or add, with C = I
         (GTM, with the erratum for add). shared: False gives every class a weight tensor of its own.
         """
-        xi = operator(xi)
+        xi, rng = operator(xi), np.random.default_rng(seed)
         sizes = (steps, inputs, features, rank, classes, width or features)
-        f, parts = draw_recurrent(sizes, xi, activation, start, shared, seed, dtype)
-        return cls(f, parts.pop("inputs"), tuple(parts.values()), xi)
+        f, parts = draw_recurrent(sizes, xi, activation, start, shared, rng, dtype)
+        net = cls(f, parts.pop("inputs"), tuple(parts.values()), xi)
+        return net if start == "weights" else net._settled(rng)
 
     @property
     def steps(self) -> int | None:
@@ -132,6 +133,10 @@ class RecurrentNetwork(Network):
     @property
     def _y(self) -> str:
         return "y" * (len(self.inputs.shape) == 4)
+
+    @property
+    def _last(self) -> str:
+        return f"core{len(self.cores) - 1}"
 
     def _parts(self) -> dict[str, Array]:
         return {"inputs": self.inputs, **{f"core{t}": core for t, core in enumerate(self.cores)}}

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+import numpy as np
+
 from ..algebra import Operator, operator
 from ..errors import FormatError
 from ..formats.parts import frozen, one_home
@@ -81,10 +83,11 @@ class ShallowNetwork(Network):
         start: ``"scores"``, or ``"weights"`` for ξ = multiply or add (GTM, with the erratum for add).
         shared: False gives every class a weight tensor of its own.
         """
-        xi = operator(xi)
+        xi, rng = operator(xi), np.random.default_rng(seed)
         sizes = (steps, inputs, features, rank, classes)
-        f, parts = draw_shallow(sizes, xi, activation, start, shared, seed, dtype)
-        return cls(f, parts["factors"], parts["weights"], xi)
+        f, parts = draw_shallow(sizes, xi, activation, start, shared, rng, dtype)
+        net = cls(f, parts["factors"], parts["weights"], xi)
+        return net if start == "weights" else net._settled(rng)
 
     @property
     def steps(self) -> int:
@@ -100,6 +103,10 @@ class ShallowNetwork(Network):
     def ranks(self) -> tuple[int, ...]:
         """(R,), the width."""
         return (int(self.factors.shape[-1]),)
+
+    @property
+    def _last(self) -> str:
+        return "weights"
 
     def _parts(self) -> dict[str, Array]:
         return {"factors": self.factors, "weights": self.weights}
