@@ -7,6 +7,7 @@ from .fit import fit
 from .history import Epoch, History
 from .idx import read_idx
 from .optimizer import SGD, Adam, Optimizer, OptimizerState
+from .riemannian import fit_riemannian
 from .schedule import CosineDecay, ExponentialDecay, Warmup
 from .source import load_data
 from .trainer import FitResult
@@ -26,6 +27,7 @@ __all__ = [
     "OptimizerState",
     "Warmup",
     "fit",
+    "fit_riemannian",
     "load_data",
     "load_tensor",
     "read_idx",
