@@ -44,6 +44,14 @@ def test_the_projection_is_that_onto_all_variations_of_the_cores(shape, dtype):
             assert relative_error(space.project(given).to_tt().to_dense().reshape(-1), expected) < 1e-11
 
 
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_many_terms_are_projected_as_the_train_that_they_are(dtype):
+    space = space_at(dtype, (4,) * 10, rank=3)
+    terms = tna.CPTensor.random((4,) * 10, 50, seed=1, dtype=dtype) * 3
+    slow = space.project(terms.to_tt())
+    assert (space.project(terms) - slow).norm() < 1e-12 * slow.norm()
+
+
 def test_a_projection_is_idempotent_self_adjoint_and_keeps_the_point():
     space = space_at("complex128")
     a, b = (tna.TTTensor.random(SHAPE, 3, seed=seed, dtype=complex) for seed in (3, 4))
@@ -134,5 +142,7 @@ def test_bad_input_is_named():
         tna.TangentSpace(tna.CPTensor.random((3, 4), 2))
     with pytest.raises(AlgebraError, match="a tangent space is defined for ξ = multiply, not hypot"):
         tna.TangentSpace(tna.TTTensor.random((3, 4), 2, xi="hypot"))
+    with pytest.raises(AlgebraError, match="a projection is defined for ξ = multiply, not hypot"):
+        space.project(tna.CPTensor.random(SHAPE, 2, xi="hypot"))
     with pytest.raises(TypeError, match="unsupported operand"):
         space.random(seed=0) * None

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import AxisMismatchError, FormatError
 from ..execute.namespace import concatenate, namespace_of
-from ..formats import Format, TTTensor
+from ..formats import CPTensor, Format, TTTensor
 from ..formats.parts import sealed
 from ..formats.structure import require_multiply
 
@@ -64,23 +64,46 @@ class TangentSpace:
     def project(self, z: Any) -> "TangentVector":
         """Orthogonal projection of a tensor: the tangent vector nearest to it.
 
-        z: a train; another format or an array of the same shape is written as one first. Raises `AxisMismatchError`.
+        z: a train, or a CP tensor, at a cost of R·n·r²·d for R terms; another format or an array of the same shape is
+        written as a train first. Raises `AxisMismatchError`, and `AlgebraError` for ξ other than multiply.
         """
-        train = z.to_tt() if isinstance(z, Format) else TTTensor.from_dense(z)
-        if train.shape != self.shape:
-            raise AxisMismatchError(f"project needs one shape; the point has {self.shape}, the tensor {train.shape}")
-        xp, last = namespace_of(self.lefts), len(self.lefts) - 1
+        if isinstance(z, Format):
+            require_multiply(z.xi, "a projection", "there is no inner product by parts for other ξ")
+        tensor = z if isinstance(z, CPTensor) else z.to_tt() if isinstance(z, Format) else TTTensor.from_dense(z)
+        if tensor.shape != self.shape:
+            raise AxisMismatchError(f"project needs one shape; the point has {self.shape}, the tensor {tensor.shape}")
+        raw = self._of_terms(tensor) if isinstance(tensor, CPTensor) else self._of_train(tensor)
+        xp, *others = namespace_of(self.lefts), raw.pop()
+        deltas = [_orthogonal(delta, left, xp) for delta, left in zip(raw, self.lefts, strict=False)]
+        return TangentVector(self, (*deltas, *others))
+
+    def _of_train(self, train: TTTensor) -> list[Array]:
+        """A train between U¹ ⋯ U^{k−1} and V^{k+1} ⋯ V^d, for every k."""
+        xp = namespace_of(self.lefts)
         after = [xp.ones((1, 1), dtype=self.point.dtype)]
         for core, right in zip(reversed(train.cores[1:]), reversed(self.rights[1:]), strict=True):
             moved = xp.tensordot(core, after[-1], axes=1)  # (s, n, r)
             after.append(xp.tensordot(moved, right.conj(), axes=((1, 2), (1, 2))))
-        before, deltas = xp.ones((1, 1), dtype=self.point.dtype), list[Array]()
-        for mode, (core, left) in enumerate(zip(train.cores, self.lefts, strict=True)):
+        before, found = xp.ones((1, 1), dtype=self.point.dtype), list[Array]()
+        for core, left in zip(train.cores, self.lefts, strict=True):
             moved = xp.tensordot(before, core, axes=1)  # (r, n, s)
-            delta = xp.tensordot(moved, after.pop(), axes=1)
-            deltas.append(delta if mode == last else _orthogonal(delta, left, xp))
+            found.append(xp.tensordot(moved, after.pop(), axes=1))
             before = xp.tensordot(left.conj(), moved, axes=((0, 1), (0, 1)))
-        return TangentVector(self, tuple(deltas))
+        return found
+
+    def _of_terms(self, z: CPTensor) -> list[Array]:
+        """The same for a sum of products of vectors: one row a term stands for what is before and behind a mode."""
+        xp = namespace_of(self.lefts)
+        after = [xp.ones((z.rank, 1), dtype=self.point.dtype)]
+        for factor, right in zip(reversed(z.factors[1:]), reversed(self.rights[1:]), strict=True):
+            moved = _rows(factor.T, after[-1])  # (R, n·s)
+            after.append(moved @ right.conj().reshape(len(right), -1).T)
+        before, found = z.weights[:, None], list[Array]()
+        for factor, left in zip(z.factors, self.lefts, strict=True):
+            moved = _rows(before, factor.T)  # (R, r·n)
+            found.append((moved.T @ after.pop()).reshape(left.shape))
+            before = moved @ left.conj().reshape(-1, left.shape[2])
+        return found
 
     def zero(self) -> "TangentVector":
         """The zero vector."""
@@ -186,6 +209,11 @@ class TangentVector:
             cores.append(concatenate([upper, concatenate([delta, left], 2, xp)], 0, xp))
         cores.append(concatenate([rights[-1], deltas[-1]], 0, xp))
         return TTTensor(sealed(cores))
+
+
+def _rows(a: Array, b: Array) -> Array:
+    """Row by row the products of all entries of two matrices: (R, i·j)."""
+    return (a[:, :, None] * b[:, None, :]).reshape(len(a), -1)
 
 
 def _orthogonal(delta: Array, left: Array, xp: Any) -> Array:

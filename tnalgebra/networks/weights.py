@@ -105,7 +105,8 @@ def network_from_weights(tensor: Any, feature_map: FeatureMap | FixedMap) -> Any
             *cores, last = tensor.cores
             cores[-1] = namespace_of([last]).tensordot(cores[-1], last[:, :, 0], axes=1)
             eye = namespace_of([last]).eye(feature_map.n_features, dtype=last.dtype)
-            return RecurrentNetwork(feature_map, eye[None, :, :], tuple(cores))
+            copies = 3 if steps == 3 else 1  # one matrix and three cores would be equal cores
+            return RecurrentNetwork(feature_map, (eye,) * copies, tuple(cores))
         case HTTensor():
             return _from_tree(tensor, feature_map, steps)
     raise FormatError(f"a weight tensor is a CP, TT or HT tensor; got {type(tensor).__name__}")

@@ -10,6 +10,7 @@ from .history import Epoch, History
 from .idx import read_idx
 from .optimizer import SGD, Adam, Optimizer, OptimizerState
 from .patches import patches
+from .riemannian import fit_riemannian
 from .schedule import CosineDecay, ExponentialDecay, Warmup
 from .source import load_data
 from .trainer import FitResult
@@ -34,6 +35,7 @@ __all__ = [
     "TensorNetworkRegressor",
     "Warmup",
     "fit",
+    "fit_riemannian",
     "load_data",
     "load_tensor",
     "patches",

@@ -61,32 +61,32 @@ def fit(
     """
     config = Config(
         optimizer=optimizer or Adam(), epochs=epochs, batch_size=batch_size, patience=patience, dropout=dropout,
-        weight_decay=weight_decay, clip=clip, seed=_as_seed(seed),
+        weight_decay=weight_decay, clip=clip, seed=as_seed(seed),
     )  # fmt: skip
     if patience is not None and validation is None:
         raise TrainingError("patience needs validation data: validation=0.1 takes a tenth of the rows")
-    if len(y) == 0:
-        raise TrainingError("X has no rows, there is nothing to learn from")
-    target = encoded(y, network.classes, loss, network.dtype)
-    data: Batch = prepared(network, X, target, sample_weight, lengths)
+    data, held = datasets(network, X, y, loss, sample_weight, validation, config.seed, lengths)
     objective = Objective(network, loss, masked=lengths is not None)
-    held: Batch | None = None
-    if isinstance(validation, tuple):
-        held = prepared(
-            network,
-            validation[0],
-            encoded(validation[1], network.classes, loss, network.dtype),
-            None,
-            None,
-            where="validation X",
-        )
-    elif validation is not None:
-        data, held = _split(data, validation, config.seed)
     kept = Checkpoint(checkpoint) if isinstance(checkpoint, str | Path) else checkpoint
     return Training(objective, config, data, held, kept, tuple(callbacks)).run(progress)
 
 
-def _as_seed(seed: int | np.random.Generator) -> int:
+def datasets(
+    network: Network, x: Any, y: Any, loss: str, weight: Any, validation: Any, seed: int, lengths: Any = None
+) -> tuple[Batch, Batch | None]:
+    """What is trained on and what is held back, checked and where the network lives."""
+    if len(y) == 0:
+        raise TrainingError("X has no rows, there is nothing to learn from")
+    data: Batch = prepared(network, x, encoded(y, network.classes, loss, network.dtype), weight, lengths)
+    if validation is None:
+        return data, None
+    if not isinstance(validation, tuple):
+        return _split(data, validation, seed)
+    target = encoded(validation[1], network.classes, loss, network.dtype)
+    return data, prepared(network, validation[0], target, None, None, where="validation X")
+
+
+def as_seed(seed: int | np.random.Generator) -> int:
     if isinstance(seed, np.random.Generator):
         return int(seed.integers(2**31))
     if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or seed < 0:
