@@ -13,9 +13,9 @@ from ..errors import AxisMismatchError, DataError, TrainingError
 from ..networks import Network
 from .fit import fit
 from .history import History
-from .optimizer import Adam, Optimizer
+from .optimizer import Adam, Optimizer, OptimizerState
 from .resumed import Resumed
-from .schedule import CosineDecay
+from .schedule import CosineDecay, Warmup
 from .steps import drawn_network, moments, on_raw_inputs, on_scaled_inputs, steps_of
 
 __all__ = ["TensorNetworkClassifier", "TensorNetworkRegressor"]
@@ -23,12 +23,17 @@ __all__ = ["TensorNetworkClassifier", "TensorNetworkRegressor"]
 Array = Any
 SEEDS = 2**31 - 1
 FLOATS = [np.float64, np.float32]
+LEARNING_RATES = {"cp": 0.01, "ht": 0.005, "tt": 0.003}
+"""The longer the chain of sums behind one another, the more a step of Adam, of one size for all parameters, adds up."""
+WARMUP = 0.1
+"""Share of the steps in which the learning rate climbs: the first gradients of long chains are the largest."""
 
 
 class _TensorNetwork(BaseEstimator):  # type: ignore[misc]
     """What classifier and regressor share: the network, its inputs and its training."""
 
     _loss: str
+    _optimizer: OptimizerState | None
 
     def __init__(
         self,
@@ -46,7 +51,7 @@ class _TensorNetwork(BaseEstimator):  # type: ignore[misc]
         shared: bool = True,
         epochs: int = 50,
         batch_size: int = 32,
-        learning_rate: float = 0.01,
+        learning_rate: float | None = None,
         optimizer: Optimizer | None = None,
         validation_fraction: float | None = None,
         patience: int | None = None,
@@ -142,12 +147,13 @@ class _TensorNetwork(BaseEstimator):  # type: ignore[misc]
         return result.history
 
     def _train_whole(self, X: Array, target: Array, weight: Any) -> Self:
-        """All epochs; without an optimizer of the user's the learning rate falls to 0 in their course."""
+        """All epochs; without an optimizer of the user's the learning rate climbs first, and falls to 0 at the end."""
         if self.patience is not None and self.validation_fraction is None:
             raise TrainingError("patience needs rows to validate on: validation_fraction=0.1 takes a tenth of them")
         rows = len(X) - round(len(X) * (self.validation_fraction or 0))
         steps = max(1, self.epochs * -(-rows // max(1, self.batch_size)))
-        optimizer = self.optimizer or Adam(CosineDecay(self.learning_rate, steps))
+        falling = CosineDecay(self._rate(), steps)
+        optimizer = self.optimizer or Adam(Warmup(falling, max(1, int(WARMUP * steps))))
         self.history_ = self._train(
             X, target, weight, optimizer,
             epochs=self.epochs, validation=self.validation_fraction, patience=self.patience,
@@ -155,9 +161,12 @@ class _TensorNetwork(BaseEstimator):  # type: ignore[misc]
         self._optimizer = None
         return self
 
+    def _rate(self) -> float:
+        return LEARNING_RATES[self.kind] if self.learning_rate is None else self.learning_rate
+
     def _train_once(self, X: Array, target: Array, weight: Any) -> Self:
         """One epoch, with the moments of the optimizer where the last call left them."""
-        optimizer = Resumed(self.optimizer or Adam(self.learning_rate), self._optimizer)
+        optimizer = Resumed(self.optimizer or Adam(self._rate()), self._optimizer)
         new, old = self._train(X, target, weight, optimizer, epochs=1).epochs, self.history_.epochs
         self._optimizer, seconds = optimizer.state, old[-1].seconds if old else 0.0
         added = (replace(epoch, epoch=len(old) + 1, seconds=seconds + epoch.seconds) for epoch in new)
@@ -173,7 +182,8 @@ class TensorNetworkClassifier(ClassifierMixin, _TensorNetwork):  # type: ignore[
     X: feature vectors (n, T), one number a step; sequences (n, T, N); with patch_size images (n, H, W) or (n, H, W, C).
     kind: "cp", "tt" or "ht". rank, xi, features (M), activation, tree (for "ht"), equal_cores (for "tt") and shared:
     of the network. patch_size, stride, order: of `patches`. epochs, batch_size, validation_fraction, patience, dropout,
-    weight_decay, clip: of `fit`. learning_rate: of Adam, falling to 0 in the course of `fit`; optimizer: another one.
+    weight_decay, clip: of `fit`. learning_rate: of Adam, 0.01 for "cp", 0.005 for "ht" and 0.003 for "tt" if not given;
+    in `fit` it climbs for a tenth of the steps and then falls to 0. optimizer: another one, used as it is.
     standardize: inputs have mean 0 and variance 1 for the network, every column of feature vectors by itself, and every
     number of a step over all steps. warm_start: `fit` goes on from the network that is there. Rows of weight 0 are left
     out. random_state: of the first parameters and the order of the rows.

@@ -41,15 +41,15 @@ def patches(images: Any, size: int | Cell, stride: int | Cell | None = None, ord
     for axis, name in ((1, "height"), (2, "width")):
         if shape[axis - 1] > images.shape[axis]:
             raise AxisMismatchError(
-                f"a patch of {name} {shape[axis - 1]} does not fit images of {name} {images.shape[axis]} (axis {axis}): "
-                "take smaller patches"
+                f"a patch of {name} {shape[axis - 1]} does not fit images of {name} {images.shape[axis]} "
+                f"(axis {axis}): take smaller patches"
             )
     if order not in ORDERS:
         raise UnknownNameError(f"unknown order {order!r}; known: {', '.join(ORDERS)}")
     windows = np.lib.stride_tricks.sliding_window_view(images, shape, (1, 2))[:, :: step[0], :: step[1]]
     if images.ndim == 4:
         windows = np.moveaxis(windows, 3, -1)
-    rows, columns = zip(*walk(*windows.shape[1:3], order), strict=True)
+    rows, columns = zip(*walk(windows.shape[1], windows.shape[2], order), strict=True)
     found = windows[:, list(rows), list(columns)]
     return np.ascontiguousarray(found.reshape(*found.shape[:2], int(np.prod(found.shape[2:]))))
 
@@ -62,7 +62,9 @@ def _pair(value: Any, name: str) -> Cell:
         or len(numbers) != 2
         or not all(isinstance(n, int | np.integer) and not isinstance(n, bool) and n >= 1 for n in numbers)
     ):
-        raise DataError(f"{name} must be a positive integer, or one for the height and one for the width; got {value!r}")
+        raise DataError(
+            f"{name} must be a positive integer, or one for the height and one for the width; got {value!r}"
+        )
     return int(numbers[0]), int(numbers[1])
 
 
