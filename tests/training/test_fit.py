@@ -245,6 +245,25 @@ def test_single_precision_stays(moons):
     assert result.network.dtype == np.float32
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_compiled_kernels_learn_the_same(moons, kind):
+    pytest.importorskip("numba")
+    plain, fast = (tna.fit(network(kind), *sequences(moons), epochs=3, compiled=flag) for flag in (False, True))
+    np.testing.assert_allclose(fast.history.losses, plain.history.losses, rtol=1e-9)
+
+
+def test_kernels_are_compiled_where_an_epoch_is_long(moons, monkeypatch):
+    pytest.importorskip("numba")
+    seen, training = [], sys.modules["tnalgebra.training.fit"].Training
+    monkeypatch.setattr(
+        sys.modules["tnalgebra.training.fit"], "Training", lambda objective, *rest: seen.append(objective.compiled) or training(objective, *rest)
+    )  # fmt: skip
+    tna.fit(network(), *sequences(moons), epochs=1)
+    monkeypatch.setattr(sys.modules["tnalgebra.training.fit"], "WORTH", 1e3)
+    tna.fit(network(), *sequences(moons), epochs=1)
+    assert seen == [False, True]
+
+
 # --- checkpoints -------------------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,7 @@
 """The one call that trains a network."""
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from .trainer import Callback, Config, FitResult, Training
 __all__ = ["fit"]
 
 Array = Any
+WORTH = 4e9
+"""Operations of an epoch from which kernels are compiled: some seconds of NumPy."""
 
 
 def fit(
@@ -38,6 +41,7 @@ def fit(
     seed: int | np.random.Generator = 0,
     callbacks: Sequence[Callback] = (),
     checkpoint: str | Path | Checkpoint | None = None,
+    compiled: bool | None = None,
     progress: bool = False,
 ) -> FitResult:
     """Train a network by mini-batches; the same seed gives the same bits.
@@ -49,6 +53,8 @@ def fit(
     by learning rate times this in every step (decoupled). clip: the largest norm of a gradient.
     callbacks: functions of (Epoch, network) after every epoch; one that returns True ends the training.
     checkpoint: a path, or a `Checkpoint`; where the file exists, training goes on from it and ends with the same bits.
+    compiled: whether Numba compiles kernels before the first step; if not given, where it is installed and an epoch is
+    long enough that the seconds come back.
 
     Raises `AxisMismatchError`, `NonFiniteError`, `TrainingError` (also where the loss diverges), `DataError`.
 
@@ -66,7 +72,9 @@ def fit(
     if patience is not None and validation is None:
         raise TrainingError("patience needs validation data: validation=0.1 takes a tenth of the rows")
     data, held = datasets(network, X, y, loss, sample_weight, validation, config.seed, lengths)
-    objective = Objective(network, loss, masked=lengths is not None)
+    if compiled is None:
+        compiled = _pays(Objective(network, loss, masked=lengths is not None), data, batch_size)
+    objective = Objective(network, loss, masked=lengths is not None, compiled=compiled)
     kept = Checkpoint(checkpoint) if isinstance(checkpoint, str | Path) else checkpoint
     return Training(objective, config, data, held, kept, tuple(callbacks)).run(progress)
 
@@ -84,6 +92,15 @@ def datasets(
         return _split(data, validation, seed)
     target = encoded(validation[1], network.classes, loss, network.dtype)
     return data, prepared(network, validation[0], target, None, None, where="validation X")
+
+
+def _pays(objective: Objective, data: Batch, batch_size: int) -> bool:
+    """Whether an epoch takes seconds, on NumPy arrays and with Numba there."""
+    like = data["X"]
+    if not isinstance(like, np.ndarray) or find_spec("numba") is None:
+        return False
+    batch = {name: array[:batch_size] for name, array in data.items()}
+    return objective.flops(batch) * int(like.shape[0]) / batch_size > WORTH
 
 
 def as_seed(seed: int | np.random.Generator) -> int:

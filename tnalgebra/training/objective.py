@@ -29,8 +29,8 @@ def concatenated(arrays: Any) -> Array:
 class Objective:
     """The loss of a network as a function of one vector; value and gradient are one planned contraction."""
 
-    def __init__(self, network: Network, loss: str, *, masked: bool = False) -> None:
-        self.network, self.loss, self.masked = network, loss, masked
+    def __init__(self, network: Network, loss: str, *, masked: bool = False, compiled: bool = False) -> None:
+        self.network, self.loss, self.masked, self.compiled = network, loss, masked, compiled
         self.shapes = {name: tuple(part.shape) for name, part in network.parameters().items()}
         self._constants = network.constants()
         self._calls: dict[int, ValueAndGrad] = {}
@@ -56,14 +56,26 @@ class Objective:
     def __call__(self, vector: Array, batch: Batch) -> tuple[Array, Array]:
         """The loss of the batch, and its gradient as a vector."""
         steps, parts = int(batch["X"].shape[1]), self.parts(vector)
+        call = self._call(steps)
+        used = self._used[steps]
+        value, gradient = call(**{name: parts[name] for name in used}, **batch)
+        xp = namespace_of([vector])
+        return value, concatenated(gradient[name] if name in gradient else xp.zeros_like(parts[name]) for name in parts)
+
+    def _call(self, steps: int) -> ValueAndGrad:
         if steps not in self._calls:
             node = loss_graph(self.network.graph(steps, masked=self.masked), self.loss)
             used = tuple(name for name in self.shapes if name in leaf_names(node))
-            self._calls[steps], self._used[steps] = value_and_grad(Expression(node, self._constants), used), used
-        used = self._used[steps]
-        value, gradient = self._calls[steps](**{name: parts[name] for name in used}, **batch)
-        xp = namespace_of([vector])
-        return value, concatenated(gradient[name] if name in gradient else xp.zeros_like(parts[name]) for name in parts)
+            call = value_and_grad(Expression(node, self._constants), used)
+            self._calls[steps], self._used[steps] = call.compiled() if self.compiled else call, used
+        return self._calls[steps]
+
+    def flops(self, batch: Batch) -> int:
+        """Operations of loss and gradient for a batch of these shapes."""
+        steps = int(batch["X"].shape[1])
+        call = self._call(steps)
+        shapes: dict[str, Any] = {**{name: self.shapes[name] for name in self._used[steps]}, **batch}
+        return call.plan(**shapes).flops
 
     def scores(self, vector: Array, data: Batch, rows: int = 4096) -> Array:
         """Scores of all rows, some at a time."""

@@ -95,6 +95,7 @@ class Training:
             "data": digest(*self.data.values()),
             "validation": digest(*held.values()),
             "loss": self.objective.loss,
+            "compiled": self.objective.compiled,
             **{name: str(getattr(self.config, name)) for name in Config.__dataclass_fields__ if name != "epochs"},
         }
 
