@@ -23,8 +23,8 @@ __all__ = ["TensorNetworkClassifier", "TensorNetworkRegressor"]
 Array = Any
 SEEDS = 2**31 - 1
 FLOATS = [np.float64, np.float32]
-WARMUP = 0.1
-"""Share of the steps in which the learning rate climbs: the first gradients of long chains are the largest."""
+WARMUP, EPSILON = 0.1, 1e-6
+"""Share of the steps in which the learning rate climbs; and Adam's ε, at which it does not magnify rounding errors."""
 
 
 class _TensorNetwork(BaseEstimator):  # type: ignore[misc]
@@ -147,14 +147,14 @@ class _TensorNetwork(BaseEstimator):  # type: ignore[misc]
         rows = len(X) - round(len(X) * (self.validation_fraction or 0))
         steps = max(1, self.epochs * -(-rows // max(1, self.batch_size)))
         schedule = Warmup(CosineDecay(self.learning_rate, steps), max(1, int(WARMUP * steps)))
-        optimizer = self.optimizer or Adam(schedule)
+        optimizer = self.optimizer or Adam(schedule, eps=EPSILON)
         limits = {"epochs": self.epochs, "validation": self.validation_fraction, "patience": self.patience}
         self.history_, self._optimizer = self._train(X, target, weight, optimizer, **limits), None
         return self
 
     def _train_once(self, X: Array, target: Array, weight: Any) -> Self:
         """One epoch, with the moments of the optimizer where the last call left them."""
-        optimizer = Resumed(self.optimizer or Adam(self.learning_rate), self._optimizer)
+        optimizer = Resumed(self.optimizer or Adam(self.learning_rate, eps=EPSILON), self._optimizer)
         new, old = self._train(X, target, weight, optimizer, epochs=1).epochs, self.history_.epochs
         self._optimizer, seconds = optimizer.state, old[-1].seconds if old else 0.0
         added = (replace(epoch, epoch=len(old) + 1, seconds=seconds + epoch.seconds) for epoch in new)
