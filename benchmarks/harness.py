@@ -31,6 +31,8 @@ LIBRARIES = (
     "numpy",
     "opt_einsum",
     "cotengra",
+    "jax",
+    "numba",
     "quimb",
     "teneva",
     "tensap",

@@ -16,7 +16,7 @@ import opt_einsum
 
 import tnalgebra as tna
 
-from . import chunked, formats
+from . import chunked, formats, networks
 from .cases import LARGE, TINY, UNITS, XI, operands, random_matrix
 from .harness import check, compare, peak_mib
 
@@ -143,5 +143,6 @@ SUITES = {
     "inner products": formats.inner_products,
     "entries": formats.gathered_entries,
     "CP fits": formats.cp_fits,
+    "training steps": networks.training_steps,
     "import": import_time,
 }

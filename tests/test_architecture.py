@@ -60,6 +60,8 @@ PUBLIC: list[str] = [
     "ShallowNetwork",
     "TTTensor",
     "TangentSpace",
+    "TensorNetworkClassifier",
+    "TensorNetworkRegressor",
     "TnAlgebraError",
     "compare_ranks",
     "concatenate",
