@@ -317,3 +317,26 @@ def test_a_chain_of_products_copies_no_operand():
     products = [step for step in plan.steps if step.kind == "product"]
     assert len(products) == 2 * d - 1
     assert [step.scratch_bytes for step in products] == [0] * len(products)
+
+
+def test_a_large_tile_is_made_again_and_a_small_one_kept():
+    """Value and gradient of Σ G ξ(a, h) both weigh ξ(a, h): an array over b, i, j that is kept only while it is small."""
+    a, h, g = tna.leaf("a", "bi"), tna.leaf("h", "bj"), tna.leaf("G", "ijk")
+    tile = tna.contract("bi,bj->bij", a, h, xi="rectifier")
+    both = tna.value_and_grad(tna.contract("bij,ijk->", tile, g), ("a", "h", "G"))
+    small, large = ({"a": (b, 32), "h": (b, 32), "G": (32, 32, 2)} for b in (16, 1024))
+    kept = [
+        any(step.kind == "blocked" and step.result == tuple("bij") for step in both.plan(**s).steps)
+        for s in (small, large)
+    ]
+    assert kept == [True, False]
+    rng = np.random.default_rng(0)
+    arrays = {name: rng.standard_normal(shape) for name, shape in large.items()}
+    value, gradient = both(**arrays)
+    np.testing.assert_allclose(
+        value,
+        np.einsum("bij,ijk->", np.maximum(arrays["a"][:, :, None], np.maximum(arrays["h"][:, None], 0)), arrays["G"]),
+    )
+    full = np.maximum(arrays["a"][:, :, None], np.maximum(arrays["h"][:, None], 0))
+    np.testing.assert_allclose(gradient["G"], np.repeat(full.sum(0)[:, :, None], 2, 2), rtol=1e-10)
+    assert both.plan(**large).peak_bytes < 3 * 8 * 1024 * 32 * 32

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
+from math import prod
 
 from ..errors import MemoryLimitError
 from ..graph import Bundle, Contract, Labels, Leaf, Map, Node, Shaped, Stack, Sum, Take, label_sizes
@@ -19,6 +20,8 @@ from .step import Step, union
 
 __all__ = ["build_plan"]
 
+KEPT = 1 << 20
+"""Bytes up to which a ξ-product that is used again is kept."""
 ROOM = 1 << 26
 """Bytes up to which steps on the same operands are brought together though that holds more at once."""
 
@@ -119,11 +122,25 @@ class _Builder:
         )
 
     def _is_tile(self, node: Contract) -> bool:
-        """A ξ-product without sums that one other contraction uses: it is made there, block by block."""
-        if node.summed or len(node.operands) < 2 or len(self.users[node]) != 1:
+        """A ξ-product without sums that is made where it is used, block by block.
+
+        One that several contractions weigh, as value and gradient do, is made again in each where it is large: that
+        takes less time than to keep it takes memory.
+        """
+        users = self.users[node]
+        is_read = bool(users) and all(self._takes(user, node) for user in users)
+        if node.summed or len(node.operands) < 2 or not is_read:
             return False
-        parent = self.users[node][0]
-        return isinstance(parent, Contract) and len(set(parent.inputs[parent.operands.index(node)])) == node.ndim
+        if len(users) == 1:
+            return True
+        size = prod(self.shapes[node]) * self.itemsize
+        return all(_weighs(user) for user in users) and size > (KEPT if self.limit is None else 0)
+
+    def _takes(self, user: Node, node: Contract) -> bool:
+        """Whether a contraction reads all of the node, once."""
+        if not isinstance(user, Contract) or user.operands.count(node) != 1:
+            return False
+        return len(set(user.inputs[user.operands.index(node)])) == node.ndim
 
     def _append(self, steps: Sequence[Step]) -> int:
         """Price and keep the steps; return the slot of the last."""
@@ -211,3 +228,8 @@ class _Builder:
         text = "" if len(set(labels)) == len(labels) else "copy"  # BLAS would copy a strided diagonal at every use
         view = Step("view", (self.place[node],), next(self.slots), (labels,), clean, shape, text=text)
         return Term(clean, self._append([view]))
+
+
+def _weighs(node: Node) -> bool:
+    """Whether a contraction is Σ of products of two: BLAS on a block."""
+    return isinstance(node, Contract) and (node.xi.name, node.reduce.name, len(node.operands)) == ("multiply", "add", 2)
