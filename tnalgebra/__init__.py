@@ -4,6 +4,8 @@ A tensor format is a picture of an einsum graph; what the library does is to sub
 that graph and to contract it, in an order that the algebra permits.
 """
 
+from typing import TYPE_CHECKING
+
 from . import decompose, networks, training
 from .algebra import Operator, distributes, operator, register_operator
 from .decompose import TangentSpace, stack_sum
@@ -13,6 +15,9 @@ from .expressivity import compare_ranks, matricization_rank
 from .formats import CPTensor, DimensionTree, HTTensor, TTTensor, concatenate, load
 from .networks import FeatureMap, FixedMap, HierarchicalNetwork, RecurrentNetwork, ShallowNetwork
 from .training import SGD, Adam, Checkpoint, fit, load_data
+
+if TYPE_CHECKING:
+    from .training import TensorNetworkClassifier, TensorNetworkRegressor
 
 __version__ = "0.1.0"
 
@@ -32,6 +37,8 @@ __all__ = [
     "ShallowNetwork",
     "TTTensor",
     "TangentSpace",
+    "TensorNetworkClassifier",
+    "TensorNetworkRegressor",
     "TnAlgebraError",
     "compare_ranks",
     "concatenate",
@@ -53,3 +60,11 @@ __all__ = [
     "training",
     "value_and_grad",
 ]
+
+if not TYPE_CHECKING:  # a type checker would take every name for one that is there
+
+    def __getattr__(name: str):
+        """Import the estimators when they are asked for: scikit-learn is optional, and slow to import."""
+        if name not in ("TensorNetworkClassifier", "TensorNetworkRegressor"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(training, name)

@@ -1,5 +1,7 @@
 """Training of score networks: losses, optimizers, checkpoints; and data sets in their published formats."""
 
+from typing import TYPE_CHECKING
+
 from .checkpoint import Checkpoint
 from .data import DATASETS, load_tensor
 from .dataset import Dataset
@@ -7,9 +9,13 @@ from .fit import fit
 from .history import Epoch, History
 from .idx import read_idx
 from .optimizer import SGD, Adam, Optimizer, OptimizerState
+from .patches import patches
 from .schedule import CosineDecay, ExponentialDecay, Warmup
 from .source import load_data
 from .trainer import FitResult
+
+if TYPE_CHECKING:
+    from .estimator import TensorNetworkClassifier, TensorNetworkRegressor
 
 __all__ = [
     "DATASETS",
@@ -24,9 +30,26 @@ __all__ = [
     "History",
     "Optimizer",
     "OptimizerState",
+    "TensorNetworkClassifier",
+    "TensorNetworkRegressor",
     "Warmup",
     "fit",
     "load_data",
     "load_tensor",
+    "patches",
     "read_idx",
 ]
+
+if not TYPE_CHECKING:  # a type checker would take every name for one that is there
+
+    def __getattr__(name: str):
+        """Import the estimators when they are asked for: scikit-learn is optional, and slow to import."""
+        if name not in ("TensorNetworkClassifier", "TensorNetworkRegressor"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        try:
+            from . import estimator
+        except ImportError as error:
+            from ..errors import DataError
+
+            raise DataError("the estimators need scikit-learn 1.6 or later: pip install 'tnalgebra[learn]'") from error
+        return getattr(estimator, name)
