@@ -106,9 +106,7 @@ def experiment(
             bar.update(task, completed=done, total=total, description=last)
 
         result = run_experiment(name, folder, config=config, quick=quick, jobs=jobs, progress=show)
-    out.print(result.title, highlight=False, markup=False, soft_wrap=True)
-    out.print(table_of(result.header, result.rows))
-    out.print("\n".join(("", *result.notes)), highlight=False, markup=False, soft_wrap=True)
+    out.print(str(result), highlight=False, markup=False, soft_wrap=True)
     written = ", ".join(str(folder / part) for part in ("results.json", "table.json", "table.txt", "picture.png"))
     out.print(f"written: {written}", highlight=False, markup=False, soft_wrap=True)
 

@@ -102,6 +102,6 @@ def _figure(config: Config, chosen: Outcomes) -> Any:
             if paper is not None:
                 axes.axhline(paper, color=colour, linestyle="--", linewidth=1, label=f"ERNN, {NAMES[kind]}")
         title = f"{task.name}, ξ = {FORMULAS.get(xi, xi)}"
-        axes.set(xscale="log", xlabel="parameters", ylabel="accuracy", title=title)
+        axes.set(xscale="log", ylim=(0, 1.02), xlabel="parameters", ylabel="accuracy", title=title)
         axes.legend(fontsize="x-small")
     return figure

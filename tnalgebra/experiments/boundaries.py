@@ -99,5 +99,5 @@ def _figure(config: Config, chosen: Outcomes, places: dict[Any, Cell]) -> Any:
             axes.imshow(outcome.picture, cmap="RdBu", vmin=0, vmax=100, alpha=0.6, **view)
             if min(map(min, outcome.picture)) < 50 < max(map(max, outcome.picture)):
                 axes.contour(outcome.picture, levels=[50], colors="black", linewidths=1, extent=outcome.extent)
-            axes.scatter(*data.X_test.T, c=data.y_test, cmap="RdBu", s=5, edgecolors="black", linewidths=0.3)
+            axes.scatter(*data.X_test.T, c=data.y_test, cmap="RdBu", s=8, edgecolors="black", linewidths=0.3)
     return figure

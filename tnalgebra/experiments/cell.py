@@ -64,15 +64,15 @@ class Cell:
     def key(self) -> str:
         """The name of the training in a results file."""
         name, kind, xi, rank = self.entry
-        return f"{name} {kind} {xi} rank={rank} learning_rate={self.learning_rate:g} seed={self.seed}"
+        return f"{name} {kind} {xi} rank={rank} learning_rate={self.learning_rate} seed={self.seed}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What a training came to: numbers of its last epoch, or why it failed.
 
-    loss: mean training loss. picture: probability of class 1 in percent on a grid, rows from below, and extent (left,
-    right, bottom, top).
+    loss: mean training loss. picture: probability of class 1 in percent on a grid, rows from below.
+    extent: left, right, bottom and top of the picture.
     """
 
     n_params: int = 0
@@ -82,7 +82,7 @@ class Outcome:
     seconds: float = 0.0
     failure: str | None = None
     picture: list[list[int]] | None = None
-    extent: tuple[float, ...] | None = None
+    extent: list[float] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """What is there, for JSON."""
@@ -117,7 +117,7 @@ def _data(task: Task) -> Dataset:
     return load_data(task.source or task.name, train=task.train, test=task.test)
 
 
-def _picture(model: Model, data: Dataset, grid: int) -> tuple[list[list[int]], tuple[float, ...]]:
+def _picture(model: Model, data: Dataset, grid: int) -> tuple[list[list[int]], list[float]]:
     if data.sample_shape != (2,) or data.n_classes != 2:
         raise DataError(
             f"{data.name!r} has no decision boundary to draw: that takes points in the plane of two classes"
@@ -127,4 +127,4 @@ def _picture(model: Model, data: Dataset, grid: int) -> tuple[list[list[int]], t
     x, y = (np.linspace(low[axis], high[axis], grid) for axis in (0, 1))
     scores = model.scores(np.stack(np.meshgrid(x, y), -1).reshape(-1, 2))
     percent = np.rint(50 * (1 + np.tanh((scores[:, 1] - scores[:, 0]) / 2))).astype(int)
-    return percent.reshape(grid, grid).tolist(), (float(low[0]), float(high[0]), float(low[1]), float(high[1]))
+    return percent.reshape(grid, grid).tolist(), [float(low[0]), float(high[0]), float(low[1]), float(high[1])]

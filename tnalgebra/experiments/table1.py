@@ -61,7 +61,7 @@ def _figure(config: Sweep, chosen: Outcomes) -> Any:
     """Bars for ours, short black lines for the paper's."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(3.6 * len(config.data) + 0.8, 3.6), layout="constrained")
+    figure = Figure(figsize=(3.6 * len(config.data) + 0.9, 3.6), layout="constrained")
     panels = figure.subplots(1, len(config.data), squeeze=False)[0]
     width = 0.8 / len(config.kinds)
     for axes, task in zip(panels, config.data, strict=True):
@@ -79,5 +79,8 @@ def _figure(config: Sweep, chosen: Outcomes) -> Any:
         axes.set_xticks(
             range(len(config.xi)), [FORMULAS.get(xi, xi) for xi in config.xi], rotation=30, fontsize="small"
         )
-        axes.legend(fontsize="small", loc="lower left")
+    handles = {
+        label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles, loc="outside right upper", fontsize="small")
     return figure

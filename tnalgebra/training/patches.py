@@ -62,9 +62,7 @@ def _pair(value: Any, name: str) -> Cell:
         or len(numbers) != 2
         or not all(isinstance(n, int | np.integer) and not isinstance(n, bool) and n >= 1 for n in numbers)
     ):
-        raise DataError(
-            f"{name} must be a positive integer, or one for the height and one for the width; got {value!r}"
-        )
+        raise DataError(f"{name} must be a positive integer, or one for the height and one for the width; got {value!r}")
     return int(numbers[0]), int(numbers[1])
 
 
