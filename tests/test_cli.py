@@ -110,7 +110,7 @@ def test_train_prints_the_history_and_writes_the_network(capsys, tmp_path):
     code, out, _ = run(capsys, "train", "moons", *options.split(), "-o", target)
     assert code == 0
     assert "features: train (400, 2), test (100, 2), 2 classes" in out
-    assert "validation accuracy" in out
+    assert out.count("validation") == 2
     assert float(out.split("test accuracy ")[1].split()[0]) > 0.95
     assert tnalgebra.load(target).ranks == (1, 4, 2)
 
@@ -135,7 +135,7 @@ def test_predict_reads_data_sets_and_arrays(capsys, model_file, tmp_path):
     code, out, err = run(capsys, "predict", model_file, "digits")
     assert code == 0
     accuracy = np.mean(np.array(out.split(), int) == data.y_test)
-    assert accuracy > 0.8
+    assert accuracy > 0.7
     assert err == f"test accuracy {accuracy:.4f} (360 samples)\n"
 
     images, archive, labels = tmp_path / "x.npy", tmp_path / "x.npz", tmp_path / "y.npy"
