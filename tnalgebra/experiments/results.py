@@ -43,7 +43,8 @@ def trained(name: str, config: Sweep, out: Path, jobs: int, progress: Progress |
     with _workers(min(jobs, len(left))) as outcomes_of:
         for cell, outcome in outcomes_of(left):
             done[cell.key] = outcome.to_dict()
-            write_json(path, file)
+            # In the order of the configuration, whichever process was faster.
+            write_json(path, {**file, "trainings": {c.key: done[c.key] for c in cells if c.key in done}})
             tell(len(done), len(cells), cell.key)
     return {cell: Outcome(**done[cell.key]) for cell in cells}
 
