@@ -7,8 +7,10 @@ import sys
 import numpy as np
 import pytest
 
+import tnalgebra
 from tnalgebra.cli import main
 from tnalgebra.errors import DataError
+from tnalgebra.training import Steps, load_model
 from tnalgebra.training.data import load_tensor
 
 
@@ -88,6 +90,133 @@ def test_mistakes_end_with_one_line_and_exit_code_1(capsys, arguments, message):
     assert err.startswith("error: ")
     assert len(err.strip().splitlines()) == 1
     assert not out
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory):
+    """A network for 8 × 8 digits that was trained for a moment."""
+    pytest.importorskip("sklearn")
+    path = tmp_path_factory.mktemp("model") / "digits.tna"
+    options = "--kind cp --rank 6 --features 8 --patch 4 --train 400 --epochs 15 --learning-rate 0.02"
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main(["train", "digits", *options.split(), "-o", str(path)])
+    return path
+
+
+def test_train_prints_the_history_and_writes_the_network(capsys, tmp_path):
+    pytest.importorskip("sklearn")
+    target = tmp_path / "moons.tna"
+    options = "--rank 4 --features 6 --epochs 20 --learning-rate 0.02 --validation 0.1 --patience 20"
+    code, out, _ = run(capsys, "train", "moons", *options.split(), "-o", target)
+    assert code == 0
+    assert "features: train (400, 2), test (100, 2), 2 classes" in out
+    assert out.count("validation") == 2
+    assert float(out.split("test accuracy ")[1].split()[0]) > 0.95
+    assert tnalgebra.load(target).ranks == (1, 4, 2)
+
+
+def test_train_goes_on_from_a_checkpoint_to_the_same_network(capsys, tmp_path):
+    pytest.importorskip("sklearn")
+    options = ["--kind", "ht", "--xi", "add", "--rank", 3, "--features", 4, "--train", 60]
+    whole, parts, checkpoint = (tmp_path / f"{name}.tna" for name in ("whole", "parts", "checkpoint"))
+    run(capsys, "train", "circles", *options, "--epochs", 4, "-o", whole)
+    run(capsys, "train", "circles", *options, "--epochs", 2, "-o", parts, "--checkpoint", checkpoint)
+    code, _, _ = run(capsys, "train", "circles", *options, "--epochs", 4, "-o", parts, "--checkpoint", checkpoint)
+    assert code == 0
+    one, other = (tnalgebra.load(path).parameters() for path in (whole, parts))
+    assert all(np.array_equal(one[name], other[name]) for name in one)
+    code, _, err = run(capsys, "train", "circles", *options, "--seed", 1, "-o", parts, "--checkpoint", checkpoint)
+    assert code == 1
+    assert "is a checkpoint of another training" in err
+
+
+def test_predict_reads_data_sets_and_arrays(capsys, model_file, tmp_path):
+    data = tnalgebra.load_data("digits")
+    code, out, err = run(capsys, "predict", model_file, "digits")
+    assert code == 0
+    accuracy = np.mean(np.array(out.split(), int) == data.y_test)
+    assert accuracy > 0.7
+    assert err == f"test accuracy {accuracy:.4f} (360 samples)\n"
+
+    images, archive, labels = tmp_path / "x.npy", tmp_path / "x.npz", tmp_path / "y.npy"
+    np.save(images, data.X_test)
+    code, out, err = run(capsys, "predict", model_file, images, "--out", labels)
+    assert (code, err) == (0, "")
+    assert out.split()[:2] == ["class", "samples"]
+    assert np.mean(np.load(labels) == data.y_test) == accuracy
+    np.savez(archive, images=data.X_test[:3], other=np.ones(2))
+    code, out, _ = run(capsys, "predict", model_file, archive, "--key", "images")
+    assert out.split() == np.load(labels)[:3].astype(str).tolist()
+
+
+def test_a_model_keeps_what_its_samples_are(model_file, tmp_path):
+    model = load_model(model_file)
+    assert (model.kind, model.sample_shape, model.steps) == ("images", (8, 8), Steps(4, None, "rows"))
+    bytes_, numbers = np.full((1, 8, 8), 255, np.uint8), np.ones((1, 8, 8))
+    assert np.array_equal(model.scores(bytes_), model.scores(numbers))
+    model.save(tmp_path / "again.tna")
+    assert np.array_equal(load_model(tmp_path / "again.tna").scores(numbers), model.scores(numbers))
+    assert tnalgebra.load(model_file)(model.steps(numbers)).shape == (1, 10)
+
+
+def test_predict_says_what_does_not_fit(capsys, model_file, tmp_path):
+    network, images, bright = tmp_path / "network.tna", tmp_path / "x.npy", tmp_path / "bright.npy"
+    tnalgebra.load(model_file).save(network)
+    np.save(images, np.zeros((2, 28, 28)))
+    np.save(bright, np.full((2, 8, 8), 16.0))
+    for arguments, message in (
+        ([model_file, images], "a sample has shape (28, 28), but the model was trained on samples of shape (8, 8)"),
+        ([model_file, bright], "images are uint8 (0 … 255) or numbers from 0 to 1: scale them"),
+        ([model_file, "moons"], "a sample has shape (2,), but the model"),
+        ([network, "digits"], "holds a ShallowNetwork and not what its samples are"),
+        ([tmp_path / "none.tna", "digits"], "there is no file"),
+        ([images, "digits"], "is no tensor file"),
+        ([model_file, "digits", "--out", tmp_path / "none" / "y.npy"], "there is no folder"),
+    ):
+        code, out, err = run(capsys, "predict", *arguments)
+        assert (code, out) == (1, "")
+        assert message in err
+        assert len(err.strip().splitlines()) == 1
+
+
+def test_train_says_what_does_not_fit(capsys, tmp_path):
+    pytest.importorskip("sklearn")
+    for arguments, message in (
+        (["digits", "--patch", 9], "a patch of height 9 does not fit images of height 8"),
+        (["digits", "--patch", 4, "--order", "columns"], "unknown order 'columns'; known: rows, snake, hilbert"),
+        (["moons", "--patch", 2], "images have shape (n, H, W) or (n, H, W, C)"),
+        (["moons", "--kind", "cq"], "unknown kind 'cq'; known: cp, tt, ht"),
+        (["moons", "--xi", "relu"], "unknown operator 'relu'"),
+        (["moons", "--epochs", 0], "epochs must be a positive integer"),
+        (["moons", "--learning-rate", 0], "learning_rate must be positive"),
+        (["nothing"], "'nothing' is no data set, folder or .npz file"),
+    ):
+        code, out, err = run(capsys, "train", *arguments, "-o", tmp_path / "x.tna")
+        assert (code, out) == (1, "")
+        assert message in err
+        assert len(err.strip().splitlines()) == 1
+    code, _, err = run(capsys, "train", "moons", "-o", tmp_path / "none" / "x.tna")
+    assert code == 1
+    assert "there is no folder" in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_experiment_prints_its_table_and_what_it_wrote(capsys, tmp_path):
+    pytest.importorskip("sklearn")
+    config, folder = tmp_path / "c.toml", tmp_path / "out"
+    config.write_text(
+        'kinds = ["tt"]\nxi = ["add"]\nlearning_rates = [0.01]\n[[data]]\nname = "moons"\npaper = "Moons"\n'
+    )
+    for _ in range(2):
+        code, out, _ = run(capsys, "experiment", "table1", "--quick", "--config", config, "--out", folder)
+        assert code == 0
+        assert "GTM, Moons  1.0000" in out
+        assert f"written: {folder / 'results.json'}" in out
+    code, _, err = run(capsys, "experiment", "table1", "--config", config, "--out", folder)
+    assert code == 1
+    assert "holds results of another configuration: data is" in err
+    code, _, err = run(capsys, "experiment", "table2", "--out", folder)
+    assert (code, err) == (1, "error: unknown experiment 'table2'; known: table1, boundaries, accuracy-vs-parameters\n")
 
 
 def test_wrong_usage_ends_with_exit_code_2(capsys):

@@ -33,9 +33,9 @@ def describe(network: Network) -> dict[str, Any]:
     }
 
 
-def save_network(network: Network, path: str | Path) -> None:
-    """Write a network to a file, whole or not at all."""
-    write_archive(path, type(network).__name__, describe(network), network.parameters())
+def save_network(network: Network, path: str | Path, about: Mapping[str, Any] | None = None) -> None:
+    """Write a network to a file, whole or not at all; about: more for its header, as JSON has it."""
+    write_archive(path, type(network).__name__, {**describe(network), **(about or {})}, network.parameters())
 
 
 def _feature_map(header: Header, arrays: Mapping[str, Array]) -> FeatureMap | FixedMap:

@@ -8,6 +8,7 @@ from .dataset import Dataset
 from .fit import fit
 from .history import Epoch, History
 from .idx import read_idx
+from .model import Model, Steps, load_model, train_model
 from .optimizer import SGD, Adam, Optimizer, OptimizerState
 from .patches import patches
 from .riemannian import fit_riemannian
@@ -29,17 +30,21 @@ __all__ = [
     "ExponentialDecay",
     "FitResult",
     "History",
+    "Model",
     "Optimizer",
     "OptimizerState",
+    "Steps",
     "TensorNetworkClassifier",
     "TensorNetworkRegressor",
     "Warmup",
     "fit",
     "fit_riemannian",
     "load_data",
+    "load_model",
     "load_tensor",
     "patches",
     "read_idx",
+    "train_model",
 ]
 
 if not TYPE_CHECKING:  # a type checker would take every name for one that is there

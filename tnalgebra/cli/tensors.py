@@ -1,4 +1,4 @@
-"""The command line: ``tnalgebra compare``, ``tnalgebra path``, ``tnalgebra info``."""
+"""Tensors and contractions: ``tnalgebra compare``, ``tnalgebra path``, ``tnalgebra info``."""
 
 import json
 import sys
@@ -8,24 +8,18 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 import tnalgebra as tna
 
-from .errors import DataError, EquationError, TnAlgebraError
-from .expressivity import RankReport
-from .graph.parse import parse
-from .training.data import DATASETS, load_tensor
+from ..errors import DataError, EquationError
+from ..expressivity import RankReport
+from ..graph.parse import parse
+from ..training.data import DATASETS, load_tensor
+from .app import app, check_folder, err, out, table_of, write
 
-__all__ = ["app", "main"]
-
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="CP, TT and HT tensors: compare ranks, plan contractions."
-)
-out = Console()
-err = Console(stderr=True)
+__all__ = ["compare", "info", "path"]
 
 PACKAGES = (
     "numpy",
@@ -53,9 +47,8 @@ def compare(
 ) -> None:
     """Compare the CP, TT and HT ranks of a tensor, and what each format costs at equal error."""
     array = load_tensor(tensor, key)
-    for target in (plot, json_):
-        if target is not None and not target.absolute().parent.is_dir():
-            raise DataError(f"cannot write {str(target)!r}: there is no folder {str(target.absolute().parent)!r}")
+    check_folder(plot)
+    check_folder(json_)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("start", total=STAGES)
@@ -64,7 +57,7 @@ def compare(
         )
     _print(report)
     if json_ is not None:
-        _write(json_, json.dumps(report.to_dict(), indent=1) + "\n")
+        write(json_, json.dumps(report.to_dict(), indent=1) + "\n")
     if plot is not None:
         _draw(report, plot)
 
@@ -104,19 +97,6 @@ def info() -> None:
     out.print(table)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; a mistake of the user ends with one line and exit code 1, of usage with 2."""
-    try:
-        app(arguments)
-    except TnAlgebraError as error:
-        err.print(f"[bold red]error:[/] {_escaped(str(error))}", highlight=False, soft_wrap=True)
-        raise SystemExit(1) from None
-
-
-def _escaped(text: str) -> str:
-    return text.replace("[", r"\[")
-
-
 def _shapes(equation: str, sizes: str) -> list[tuple[int, ...]]:
     """Shape of every term from label sizes."""
     terms = equation.replace(" ", "").split("->")[0].split(",")
@@ -142,14 +122,8 @@ def _print(report: RankReport) -> None:
     shape = " × ".join(map(str, report.shape))
     out.print(f"[bold]{shape} tensor[/], {report.dtype}", highlight=False)
     for title, header, rows in report.tables():
-        table = Table(box=None, pad_edge=False)
-        for column, name in enumerate(header):
-            is_number = all(row[column][:1].isdigit() or row[column][:1] in ("∞", ">", "") for row in rows)
-            table.add_column(name, justify="right" if is_number else "left")
-        for row in rows:
-            table.add_row(*map(_escaped, row))
         out.print(f"\n[bold]{title}[/]", highlight=False)
-        out.print(table)
+        out.print(table_of(header, rows))
 
 
 def _draw(report: RankReport, target: Path) -> None:
@@ -159,13 +133,6 @@ def _draw(report: RankReport, target: Path) -> None:
         raise DataError("pictures need Matplotlib: pip install 'tnalgebra[plot]'") from error
     except (OSError, ValueError) as error:
         raise DataError(f"cannot write {str(target)!r}: {error}") from error
-
-
-def _write(target: Path, text: str) -> None:
-    try:
-        target.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"cannot write {str(target)!r}: {error.strerror}") from error
 
 
 def _cuda() -> str:
