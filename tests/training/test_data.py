@@ -136,7 +136,7 @@ def test_a_folder_of_idx_files_that_lacks_some(tmp_path, numbers):
         ("train-labels", np.full(12, 9999999, np.int32), "holds the label 9999999 but only 17 labels in all"),
         ("train-images", np.zeros((12, 3), np.uint8), r"has shape \(12, 3\); images have 3 axes, or 4"),
         ("train-images", np.full((12, 4, 3), 300, np.int16), "has int16 values from 300 to 300; images are uint8"),
-        ("train-images", np.full((12, 4, 3), np.nan, np.float32), "X_train holds NaN or infinity"),
+        ("train-images", np.full((12, 4, 3), np.nan, np.float32), "X_train holds NaN, infinity"),
         ("train-images", np.zeros((12, 4, 4), np.uint8), r"X_train has shape \(4, 4\), one of X_test has \(4, 3\)"),
     ],
 )
@@ -542,7 +542,7 @@ def test_plain_archives(tmp_path, rng, save):
         ({"X_train": vector([1], [2])}, "holds pickled objects in X_train, which are not loaded: save plain numbers"),
         ({"X_train": np.zeros((4, 2), "f4,O")}, "holds pickled objects in X_train"),
         ({"X_train": np.zeros((4, 3), complex)}, "X_train has dtype complex128; samples are real numbers"),
-        ({"X_train": np.full((4, 3), np.inf)}, "X_train holds NaN or infinity"),
+        ({"X_train": np.full((4, 3), np.inf)}, "X_train holds NaN, infinity"),
         ({"X_train": np.zeros(4)}, r"X_train has shape \([24],\); images have shape \(n, H, W\) or \(n, H, W, C\)"),
         ({"X_train": np.zeros(())}, r"X_train has shape \(\)"),
         ({"X_train": np.zeros((0, 3)), "y_train": np.zeros(0, int)}, "holds no label"),

@@ -307,3 +307,19 @@ def test_without_scikit_learn_the_error_says_what_to_install():
         "the estimators need scikit-learn 1.6 or later: pip install 'tnalgebra[learn]'",
         "module 'tnalgebra' has no attribute 'nothing'",
     ]
+
+
+def test_one_step_is_a_step_and_a_fit_that_fails_changes_nothing():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((30, 3))
+    y = (X[:, 0] > 0).astype(int)
+    model = tna.TensorNetworkClassifier(epochs=1, random_state=0).fit(X, y)
+    assert model.history_.epochs[0].learning_rate > 0
+    before = model.predict_proba(X)
+    model.set_params(batch_size=0)
+    with pytest.raises(TrainingError, match="batch_size must be a positive integer; got 0"):
+        model.fit(X, y)
+    np.testing.assert_array_equal(model.predict_proba(X), before)
+    with pytest.raises(TrainingError, match="batch_size must be a positive integer"):
+        (fresh := tna.TensorNetworkClassifier(batch_size=0)).fit(X, y)
+    assert not hasattr(fresh, "network_")

@@ -393,7 +393,7 @@ def test_a_history_prints_draws_and_becomes_json(moons, tmp_path):
         ({"dropout": 1.0}, TrainingError, r"dropout is the share of steps .* in \[0, 1\); got 1.0"),
         ({"clip": 0.0}, TrainingError, "weight_decay must be ≥ 0 and clip > 0"),
         ({"patience": 2}, TrainingError, "patience needs validation data"),
-        ({"patience": 0, "validation": 0.1}, TrainingError, "patience must be 1 epoch or more; got 0"),
+        ({"patience": 0, "validation": 0.1}, TrainingError, "patience must be a positive integer; got 0"),
         ({"validation": 1.5}, TrainingError, "validation=1.5 of 100 rows leaves none"),
         ({"seed": -1}, TrainingError, "seed must be an integer from 0, or a NumPy generator; got -1"),
         ({"lengths": np.full(100, 2)}, AxisMismatchError, "lengths need equal cores"),
@@ -410,3 +410,105 @@ def test_a_loss_that_diverges_says_where_and_what_to_do(moons):
     message = r"the loss is .* in step \d+ \(epoch \d+, batch \d+\), the norm of the gradient .*: lower learning_rate"
     with pytest.raises(TrainingError, match=message), np.errstate(all="ignore"):
         tna.fit(network(xi="multiply"), x * 100, y, optimizer=tna.SGD(1e6), epochs=50)
+
+
+# --- what a review found -----------------------------------------------------------------------------------------
+
+
+def own_rate(step):
+    return 0.01 / step**0.5
+
+
+def test_settings_are_text_that_another_process_writes_as_well():
+    from tnalgebra.training.checkpoint import described
+
+    assert (
+        described(tna.Adam(own_rate))
+        == f"Adam(learning_rate={__name__}.own_rate, beta1=0.90000000000000002, beta2=0.999, eps=1e-08)"
+    )
+    assert described(1) == described(1.0) == described(np.float64(1)) == "1"
+    assert described(tna.Adam(Warmup(CosineDecay(1.0, 10), 2))).count("CosineDecay(start=1, steps=10, end=0)") == 1
+    assert (described(None), described(True)) == ("None", "True")
+
+
+def test_lengths_may_be_given_for_the_validation_data(rng):
+    net, x, lengths = network(steps=None), rng.standard_normal((60, 6, 1)), rng.integers(2, 7, 60)
+    y = (x[:, 0, 0] > 0).astype(int)
+    found = [
+        tna.fit(net, x, y, lengths=lengths, epochs=1, validation=held).history.epochs[0].validation_loss
+        for held in ((x, y), [x, y, lengths], (x, y, np.full(60, 6)))
+    ]
+    assert found[0] == found[2] != found[1]
+    for wrong in ((x,), (x, y, lengths, 1), "a tenth", True):
+        with pytest.raises(TrainingError, match=r"validation must be a share of the rows, or \(X, y\)"):
+            tna.fit(net, x, y, validation=wrong)
+    with pytest.raises(TrainingError, match="the validation data have no rows"):
+        tna.fit(net, x, y, validation=(x[:0], y[:0]))
+
+
+def test_numbers_of_numpy_are_numbers(moons, tmp_path):
+    options = {
+        "batch_size": np.int64(32),
+        "patience": np.int64(3),
+        "validation": np.float64(0.2),
+        "epochs": np.int32(2),
+    }
+    tna.fit(network(), *sequences(moons), checkpoint=tmp_path / "run.tna", **options)
+    tna.fit(network(), *sequences(moons), checkpoint=tmp_path / "run.tna", **{**options, "batch_size": 32, "epochs": 3})
+    stopped = tna.fit(network(), *sequences(moons), epochs=5, callbacks=[lambda epoch, net: np.bool_(True)])
+    assert len(stopped.history.epochs) == 1
+
+
+def test_a_training_that_a_callback_ended_may_go_on(moons, tmp_path):
+    path = tmp_path / "run.tna"
+    tna.fit(network(), *sequences(moons), epochs=5, checkpoint=path, callbacks=[lambda epoch, net: epoch.epoch == 2])
+    rest = tna.fit(network(), *sequences(moons), epochs=5, checkpoint=path)
+    assert rest.history.losses == tna.fit(network(), *sequences(moons), epochs=5).history.losses
+
+
+def test_accuracy_is_that_of_rows_drawn_from_all(rng):
+    x = rng.standard_normal((6000, 2, 1))
+    y = (np.arange(6000) >= 3000).astype(int)
+    result = tna.fit(network(), x, y, epochs=1, batch_size=500, optimizer=tna.SGD(1e-9))
+    truth = np.mean(np.argmax(result.network(x), 1) == y)
+    assert abs(result.history.epochs[0].accuracy - truth) < 0.05
+
+
+def test_a_network_that_diverged_in_the_last_step_is_refused(moons):
+    with pytest.raises(TrainingError, match="the loss is nan in step"), np.errstate(all="ignore"):
+        tna.fit(network(), *sequences(moons), epochs=1, batch_size=100, optimizer=tna.SGD(1e200))
+    weight = (np.arange(100) == 0).astype(float)
+    with pytest.raises(TrainingError, match="sample_weight is 0 for every row that is trained on, or for every row"):
+        tna.fit(network(), *sequences(moons), sample_weight=weight, validation=0.25, patience=2)
+
+
+def test_a_checkpoint_that_could_not_be_written_is_refused_before_the_work(moons, tmp_path):
+    seen = []
+    with pytest.raises(DataError, match=r"cannot write .*run\.tna': there is no folder"):
+        tna.fit(
+            network(),
+            *sequences(moons),
+            checkpoint=tmp_path / "no" / "run.tna",
+            callbacks=[lambda e, n: seen.append(e)],
+        )
+    assert not seen
+    with pytest.raises(TrainingError, match="checkpoint must be a path or a Checkpoint; got True"):
+        tna.fit(network(), *sequences(moons), checkpoint=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"optimizer": object()}, TrainingError, "an optimizer has learning_rate, init and update, as Adam"),
+        ({"optimizer": tna.Adam}, TrainingError, "a class: call it"),
+        ({"loss": "mse", "y": np.full(100, 0.5)}, UnknownNameError, "unknown loss 'mse'"),
+        ({"y": None}, TrainingError, "y must have one label or number a row; got None"),
+        ({"sample_weight": 1.0}, AxisMismatchError, r"sample_weight must have shape \(100,\); got \(\)"),
+        ({"sample_weight": np.ones((100, 1))}, AxisMismatchError, r"sample_weight must have shape \(100,\); got \(100, 1\)"),
+        ({"weight_decay": float("nan")}, TrainingError, "weight_decay must be ≥ 0"),
+    ],
+)  # fmt: skip
+def test_what_else_cannot_be_trained(moons, options, error, message):
+    x, y = sequences(moons)
+    with pytest.raises(error, match=message):
+        tna.fit(network(), x, options.pop("y", y), **options)

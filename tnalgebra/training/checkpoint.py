@@ -15,7 +15,7 @@ from ..formats.archive import read_archive, write_archive
 from .history import Epoch
 from .optimizer import OptimizerState
 
-__all__ = ["Checkpoint", "TrainingState", "digest"]
+__all__ = ["Checkpoint", "TrainingState", "described", "digest"]
 
 Array = Any
 KIND = "Checkpoint"
@@ -61,6 +61,12 @@ class Checkpoint:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise TrainingError(f"a checkpoint every {value} {name} is none; give a positive number")
+
+    def check(self) -> None:
+        """Raise `DataError` where the file could not be written: before the work, not after it."""
+        folder = Path(self.path).absolute().parent
+        if not folder.is_dir():
+            raise DataError(f"cannot write {str(self.path)!r}: there is no folder {str(folder)!r}")
 
     def is_due(self, state: TrainingState, written: float) -> bool:
         """Whether it is time to write; `written` is the clock of the last time."""
@@ -118,6 +124,18 @@ class Checkpoint:
 
 def _row(epoch: Epoch) -> dict[str, Any]:
     return {name: getattr(epoch, name) for name in Epoch.__dataclass_fields__}
+
+
+def described(value: Any) -> str:
+    """A setting as text that is the same in another process: a function by its name, an object by its fields."""
+    if isinstance(value, bool | np.bool_ | str) or value is None:
+        return str(value)
+    if isinstance(value, int | float | np.number):
+        return f"{float(value):.17g}"
+    if hasattr(value, "__qualname__"):
+        return f"{value.__module__}.{value.__qualname__}"
+    names = getattr(value, "__dataclass_fields__", None) or getattr(value, "__dict__", {})
+    return f"{type(value).__name__}({', '.join(f'{name}={described(getattr(value, name))}' for name in names)})"
 
 
 def digest(*arrays: Array) -> str:

@@ -1,7 +1,9 @@
 """Tensors by name or from files, without a network and without pickles."""
 
+import zlib
 from collections.abc import Callable
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 from zipfile import BadZipFile
 
@@ -13,6 +15,8 @@ from .named import digits, mnist5k
 __all__ = ["DATASETS", "load_tensor"]
 
 Array = Any
+BROKEN = (ValueError, TypeError, OSError, EOFError, RuntimeError, MemoryError, BadZipFile, TokenError, zlib.error)
+"""What a damaged file may raise, depending on where it is damaged; NotImplementedError is a RuntimeError."""
 
 
 def hilbert(shape: tuple[int, ...] = (8, 8, 8, 8)) -> Array:
@@ -49,7 +53,7 @@ def load_tensor(source: str | Path, key: str | None = None) -> Array:
             return loaded if isinstance(loaded, np.ndarray) else _member(loaded, path, key)
     except FileNotFoundError:
         raise DataError(f"there is no file {str(path)!r}") from None
-    except (ValueError, OSError, EOFError, BadZipFile) as error:
+    except BROKEN as error:
         if isinstance(error, DataError):
             raise
         reason = str(error)

@@ -102,14 +102,16 @@ class Dataset:
             raise DataError(f"{where} has shape {X.shape}: it is empty")
         if self.kind == "images" and X.dtype == np.uint8:
             return X / np.float32(255)
-        if X.dtype.kind == "f" and not np.isfinite(X).all():
-            raise DataError(f"{where} holds NaN or infinity")
+        with np.errstate(over="ignore"):
+            numbers = X.astype(np.float32, copy=False)
+        if not np.isfinite(numbers).all():
+            raise DataError(f"{where} holds NaN, infinity, or a number that float32 cannot hold")
         if self.kind == "images" and (X.min() < 0 or X.max() > 1):
             raise DataError(
                 f"{where} has {X.dtype} values from {X.min()} to {X.max()}; images are uint8 (0 … 255) or numbers from "
                 "0 to 1: scale them"
             )
-        return X.astype(np.float32, copy=False)
+        return numbers
 
     def _labels(self, part: str) -> Array:
         return as_labels(getattr(self, part), f"{self.name}: {part}")

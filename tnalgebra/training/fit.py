@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import TrainingError
+from ..errors import TrainingError, UnknownNameError
 from ..networks import Network
 from .checkpoint import Checkpoint
-from .loss import encoded
+from .loss import LOSSES, encoded
 from .objective import Batch, Objective, prepared
 from .optimizer import Adam, Optimizer
 from .trainer import Callback, Config, FitResult, Training
@@ -33,7 +33,7 @@ def fit(
     batch_size: int = 32,
     sample_weight: Any = None,
     lengths: Any = None,
-    validation: float | tuple[Any, Any] | None = None,
+    validation: float | tuple[Any, ...] | None = None,
     patience: int | None = None,
     dropout: float = 0.0,
     weight_decay: float = 0.0,
@@ -47,8 +47,8 @@ def fit(
     """Train a network by mini-batches; the same seed gives the same bits.
 
     X: (n, T, N). y: (n,) labels 0, 1, …, or numbers for loss="squared". loss: cross-entropy, squared or binary.
-    validation: a share of the rows, or (X, y); with patience, training ends when its loss has not fallen for so many
-    epochs, and the best network is returned. lengths: of the sequences, for equal cores.
+    validation: a share of the rows, or (X, y), or (X, y, lengths); with patience, training ends when its loss has not
+    fallen for so many epochs, and the best network is returned. lengths: of the sequences, for equal cores.
     dropout: share of the steps x⁽ᵗ⁾ that are set to 0 in a training step, the others scaled up. weight_decay: θ shrinks
     by learning rate times this in every step (decoupled). clip: the largest norm of a gradient.
     callbacks: functions of (Epoch, network) after every epoch; one that returns True ends the training.
@@ -76,6 +76,8 @@ def fit(
         compiled = _pays(Objective(network, loss, masked=lengths is not None), data, batch_size)
     objective = Objective(network, loss, masked=lengths is not None, compiled=compiled)
     kept = Checkpoint(checkpoint) if isinstance(checkpoint, str | Path) else checkpoint
+    if not isinstance(kept, Checkpoint | None):
+        raise TrainingError(f"checkpoint must be a path or a Checkpoint; got {checkpoint!r}")
     return Training(objective, config, data, held, kept, tuple(callbacks)).run(progress)
 
 
@@ -83,15 +85,26 @@ def datasets(
     network: Network, x: Any, y: Any, loss: str, weight: Any, validation: Any, seed: int, lengths: Any = None
 ) -> tuple[Batch, Batch | None]:
     """What is trained on and what is held back, checked and where the network lives."""
+    if loss not in LOSSES:
+        raise UnknownNameError(f"unknown loss {loss!r}; known: {', '.join(LOSSES)}")
+    if np.ndim(y) == 0:
+        raise TrainingError(f"y must have one label or number a row; got {y!r}")
     if len(y) == 0:
         raise TrainingError("X has no rows, there is nothing to learn from")
     data: Batch = prepared(network, x, encoded(y, network.classes, loss, network.dtype), weight, lengths)
     if validation is None:
         return data, None
-    if not isinstance(validation, tuple):
+    if isinstance(validation, float | int) and not isinstance(validation, bool):
         return _split(data, validation, seed)
-    target = encoded(validation[1], network.classes, loss, network.dtype)
-    return data, prepared(network, validation[0], target, None, None, where="validation X")
+    if not isinstance(validation, tuple | list) or len(validation) not in (2, 3):
+        raise TrainingError("validation must be a share of the rows, or (X, y), or (X, y, lengths)")
+    held_x, held_y, *rest = validation
+    if len(held_y) == 0:
+        raise TrainingError("the validation data have no rows")
+    if lengths is not None and not rest:
+        rest = [np.full(len(held_y), np.shape(held_x)[1])]
+    target = encoded(held_y, network.classes, loss, network.dtype)
+    return data, prepared(network, held_x, target, None, *(rest or [None]), where="validation X")
 
 
 def _pays(objective: Objective, data: Batch, batch_size: int) -> bool:
@@ -100,7 +113,7 @@ def _pays(objective: Objective, data: Batch, batch_size: int) -> bool:
     if not isinstance(like, np.ndarray) or find_spec("numba") is None:
         return False
     batch = {name: array[:batch_size] for name, array in data.items()}
-    return objective.flops(batch) * int(like.shape[0]) / batch_size > WORTH
+    return bool(objective.flops(batch) * int(like.shape[0]) / batch_size > WORTH)
 
 
 def as_seed(seed: int | np.random.Generator) -> int:
@@ -118,4 +131,6 @@ def _split(data: Batch, share: float, seed: int) -> tuple[Batch, Batch]:
     order = np.random.default_rng((seed, 2)).permutation(count)
     rest, held = order[round(count * share) :], order[: round(count * share)]
     first, second = ({name: array[rows] for name, array in data.items()} for rows in (rest, held))
+    if not all(float(part["row_weight"].sum()) > 0 for part in (first, second)):
+        raise TrainingError("sample_weight is 0 for every row that is trained on, or for every row that is held back")
     return first, second

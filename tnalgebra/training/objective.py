@@ -120,7 +120,7 @@ def prepared(
     else:
         data = {"X": x}
     rows = int(x.shape[0])
-    sizes = {"target": len(target), **({} if weight is None else {"sample_weight": len(weight)})}
+    sizes = {"target": len(target), **({"sample_weight": len(weight)} if np.ndim(weight) else {})}
     for name, size in sizes.items():
         if size != rows:
             raise AxisMismatchError(f"{where} has {rows} rows on axis 0, but {name} has {size}")
@@ -128,6 +128,8 @@ def prepared(
         bad = int(xp.sum(~xp.isfinite(data["X"])))
         raise NonFiniteError(f"{where} has {bad} entries that are NaN or infinite; fill or drop them first")
     weights = np.ones(rows) if weight is None else np.asarray(weight, dtype=float)
+    if weights.shape != (rows,):
+        raise AxisMismatchError(f"sample_weight must have shape ({rows},); got {weights.shape}")
     if not np.isfinite(weights).all() or (weights < 0).any() or not weights.sum() > 0:
         raise NonFiniteError("sample_weight must be finite, not negative, and not all 0")
     mean = weights / weights.mean()

@@ -13,7 +13,7 @@ from ..errors import TrainingError
 from ..execute.namespace import namespace_of
 from ..networks import Network
 from ..networks.storage import describe
-from .checkpoint import Checkpoint, TrainingState, digest
+from .checkpoint import Checkpoint, TrainingState, described, digest
 from .history import Epoch, History
 from .objective import Batch, Objective
 from .optimizer import Optimizer, rate
@@ -23,7 +23,7 @@ __all__ = ["Callback", "Config", "FitResult", "Training"]
 Array = Any
 Callback = Callable[[Epoch, Network], Any]
 SHOWN = 2000
-"""Rows of the training data on which the accuracy of an epoch is measured."""
+"""Rows of the training data, drawn at random, on which the accuracy of an epoch is measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +48,23 @@ class Config:
     seed: int
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size"):
+        for name in ("epochs", "batch_size", "patience"):
             value = getattr(self, name)
+            if name == "patience" and value is None:
+                continue
             if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
                 raise TrainingError(f"{name} must be a positive integer; got {value!r}")
+            object.__setattr__(self, name, int(value))
+        missing = [name for name in ("learning_rate", "init", "update") if not hasattr(self.optimizer, name)]
+        if missing or isinstance(self.optimizer, type):
+            raise TrainingError(
+                f"an optimizer has learning_rate, init and update, as Adam() has; got {self.optimizer!r}, "
+                + (f"without {', '.join(missing)}" if missing else "a class: call it")
+            )
         if not 0 <= self.dropout < 1:
             raise TrainingError(f"dropout is the share of steps that are left out, in [0, 1); got {self.dropout!r}")
-        if self.weight_decay < 0 or (self.clip is not None and not self.clip > 0):
+        if not 0 <= self.weight_decay < np.inf or (self.clip is not None and not self.clip > 0):
             raise TrainingError(f"weight_decay must be ≥ 0 and clip > 0; got {self.weight_decay!r} and {self.clip!r}")
-        if self.patience is not None and self.patience < 1:
-            raise TrainingError(f"patience must be 1 epoch or more; got {self.patience!r}")
 
 
 class Training:
@@ -81,7 +88,10 @@ class Training:
         optimizer = config.optimizer.init(start)
         self.state = TrainingState(start, optimizer, start, self.xp.zeros(2, dtype=self.xp.float64))
         self.began = self.written = monotonic()
+        sample = np.random.default_rng((config.seed, 3)).permutation(self.rows)[:SHOWN]
+        self.shown = {name: array[self.xp.asarray(np.sort(sample))] for name, array in data.items()}
         if checkpoint is not None:
+            checkpoint.check()
             self.settings = self._settings(start)
             self.state = checkpoint.read(self.settings, start) or self.state
             self.began -= self.state.seconds
@@ -96,18 +106,22 @@ class Training:
             "validation": digest(*held.values()),
             "loss": self.objective.loss,
             "compiled": self.objective.compiled,
-            **{name: str(getattr(self.config, name)) for name in Config.__dataclass_fields__ if name != "epochs"},
+            **{name: described(getattr(self.config, name)) for name in Config.__dataclass_fields__ if name != "epochs"},
         }
 
     def run(self, progress: bool) -> FitResult:
         """Epochs from where the state stands; the network is the best one where there is patience."""
-        with _bar(progress, self.config.epochs * self.batches, self.state.optimizer.step) as show:
-            while self.state.epoch < self.config.epochs and not self.state.is_done:
-                self._epoch(show)
+        with _bar(
+            progress, self.config.epochs * self.batches, self.state.epoch * self.batches + self.state.batch
+        ) as show:
+            is_stopped = False
+            while self.state.epoch < self.config.epochs and not self.state.is_done and not is_stopped:
+                is_stopped = self._epoch(show)
         chosen = self.state.best if self.config.patience else self.state.parameters
         return FitResult(self.objective.at(chosen), History(self.state.history))
 
-    def _epoch(self, show: Callable[[str], None]) -> None:
+    def _epoch(self, show: Callable[[str], None]) -> bool:
+        """All batches of an epoch; True if a callback ends the training."""
         state = self.state
         order = self.xp.asarray(np.random.default_rng((self.config.seed, 0, state.epoch)).permutation(self.rows))
         while state.batch < self.batches:
@@ -118,10 +132,11 @@ class Training:
             show("")
             if state.batch < self.batches:
                 self._keep()
-        self._finish()
+        is_stopped = self._finish()
         last = state.history[-1]
         accuracy = "" if last.accuracy is None else f", accuracy {last.accuracy:.3f}"
         show(f"epoch {last.epoch}: loss {last.loss:.4f}{accuracy}")
+        return is_stopped
 
     def _step(self, batch: dict[str, Array]) -> None:
         """One gradient, and one update; a loss that is not finite ends the training."""
@@ -157,19 +172,17 @@ class Training:
             "clip the gradient (clip=1.0), or scale the inputs to variance 1"
         )
 
-    def _finish(self) -> None:
-        """Measure, remember, and see whether it is enough."""
+    def _finish(self) -> bool:
+        """Measure, remember, and see whether it is enough; True if a callback says so."""
         state, config = self.state, self.config
         loss, norm = (float(total) / self.batches for total in state.totals)
         if not np.isfinite(loss):
             self._diverged(loss, norm)
-        shown = {name: array[:SHOWN] for name, array in self.data.items()}
-        accuracy = (
-            self.objective.accuracy(self.objective.scores(state.parameters, shown), shown)
-            if self.objective.loss != "squared"
-            else None
-        )
+        scores = self.objective.scores(state.parameters, self.shown)
+        accuracy = self.objective.accuracy(scores, self.shown)
         held_loss, held_accuracy = self._validate()
+        if not bool(self.xp.isfinite(scores).all()) or not np.isfinite(held_loss or 0.0):
+            self._diverged(float("nan") if held_loss is None else held_loss, norm)
         state.seconds = monotonic() - self.began
         step, number = state.optimizer.step, state.epoch + 1
         alpha = rate(config.optimizer.learning_rate, step)
@@ -182,9 +195,10 @@ class Training:
             state.waited += 1
         state.epoch, state.batch, state.totals = number, 0, self.xp.zeros_like(state.totals)
         state.is_done = config.patience is not None and state.waited >= config.patience
-        for callback in self.callbacks:
-            state.is_done |= callback(epoch, self.objective.at(state.parameters)) is True
-        self._keep(is_last=state.is_done or number == config.epochs)
+        answers = [callback(epoch, self.objective.at(state.parameters)) for callback in self.callbacks]
+        is_stopped = any(isinstance(answer, bool | np.bool_) and bool(answer) for answer in answers)
+        self._keep(is_last=state.is_done or is_stopped or number == config.epochs)
+        return is_stopped
 
     def _validate(self) -> tuple[float | None, float | None]:
         if self.held is None:
