@@ -14,7 +14,7 @@ from tests.execute.test_contract import BUILTIN, PAIRS, kind_of, truth
 from tnalgebra.algebra import known_operators
 from tnalgebra.errors import MemoryLimitError
 from tnalgebra.graph import Contract, Leaf, Map, Sum
-from tnalgebra.plan import build_plan
+from tnalgebra.plan import build, build_plan
 
 MIB = 2**20
 SLACK = 512 * 1024  # NumPy's own buffers: 8192 entries an operand of a ufunc; and Python's objects
@@ -319,24 +319,23 @@ def test_a_chain_of_products_copies_no_operand():
     assert [step.scratch_bytes for step in products] == [0] * len(products)
 
 
-def test_a_large_tile_is_made_again_and_a_small_one_kept():
-    """Value and gradient of Σ G ξ(a, h) both weigh ξ(a, h): an array over b, i, j that is kept only while it is small."""
+def test_tiles_are_kept_while_there_is_room_and_then_made_again(monkeypatch):
+    """Value and gradient of Σ G ξ(a, h) both weigh ξ(a, h), an array over b, i and j."""
     a, h, g = tna.leaf("a", "bi"), tna.leaf("h", "bj"), tna.leaf("G", "ijk")
     tile = tna.contract("bi,bj->bij", a, h, xi="rectifier")
     both = tna.value_and_grad(tna.contract("bij,ijk->", tile, g), ("a", "h", "G"))
-    small, large = ({"a": (b, 32), "h": (b, 32), "G": (32, 32, 2)} for b in (16, 1024))
-    kept = [
-        any(step.kind == "blocked" and step.result == tuple("bij") for step in both.plan(**s).steps)
-        for s in (small, large)
-    ]
-    assert kept == [True, False]
-    rng = np.random.default_rng(0)
-    arrays = {name: rng.standard_normal(shape) for name, shape in large.items()}
-    value, gradient = both(**arrays)
-    np.testing.assert_allclose(
-        value,
-        np.einsum("bij,ijk->", np.maximum(arrays["a"][:, :, None], np.maximum(arrays["h"][:, None], 0)), arrays["G"]),
-    )
+    shapes = {"a": (300, 32), "h": (300, 31), "G": (32, 31, 2)}
+    arrays = {name: np.random.default_rng(0).standard_normal(shape) for name, shape in shapes.items()}
     full = np.maximum(arrays["a"][:, :, None], np.maximum(arrays["h"][:, None], 0))
-    np.testing.assert_allclose(gradient["G"], np.repeat(full.sum(0)[:, :, None], 2, 2), rtol=1e-10)
-    assert both.plan(**large).peak_bytes < 3 * 8 * 1024 * 32 * 32
+    peaks = []
+    for room in (1 << 25, 1 << 20):
+        monkeypatch.setattr(build, "KEPT", room)
+        tna.plan_cache.clear()
+        plan = both.plan(**shapes)
+        assert any(step.kind == "blocked" and step.result == tuple("bij") for step in plan.steps) == (room > 1 << 20)
+        value, gradient = both(**arrays)
+        np.testing.assert_allclose(value, np.einsum("bij,ijk->", full, arrays["G"]))
+        np.testing.assert_allclose(gradient["G"], np.repeat(full.sum(0)[:, :, None], 2, 2), rtol=1e-10)
+        peaks.append(plan.peak_bytes)
+    tna.plan_cache.clear()
+    assert peaks[1] < peaks[0]

@@ -20,8 +20,8 @@ from .step import Step, union
 
 __all__ = ["build_plan"]
 
-KEPT = 1 << 20
-"""Bytes up to which a ξ-product that is used again is kept."""
+KEPT = 1 << 25
+"""Bytes of ξ-products that are used again and may be kept."""
 ROOM = 1 << 26
 """Bytes up to which steps on the same operands are brought together though that holds more at once."""
 
@@ -91,8 +91,9 @@ class _Builder:
         self.steps: list[Step] = []
 
     def plan(self) -> Plan:
+        tiles = self._tiles()
         for node in self.nodes:
-            if isinstance(node, Contract) and not self._is_tile(node):
+            if isinstance(node, Contract) and node not in tiles:
                 self.place[node] = self._contract(node)
             elif isinstance(node, Map | Sum):
                 self.place[node] = self._entrywise(node)
@@ -121,20 +122,28 @@ class _Builder:
             nonnegative=self.nonnegative,
         )
 
-    def _is_tile(self, node: Contract) -> bool:
-        """A ξ-product without sums that is made where it is used, block by block.
+    def _tiles(self) -> set[Node]:
+        """ξ-products without sums that are made where they are used, block by block.
 
-        One that several contractions weigh, as value and gradient do, is made again in each where it is large: that
-        takes less time than to keep it takes memory.
+        One that several contractions weigh, as value and gradient do, is kept while there is room, and else made again
+        in each: that takes less time than to keep it takes memory.
         """
-        users = self.users[node]
-        is_read = bool(users) and all(self._takes(user, node) for user in users)
-        if node.summed or len(node.operands) < 2 or not is_read:
-            return False
-        if len(users) == 1:
-            return True
-        size = prod(self.shapes[node]) * self.itemsize
-        return all(_weighs(user) for user in users) and size > (KEPT if self.limit is None else 0)
+        found, room = set[Node](), KEPT if self.limit is None else 0
+        for node in self.nodes:
+            users = self.users[node]
+            if not isinstance(node, Contract) or node.summed or len(node.operands) < 2 or not users:
+                continue
+            size = prod(self.shapes[node]) * self.itemsize
+            if not all(self._takes(user, node) for user in users):
+                continue
+            if len(users) == 1:
+                found.add(node)
+            elif all(map(_weighs, users)):
+                if size > room:
+                    found.add(node)
+                else:
+                    room -= size
+        return found
 
     def _takes(self, user: Node, node: Contract) -> bool:
         """Whether a contraction reads all of the node, once."""

@@ -83,10 +83,19 @@ def _work(tree: Tree, terms: Sequence[Labels], sizes: dict[str, int]) -> int:
     )
 
 
-def tile_order(labels: Labels, weight: Labels, result: Labels) -> tuple[Labels, Labels]:
-    """Labels of a weighted tile, those that BLAS sums last; and those that it sums before BLAS sees it."""
+def tile_order(
+    terms: Sequence[Labels], labels: Labels, weight: Labels, result: Labels, sizes: dict[str, int]
+) -> tuple[Labels, Labels]:
+    """Labels of a weighted tile, and those that are summed before BLAS sees it.
+
+    The labels that BLAS sums are the last, so that a tile holds them whole; or the first, where the largest operand
+    ends with another: to read it against its grain takes longer than to add up more parts.
+    """
     alone = tuple(label for label in labels if label not in weight and label not in result)
     inner = tuple(label for label in labels if label in weight and label not in result)
+    lead = max(terms, key=lambda term: volume(term, sizes))
+    if lead and inner and lead[-1] not in inner and lead[-1] not in alone:
+        return (*inner, *alone, *(label for label in labels if label in result)), alone
     return (*(label for label in labels if label in result), *alone, *inner), alone
 
 
@@ -151,7 +160,7 @@ def gathered(steps: Sequence[Step], itemsize: int) -> list[Step]:
 def _weighted_scratch(step: Step, tree: Tree, output: int) -> int:
     """Entries of the tiles of ξ, of the copies that BLAS needs, and of the part of the result that one tile gives."""
     *terms, weight = step.terms
-    order, alone = tile_order(tree_labels(tree, terms), weight, step.result)
+    order, alone = tile_order(terms, tree_labels(tree, terms), weight, step.result, step.sizes)
     whole = volume(order, step.sizes)
     tile, is_cut = min(whole, TILE), whole > TILE
     kept = tuple(label for label in order if label not in alone)

@@ -24,7 +24,7 @@ def lower_weighted(step: Step, xp: ModuleType) -> Kernel:
     """(operands of ξ…, W) → Σ W · ξ(operands); the labels that BLAS sums stay whole in a tile as long as they fit."""
     assert step.tree is not None
     *terms, weight = step.terms
-    order, alone = tile_order(tree_labels(step.tree, terms), weight, step.result)
+    order, alone = tile_order(terms, tree_labels(step.tree, terms), weight, step.result, step.sizes)
     chunks = chunk_sizes(order, step.sizes, TILE if xp is np else 256 * TILE)
     evaluator = Evaluator([step.tree], terms, order, [chunks[label] for label in order], xp)
     drop = tuple(map(order.index, alone))
