@@ -359,7 +359,7 @@ def test_a_pointwise_function_has_no_laws():
     node = Contract(function, tna.operator("add"), (("i",), ("i",)), (a, a), ())
     plan = Expression(node).plan(A=(3,))
     assert not plan.is_reorderable
-    assert plan.reason == "a derivative by an operand that is not a product is evaluated in one step"
+    assert plan.reason == "a scalar expression of several operands is evaluated in one step"
     assert Expression(node).evaluate(A=np.array([1.0, 2.0, 3.0])) == 14
 
 

@@ -1,12 +1,15 @@
 """Networks against their definitions in loops, their parts against one another, files, weight tensors, bad input."""
 
+import copy
 import itertools
+import pickle
 
 import numpy as np
 import pytest
 
 import tnalgebra as tna
 from tests.corpus import relative_error
+from tnalgebra.algebra import registry
 from tnalgebra.errors import (
     AlgebraError,
     AxisMismatchError,
@@ -128,9 +131,8 @@ def test_equal_cores_take_sequences_of_any_length(xi, rng):
     assert net.steps is None
     first, between, last = net.cores
     for steps in (2, 3, 7):
-        same = tna.RecurrentNetwork(net.feature_map, net.inputs, (first, *[between] * (steps - 2), last), xi)
-        if steps == 3:
-            same = tna.RecurrentNetwork(net.feature_map, np.repeat(net.inputs, 3, 0), net.cores, xi)
+        same = tna.RecurrentNetwork(net.feature_map, net.inputs[None], (first, *[between] * (steps - 2), last), xi)
+        assert same.steps == steps
         x = rng.standard_normal((5, steps, 2))
         assert relative_error(net(x), same(x)) < 1e-13
     x, lengths = rng.standard_normal((5, 7, 2)), np.array([2, 7, 3, 5, 7])
@@ -357,7 +359,7 @@ def test_parts_that_do_not_fit():
         (tna.RecurrentNetwork, (np.ones((2, 3, 5)), [np.ones((1, 3, 2))] * 3), "inputs are given for 2 steps and cores for 3"),
         (tna.RecurrentNetwork, (np.ones((2, 3, 5)), [np.ones((1, 3, 2)), np.ones((3, 3, 1))]), "core 1 of shape .* has left rank 3, but 2 is before it"),
         (tna.RecurrentNetwork, (np.ones((2, 3, 5)), [np.ones((1, 4, 2)), np.ones((2, 3, 1))]), "core 0 of shape .* has L 4, but 3"),
-        (tna.RecurrentNetwork, (np.ones((1, 3, 5)), [np.ones((1, 3, 2)), np.ones((2, 3, 4)), np.ones((4, 3, 1))]), "it must be square to repeat"),
+        (tna.RecurrentNetwork, (np.ones((3, 5)), [np.ones((1, 3, 2)), np.ones((2, 3, 4)), np.ones((4, 3, 1))]), "it must be square to repeat"),
         (tna.HierarchicalNetwork, ((0, 1), [np.ones((5, 2))], [np.ones((2, 2, 1))]), "needs 2 leaves and 1 transfers; got 1 and 1"),
         (tna.HierarchicalNetwork, ((0, 1), [np.ones((5, 2)), np.ones((5, 3))], [np.ones((2, 2, 1))]), r"transfer of \(0, 1\) has 2 on axis 1, but node 1 has rank 3"),
         (tna.HierarchicalNetwork, ((0, 1), [np.ones((4, 2)), np.ones((5, 3))], [np.ones((2, 3, 1))]), r"leaf 0 has 4 on axis 0 \(M\)"),
@@ -366,3 +368,77 @@ def test_parts_that_do_not_fit():
             cls(f, *parts)
     with pytest.raises(FormatError, match="a network needs a FeatureMap or a FixedMap; got int"):
         tna.ShallowNetwork(3, np.ones((3, 5, 2)), np.ones((2, 1)))
+
+
+# --- what a review found -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("steps", [2, 30, 300])
+@pytest.mark.parametrize("xi", XIS)
+def test_equal_cores_start_well_at_any_length(xi, steps, rng):
+    nets = [random("tt", None, rank=8, features=10, xi=xi, seed=seed) for seed in range(4)]
+    size = np.sqrt(np.mean([net(rng.standard_normal((20, steps, 2))) ** 2 for net in nets]))
+    assert 0.005 < size < 50
+
+
+def test_three_steps_may_share_a_matrix_without_equal_cores():
+    net = random("tt", 3, rank=(2, 3), start="weights")
+    assert net.steps == 3
+    assert net.inputs.shape == (1, 5, 5)
+    with pytest.raises(FormatError, match="equal cores are three: the first, the one between, and the last; got 2"):
+        tna.RecurrentNetwork(net.feature_map, np.eye(5), net.cores[:2])
+    with pytest.raises(FormatError, match="a recurrent network needs one core or more"):
+        tna.RecurrentNetwork(net.feature_map, np.eye(5), [])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_copies_are_as_frozen_as_what_they_copy(kind):
+    net = random(kind)
+    for other in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        assert repr(other) == repr(net)
+        assert not any(part.flags.writeable for part in other.parameters().values())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_networks_on_another_library(kind, rng):
+    xp = pytest.importorskip("array_api_strict")
+    net, x = random(kind, None if kind == "tt" else 4), rng.standard_normal((3, 4, 2))
+    arrays = {name: xp.asarray(part) for name, part in net.parameters().items()}
+    other = net._with_parts(net.feature_map.replaced(arrays), {name: arrays[name] for name in net._parts()})
+    assert relative_error(np.asarray(other(xp.asarray(x))), net(x)) < 1e-14
+    if kind == "tt":
+        assert relative_error(np.asarray(other(xp.asarray(x), [2, 4, 3])), net(x, [2, 4, 3])) < 1e-14
+
+
+def test_a_user_operator_with_a_partial_alone_has_gradients(monkeypatch, rng):
+    monkeypatch.setattr(registry, "_OPERATORS", dict(registry._OPERATORS))
+    own = tna.register_operator(tna.Operator(name="soft", value="x + y + x * y", unit=0.0, partial="1 + y"))
+    for kind in KINDS:
+        net, x = random(kind, 3, xi=own), rng.standard_normal((2, 3, 2))
+        assert relative_error(net(x), [slow_scores(net, row) for row in x]) < 1e-12
+        whole = tna.contract("by->", Expression(net.graph(), net.constants()))
+        _, gradient = tna.value_and_grad(whole, tuple(net.parameters()))(X=x, **net.parameters())
+        direction = rng.standard_normal(net.feature_map.weight.shape)
+        ends = [net.replace(feature_weight=net.feature_map.weight + s * direction)(x).sum() for s in (1e-6, -1e-6)]
+        np.testing.assert_allclose(
+            np.sum(gradient["feature_weight"] * direction), (ends[0] - ends[1]) / 2e-6, rtol=1e-6
+        )
+
+
+def test_a_network_without_a_signal_is_drawn_without_a_warning():
+    with np.errstate(all="raise"):
+        random("cp", 2, rank=1, inputs=1, features=1, classes=1, xi="rectifier", seed=3)
+
+
+def test_arguments_that_mean_nothing_are_refused():
+    for wrong in ({"steps": 7}, {"masked": True}):
+        with pytest.raises(EquationError, match="the network has 4 steps, neither more nor less"):
+            random("cp").graph(**wrong)
+    with pytest.raises(FormatError, match="ndarray is no network"):
+        tna.networks.weight_tensor(np.ones(3))
+    with pytest.raises(FormatError, match="a weight tensor is a CP, TT or HT tensor; got ndarray"):
+        tna.networks.network_from_weights(np.ones((5, 3)), tna.FeatureMap.random(2, 5, seed=0))
+    with pytest.raises(FormatError, match="a feature map needs inputs and features; got 0 and 3"):
+        tna.FeatureMap.random(0, 3)
+    with pytest.raises(TypeError, match="not iterable"):
+        list(tna.leaf("X", "b"))

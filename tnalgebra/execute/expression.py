@@ -77,9 +77,11 @@ class Expression:
         for axis, item in reversed(list(enumerate(items))):
             if isinstance(item, int | np.integer) and not isinstance(item, bool) and item >= 0:
                 node = Take(node, axis, int(item))
-            elif item != slice(None):
+            elif not (isinstance(item, slice) and item == slice(None)):
                 raise EquationError(f"axis {axis} is indexed with {item!r}; give a number from 0, or a colon")
         return Expression(node, self.bound)
+
+    __iter__ = None  # an integer of any size is an index, until sizes are known
 
     def evaluate(self, *, optimize: Optimizer = "auto", memory_limit: MemoryLimit = None, **arrays: Array) -> Array:
         """Value of the expression for these leaves.

@@ -64,6 +64,8 @@ class FeatureMap:
         cls, inputs: int, features: int, *, activation: str = "relu", seed: Any = None, dtype: Any = "float64"
     ) -> Self:
         """A ~ N(0, 1/N) and b ~ N(0, 1/100): inputs of variance 1 give sums of variance 1."""
+        if min(inputs, features) < 1:
+            raise FormatError(f"a feature map needs inputs and features; got {inputs} and {features}")
         rng = np.random.default_rng(seed)
         (weight,) = normal([(features, inputs)], 1 / inputs, rng, dtype)
         (bias,) = normal([(features,)], 0.01, rng, dtype)
@@ -109,6 +111,10 @@ class FeatureMap:
         """The map on raw inputs that does what this one does on (x − mean) / scale."""
         weight = self.weight / scale
         return type(self)(weight, self.bias - (weight * mean).sum(-1), self.activation)
+
+    def __reduce__(self) -> Any:
+        """Copies and pickles are made by the constructor, which freezes the arrays."""
+        return type(self), (self.weight, self.bias, self.activation)
 
     def __call__(self, x: Array) -> Array:
         """Features (batch, T, M) of inputs (batch, T, N)."""

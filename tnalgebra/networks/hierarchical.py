@@ -54,7 +54,7 @@ class HierarchicalNetwork(Network):
                 f"tree {tree.nested} needs {tree.ndim} leaves and {len(tree.inner)} transfers; "
                 f"got {len(self.leaves)} and {len(self.transfers)}"
             )
-        y = ("classes",) * (len(getattr(self.leaves[0], "shape", ())) == 3)
+        y = ("classes",) * (np.ndim(self.leaves[0]) == 3)
         leaves = [frozen(leaf, f"leaf {t}", (*y, "M", "k")) for t, leaf in enumerate(self.leaves)]
         transfers = [
             frozen(array, f"transfer of {branch}", (*y, *(f"k of {child}" for child in branch), "k"))

@@ -114,7 +114,7 @@ def draw_shallow(
 def draw_recurrent(
     sizes: tuple[Any, ...], xi: Operator, activation: str, start: str, shared: bool, seed: Any, dtype: Any
 ) -> tuple[FeatureMap, dict[str, Array]]:
-    """Feature map, inputs (T, L, M) and cores; with steps None one input and three cores."""
+    """Feature map, inputs (T, L, M) and cores; with steps None one matrix (L, M) and three cores."""
     steps, inputs, features, rank, classes, width = sizes
     _check(inputs=inputs, features=features, classes=classes, width=width)
     if steps is not None:
@@ -126,13 +126,15 @@ def draw_recurrent(
         f = FeatureMap.random(inputs, features, activation=activation, seed=draw.rng, dtype=dtype)
         if width != features:
             raise FormatError(f"with start='weights' C is the identity: width {width} must be the features, {features}")
-        eye = np.broadcast_to(np.eye(features, dtype=dtype), (*draw.classes, 1, features, features))
+        eye = np.broadcast_to(
+            np.eye(features, dtype=dtype), (*draw.classes, *(1,) * (steps is not None), features, features)
+        )
         variances = [_path_variance(xi, (*ranks[:-1], 1), t) for t in range(count)]
         cores = {f"core{t}": draw((ranks[t], width, ranks[t + 1]), v) for t, v in enumerate(variances)}
         return f, {"inputs": eye.copy(), **cores}
-    length = steps or LONG
+    length = steps or LONG**2  # what is the same in every step adds up, and not its square
     signal = _Signal(draw, (inputs, features), activation, xi, length)
-    matrices = draw((1 if steps is None else count, width, features), signal.variance) + signal.mean
+    matrices = draw((*(count,) * (steps is not None), width, features), signal.variance) + signal.mean
     shapes = [(ranks[t], width, ranks[t + 1]) for t in range(count)]
     cores = {f"core{t}": _core(draw, shape, xi, (t, count, length)) for t, shape in enumerate(shapes)}
     return signal.feature_map, {"inputs": matrices, **cores}

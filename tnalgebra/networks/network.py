@@ -98,9 +98,11 @@ class Network(ABC):
         x = np.random.default_rng(seed).standard_normal((PROBES, self.steps or LONG, self.n_inputs))
         with np.errstate(all="ignore"):
             size = float(np.sqrt(np.mean(self(x).astype(float) ** 2)))
+        if not (np.isfinite(size) and size > 0):
+            return self
         own = self._parts()
         parts = {**own, self._last: own[self._last] / np.asarray(size, self.dtype)}
-        return self._with_parts(self.feature_map, parts) if np.isfinite(size) and size > 0 else self
+        return self._with_parts(self.feature_map, parts)
 
     @property
     def n_inputs(self) -> int:
@@ -142,9 +144,11 @@ class Network(ABC):
         Raises `EquationError` for a name that is no parameter, `AxisMismatchError` for another shape.
         """
         own = self.parameters()
-        for name, array in arrays.items():
+        for name in arrays:
             if name not in own:
                 raise EquationError(f"{name!r} is no parameter; the network has {', '.join(own)}")
+        arrays = {name: as_array(array) for name, array in arrays.items()}
+        for name, array in arrays.items():
             if tuple(np.shape(array)) != tuple(own[name].shape):
                 raise AxisMismatchError(
                     f"parameter {name!r} has shape {tuple(own[name].shape)}; got {tuple(np.shape(array))}"
@@ -164,6 +168,8 @@ class Network(ABC):
         """
         mask = Leaf("mask", ("b", "t")) if masked else None
         count = self.steps if self.steps is not None else steps
+        if self.steps is not None and (masked or steps not in (None, self.steps)):
+            raise EquationError(f"the network has {self.steps} steps, neither more nor less; equal cores take any")
         if count is None:
             raise EquationError("the network takes any number of steps; say how many: steps=…")
         return self._graph(self.feature_map.graph(Leaf("X", BTN)), count, mask)
@@ -206,8 +212,14 @@ class Network(ABC):
         x = given["X"]
         node, own = self.graph(x.shape[1], masked=masked), {**self.parameters(), **self.constants()}
         starts = range(0, max(1, x.shape[0]), ROWS)
-        parts = [evaluate(node, {**own, **{k: a[i : i + ROWS, ...] for k, a in given.items()}}) for i in starts]
+        ends = [min(start + ROWS, int(x.shape[0])) for start in starts]
+        cuts = [{name: a[i:j, ...] for name, a in given.items()} for i, j in zip(starts, ends, strict=True)]
+        parts = [evaluate(node, {**own, **cut}) for cut in cuts]
         return parts[0] if len(parts) == 1 else concatenate(parts, 0, namespace_of(parts))
+
+    def __reduce__(self) -> Any:
+        """Copies and pickles are made by the constructor, which freezes the arrays."""
+        return type(self), tuple(getattr(self, name) for name in self.__dataclass_fields__)  # type: ignore[attr-defined]
 
     def save(self, path: str | Path) -> None:
         """Write the network to a file, whole or not at all; `tna.load` reads it. Raises `DataError`."""

@@ -30,10 +30,10 @@ class RecurrentNetwork(Network):
 
         h⁽⁰⁾ = u,    h_k⁽ᵗ⁾ = Σ_{ij} G⁽ᵗ⁾[j, i, k] · ξ((C⁽ᵗ⁾ f(x⁽ᵗ⁾))_i, h_j⁽ᵗ⁻¹⁾),    l(X) = h⁽ᵀ⁾
 
-    inputs: C of shape (T, L, M), or T matrices (L, M), or one for all steps. cores: G⁽ᵗ⁾ of shape (R_{t−1}, L, R_t)
-    with R_0 = 1 and R_T the classes. With one input matrix and three cores (the first, all between, the last) the
-    network has equal cores and takes sequences of any length from 2 on. With one weight tensor a class every part has
-    the classes as an axis before its own, and R_T = 1. u is the unit of ξ.
+    inputs: C of shape (T, L, M), or T matrices (L, M), or (1, L, M) for all steps alike. cores: G⁽ᵗ⁾ of shape
+    (R_{t−1}, L, R_t) with R_0 = 1 and R_T the classes. With one matrix (L, M) and three cores (the first, all between,
+    the last) the network has equal cores and takes sequences of any length from 2 on. With one weight tensor a class
+    every part has the classes as an axis before its own, and R_T = 1. u is the unit of ξ.
     Raises `FormatError` where the parts do not fit one another.
 
     >>> import numpy as np, tnalgebra as tna
@@ -49,9 +49,12 @@ class RecurrentNetwork(Network):
 
     def __post_init__(self) -> None:
         """Freeze the parts and check that they fit."""
+        if len(self.cores) == 0:
+            raise FormatError("a recurrent network needs one core or more")
         inputs: Any = together(self.inputs, "inputs")
-        y = ("classes",) * (len(inputs.shape) == 4)
-        inputs = frozen(inputs, "inputs", (*y, "T", "L", "M"))
+        y = ("classes",) * (np.ndim(self.cores[0]) == 4)
+        steps = ("T",) * (len(inputs.shape) != 2 + len(y))
+        inputs = frozen(inputs, "inputs", (*y, *steps, "L", "M"))
         cores = tuple(frozen(core, f"core {t}", (*y, "R_left", "L", "R_right")) for t, core in enumerate(self.cores))
         check_features(self.feature_map, inputs, "inputs", -1)
         inputs, *rest = one_home([inputs, *cores])
@@ -60,10 +63,12 @@ class RecurrentNetwork(Network):
         self._check_chain()
 
     def _check_chain(self) -> None:
-        count, given = len(self.cores), int(self.inputs.shape[-3])
-        if count == 0 or given not in (1, count):
+        count = len(self.cores)
+        if self._is_equal and count != 3:
+            raise FormatError(f"equal cores are three: the first, the one between, and the last; got {count}")
+        if not self._is_equal and self.inputs.shape[-3] not in (1, count):
             raise FormatError(
-                f"inputs are given for {given} steps and cores for {count}: one matrix for all, or one a step"
+                f"inputs are given for {self.inputs.shape[-3]} steps and cores for {count}: one a step, or one for all"
             )
         if 0 in self.inputs.shape:
             raise FormatError(f"no size may be 0: inputs {tuple(self.inputs.shape)}")
@@ -78,10 +83,9 @@ class RecurrentNetwork(Network):
                     f"core {t} has shape {shape}: no size may be 0, and inputs have {self.inputs.shape[0]} classes"
                 )
             rank = shape[-1]
-        if self.steps is None and self.cores[1].shape[-1] != self.cores[1].shape[-3]:
-            raise FormatError(
-                f"the core between has ranks {self.cores[1].shape[-3]} and {rank}: it must be square to repeat"
-            )
+        left, _, right = self.cores[1].shape[-3:] if self._is_equal else (1, 1, 1)
+        if left != right:
+            raise FormatError(f"the core between has ranks {left} and {right}: it must be square to repeat")
         if self._y and rank != 1:
             raise FormatError(f"with one weight tensor a class the last rank must be 1; it is {rank}")
 
@@ -118,7 +122,7 @@ class RecurrentNetwork(Network):
     def steps(self) -> int | None:
         """T, the steps of an input; None with equal cores."""
         count = len(self.cores)
-        return None if count == 3 and self.inputs.shape[-3] == 1 else count
+        return None if self._is_equal else count
 
     @property
     def classes(self) -> int:
@@ -132,7 +136,11 @@ class RecurrentNetwork(Network):
 
     @property
     def _y(self) -> str:
-        return "y" * (len(self.inputs.shape) == 4)
+        return "y" * (len(self.cores[0].shape) == 4)
+
+    @property
+    def _is_equal(self) -> bool:
+        return len(self.inputs.shape) == 2 + len(self._y)
 
     @property
     def _last(self) -> str:
@@ -150,8 +158,9 @@ class RecurrentNetwork(Network):
         if self.steps is None and steps < 2:
             raise AxisMismatchError(f"equal cores need 2 steps or more; X has {steps} on axis 1 (T)")
         inputs: Node = leaves["inputs"]
-        if self.inputs.shape[-3] == 1:
-            signals = product(("btm", f"{y}lm"), f"b{y}tl", features, Take(inputs, len(y), 0))
+        if self._is_equal or self.inputs.shape[-3] == 1:
+            matrix = inputs if self._is_equal else Take(inputs, len(y), 0)
+            signals = product(("btm", f"{y}lm"), f"b{y}tl", features, matrix)
         else:
             signals = product(("btm", f"{y}tlm"), f"b{y}tl", features, inputs)
         last = len(self.cores) - 1
@@ -196,7 +205,7 @@ class RecurrentNetwork(Network):
                 f"lengths need equal cores; the network has its own weights for each of {self.steps} steps"
             )
         xp, count = namespace_of([x]), int(x.shape[1])
-        sizes = np.asarray(lengths)
+        sizes = np.asarray(lengths, dtype=None if len(lengths) else int)
         if sizes.shape != (x.shape[0],) or sizes.dtype.kind not in "iu":
             raise AxisMismatchError(
                 f"lengths must be {x.shape[0]} integers, one a sequence; got shape {sizes.shape}, {sizes.dtype}"
@@ -205,11 +214,10 @@ class RecurrentNetwork(Network):
             raise AxisMismatchError(
                 f"lengths must be from 2 to {count} (axis 1 of X); got {sizes.min()} to {sizes.max()}"
             )
-        rows = np.arange(x.shape[0])
         mask = np.arange(count)[None, :] < (sizes - 1)[:, None]
         mask[:, -1] = True
-        index, last = xp.asarray(rows), xp.asarray(sizes - 1)
-        moved = x.copy()
-        moved[:, -1] = x[index, last]
+        order = np.where(mask, np.arange(count)[None, :], 0)
+        order[:, -1] = sizes - 1
+        moved = xp.take_along_axis(x, xp.asarray(order)[:, :, None], axis=1)
         moved = xp.where(xp.asarray(mask)[:, :, None], moved, xp.zeros_like(moved))
         return {"X": moved, "mask": as_array(xp.asarray(mask, dtype=x.dtype))}

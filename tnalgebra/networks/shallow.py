@@ -9,10 +9,10 @@ import numpy as np
 from ..algebra import Operator, operator
 from ..errors import FormatError
 from ..formats.parts import frozen, one_home
-from ..graph import Contract, Node
+from ..graph import Contract, Node, Take
 from .features import FeatureMap, FixedMap
 from .initialise import Start, draw_shallow
-from .network import Network, product
+from .network import Network, product, with_unit
 from .parts import check_features, together
 
 __all__ = ["ShallowNetwork"]
@@ -119,5 +119,16 @@ class ShallowNetwork(Network):
         leaves = self._leaves()
         y = "y" * (len(self.factors.shape) == 4)
         terms = product(("btm", f"{y}tmr"), f"b{y}tr", features, leaves["factors"])
-        joined = Contract(self.xi, self.xi, (terms.output,), (terms,), tuple(f"b{y}r"))
+        joined = self._joined(terms, steps)
         return product((f"b{y}r", "yr" if y else "ry"), "by", joined, leaves["weights"])
+
+    def _joined(self, terms: Contract, steps: int) -> Node:
+        """ξ over the steps t; one without a derivative as ⊕ combines slices, two at a time."""
+        axis = terms.output.index("t")
+        rest = terms.output[:axis] + terms.output[axis + 1 :]
+        if self.xi.share is not None or self.xi.partial is None:
+            return Contract(self.xi, self.xi, (terms.output,), (terms,), rest)
+        value: Node = with_unit(self.xi, Take(terms, axis, 0)) if steps == 1 else Take(terms, axis, 0)
+        for t in range(1, steps):
+            value = Contract(self.xi, operator("add"), (rest, rest), (value, Take(terms, axis, t)), rest)
+        return value

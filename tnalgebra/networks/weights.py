@@ -28,6 +28,8 @@ def weight_tensor(network: Network) -> Any:
     >>> tna.networks.weight_tensor(net).shape
     (4, 4, 4, 7)
     """
+    if not isinstance(network, Network):
+        raise FormatError(f"{type(network).__name__} is no network")
     if network.xi.name != "multiply":
         raise AlgebraError(
             f"a network with ξ = {network.xi} has no weight tensor: its scores are not linear in the features; "
@@ -60,7 +62,7 @@ def _orders(network: Network) -> list[tuple[Array, int]]:
         case ShallowNetwork():
             return [(network.factors, 3)]
         case RecurrentNetwork():
-            return [(network.inputs, 3)]
+            return [(network.cores[0], 3)]
         case HierarchicalNetwork():
             return [(network.leaves[0], 2)]
     return []
@@ -89,6 +91,8 @@ def network_from_weights(tensor: Any, feature_map: FeatureMap | FixedMap) -> Any
     >>> tna.networks.network_from_weights(w, tna.FeatureMap.random(2, 4, seed=0)).classes
     7
     """
+    if not isinstance(tensor, CPTensor | TTTensor | HTTensor):
+        raise FormatError(f"a weight tensor is a CP, TT or HT tensor; got {type(tensor).__name__}")
     if tensor.xi.name != "multiply":
         raise AlgebraError(f"a weight tensor has ξ = multiply, not {tensor.xi}")
     sizes = set(tensor.shape[:-1])
@@ -105,11 +109,8 @@ def network_from_weights(tensor: Any, feature_map: FeatureMap | FixedMap) -> Any
             *cores, last = tensor.cores
             cores[-1] = namespace_of([last]).tensordot(cores[-1], last[:, :, 0], axes=1)
             eye = namespace_of([last]).eye(feature_map.n_features, dtype=last.dtype)
-            copies = 3 if steps == 3 else 1  # one matrix and three cores would be equal cores
-            return RecurrentNetwork(feature_map, (eye,) * copies, tuple(cores))
-        case HTTensor():
-            return _from_tree(tensor, feature_map, steps)
-    raise FormatError(f"a weight tensor is a CP, TT or HT tensor; got {type(tensor).__name__}")
+            return RecurrentNetwork(feature_map, eye[None, :, :], tuple(cores))
+    return _from_tree(tensor, feature_map, steps)
 
 
 def _from_tree(tensor: HTTensor, feature_map: FeatureMap | FixedMap, steps: int) -> HierarchicalNetwork:

@@ -33,7 +33,7 @@ def judge(node: Contract, nonnegative: bool = False) -> Verdict:
     if len(node.operands) == 1:
         return Verdict(True, "one operand: nothing is combined")
     if isinstance(xi, Pointwise):
-        return Verdict(False, "a derivative by an operand that is not a product is evaluated in one step")
+        return Verdict(False, "a scalar expression of several operands is evaluated in one step")
     if not summed:
         return Verdict(True, f"no label is summed: {xi} is associative and commutative")
     if distributes(xi, reduce, nonnegative=nonnegative):
