@@ -2,13 +2,14 @@
 
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from math import ceil
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from ..errors import DataError, TrainingError
-from ..training import Adam, Dataset, Steps, load_data, train_model
+from ..training import Adam, CosineDecay, Dataset, Steps, load_data, train_model
 from ..training.model import Model
 
 __all__ = ["Cell", "Outcome", "Task", "train"]
@@ -93,11 +94,12 @@ def train(cell: Cell) -> Outcome:
     """Train one network on one thread of BLAS; a training that diverges is an outcome too."""
     with threadpool_limits(1):
         data = _data(cell.task)
+        steps = cell.task.epochs * ceil(len(data.X_train) / cell.batch_size)
         try:
             model, history = train_model(
                 data, cell.kind, rank=cell.rank, features=cell.task.features, xi=cell.xi,
                 steps=Steps(cell.task.patch, cell.task.stride, cell.task.order), seed=cell.seed,
-                optimizer=Adam(cell.learning_rate), epochs=cell.task.epochs, batch_size=cell.batch_size,
+                optimizer=Adam(CosineDecay(cell.learning_rate, steps + 1)), epochs=cell.task.epochs, batch_size=cell.batch_size,
                 clip=cell.clip, dropout=cell.dropout,
             )  # fmt: skip
         except TrainingError as error:
