@@ -69,7 +69,8 @@ def value_and_grad(expression: Expression, wrt: str | Sequence[str] | None = Non
         value = e(A, B, …),    gradient[A] = ∂e/∂A in the shape of A
 
     wrt: names of leaves; all free ones if not given. At a kink the operator's convention holds: ties are split, and the
-    derivative is 0 at 0 and at −∞. Nothing is NaN where the value is not.
+    derivative is 0 at 0 and at −∞. Nothing is NaN where the value is not, but for 0 · ∞ where a cotangent of 0 meets an
+    infinite operand of a product.
     Raises `EquationError` for an expression that is not a scalar or a leaf that it does not have, `AlgebraError` for an
     operator without derivative, `DTypeError` for integers and complex numbers.
 

@@ -99,8 +99,8 @@ def train(cell: Cell) -> Outcome:
             model, history = train_model(
                 data, cell.kind, rank=cell.rank, features=cell.task.features, xi=cell.xi,
                 steps=Steps(cell.task.patch, cell.task.stride, cell.task.order), seed=cell.seed,
-                optimizer=Adam(CosineDecay(cell.learning_rate, steps + 1)), epochs=cell.task.epochs, batch_size=cell.batch_size,
-                clip=cell.clip, dropout=cell.dropout,
+                optimizer=Adam(CosineDecay(cell.learning_rate, steps + 1)), epochs=cell.task.epochs,
+                batch_size=cell.batch_size, clip=cell.clip, dropout=cell.dropout,
             )  # fmt: skip
         except TrainingError as error:
             return Outcome(failure=str(error))
