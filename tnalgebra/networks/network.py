@@ -206,9 +206,13 @@ class Network(ABC):
 
     def __call__(self, x: Array) -> Array:
         """Scores (batch, classes) of inputs (batch, T, N)."""
-        return self._scores({"X": self.check(x)}, masked=False)
+        return self.scores({"X": self.check(x)})
 
-    def _scores(self, given: Mapping[str, Array], *, masked: bool) -> Array:
+    def scores(self, given: Mapping[str, Array], *, masked: bool = False) -> Array:
+        """Scores (batch, classes) of checked arrays by the names of the graph's leaves, some rows at a time.
+
+        given: ``X``, and ``mask`` where the steps are masked.
+        """
         x = given["X"]
         node, own = self.graph(x.shape[1], masked=masked), {**self.parameters(), **self.constants()}
         starts = range(0, max(1, x.shape[0]), ROWS)

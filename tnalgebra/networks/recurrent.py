@@ -195,8 +195,8 @@ class RecurrentNetwork(Network):
         """
         x = self.check(x)
         if lengths is None:
-            return self._scores({"X": x}, masked=False)
-        return self._scores(self.padded(x, lengths), masked=True)
+            return self.scores({"X": x})
+        return self.scores(self.padded(x, lengths), masked=True)
 
     def padded(self, x: Array, lengths: Any) -> dict[str, Array]:
         """X with the last step of every sequence at the end, and the mask of the steps that are there: (batch, T)."""

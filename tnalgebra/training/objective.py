@@ -6,14 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import AxisMismatchError, NonFiniteError
 from ..execute import Expression, value_and_grad
 from ..execute.expression import evaluate, leaf_names
 from ..execute.gradient import ValueAndGrad
-from ..execute.namespace import namespace_of
+from ..execute.namespace import as_array, namespace_of
+from ..graph import Leaf
 from ..networks import Network, RecurrentNetwork
 from .loss import loss_graph
 
-__all__ = ["Batch", "Objective", "concatenated"]
+__all__ = ["Batch", "Objective", "concatenated", "prepared"]
 
 Array = Any
 Batch = Mapping[str, Array]
@@ -77,19 +79,13 @@ class Objective:
         shapes: dict[str, Any] = {**{name: self.shapes[name] for name in self._used[steps]}, **batch}
         return call.plan(**shapes).flops
 
-    def scores(self, vector: Array, data: Batch, rows: int = 4096) -> Array:
+    def scores(self, vector: Array, data: Batch) -> Array:
         """Scores of all rows, some at a time."""
-        node = self.network.graph(int(data["X"].shape[1]), masked=self.masked)
         given = {name: data[name] for name in ("X", "mask") if name in data}
-        arrays = {**self.parts(vector), **self._constants}
-        count = int(data["X"].shape[0])
-        pieces = [{name: array[i : i + rows] for name, array in given.items()} for i in range(0, count, rows)]
-        return namespace_of([vector]).concatenate([evaluate(node, {**arrays, **piece}) for piece in pieces])
+        return self.at(vector).scores(given, masked=self.masked)
 
     def value(self, scores: Array, data: Batch) -> float:
         """The loss of given scores."""
-        from ..graph import Leaf
-
         arrays = {"scores": scores, "target": data["target"], "row_weight": data["row_weight"]}
         return float(evaluate(loss_graph(Leaf("scores", ("b", "y")), self.loss), arrays))
 
@@ -107,9 +103,6 @@ def prepared(
     network: Network, x: Any, target: Array, weight: Any, lengths: Any, *, where: str = "X"
 ) -> dict[str, Array]:
     """Everything that batches are cut from, where the network lives; refuses NaN and numbers of rows that differ."""
-    from ..errors import AxisMismatchError, NonFiniteError
-    from ..execute.namespace import as_array
-
     like = next(iter(network.parameters().values()))
     xp = namespace_of([like])
     x = network.check(xp.asarray(as_array(x)))

@@ -100,10 +100,6 @@ class _Weights(Objective):
         found: Network = network_from_weights(vector, self.network.feature_map)
         return found
 
-    def scores(self, vector: TTTensor, data: Batch, rows: int = 4096) -> Array:
-        """Scores of all rows."""
-        return self.at(vector)(data["X"])
-
     def gradient(self, space: TangentSpace, features: Array, batch: Batch) -> tuple[Array, TangentVector]:
         """The loss of a batch, and its gradient by W in the tangent space."""
         scores = _scores(space.point, features)

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple, get_args
 import numpy as np
 
 from ..errors import DataError
-from .archive import read_archive
 from .cifar import CIFAR10, CIFAR10_FILES, read_cifar10
 from .dataset import Dataset, Kind, Split, class_names
 from .idx import MNIST, read_mnist
 from .named import digits, mnist5k, points, split
+from .npz import read_npz
 from .reviews import IMDB, embed, read_reviews, token_matrix
 
 __all__ = ["load_data"]
@@ -152,7 +152,7 @@ def _read(path: Path, options: _Options) -> _Found:
 
 
 def _archived(path: Path, options: _Options) -> _Found:
-    found, has_tokens = read_archive(path)
+    found, has_tokens = read_npz(path)
     if has_tokens:
         X_train, X_test = (
             token_matrix(reviews, options.vocabulary, options.length, f"{str(path)!r} ({key})")

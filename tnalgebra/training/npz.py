@@ -13,7 +13,7 @@ from ..errors import DataError
 from .dataset import Split
 from .pickled import PickledArray, read_pickle
 
-__all__ = ["read_archive"]
+__all__ = ["read_npz"]
 
 PLAIN = ("X_train", "y_train", "X_test", "y_test")
 KERAS = ("x_train", "y_train", "x_test", "y_test")
@@ -22,7 +22,7 @@ BROKEN = (BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, s
 """What a damaged archive may raise, depending on where it is damaged."""
 
 
-def read_archive(path: Path) -> tuple[Split, bool]:
+def read_npz(path: Path) -> tuple[Split, bool]:
     """Return the four arrays of an ``.npz`` file, and whether its samples are lists of tokens, as in Keras's imdb.npz.
 
     Raises `DataError` where the file or an array is missing, damaged, or holds other objects than such lists.
