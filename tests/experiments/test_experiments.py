@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tnalgebra.errors import DataError, TnAlgebraError, TrainingError, UnknownNameError
-from tnalgebra.experiments import EXPERIMENTS, Task, read_config, results, run_experiment, table1
+from tnalgebra.experiments import EXPERIMENTS, Task, read_config, results, run_experiment, table1, trainings
 from tnalgebra.experiments.cell import Outcome
 from tnalgebra.experiments.paper import FORMULAS, TABLE1
 
@@ -40,13 +40,13 @@ def config(tmp_path):
 @pytest.fixture
 def calls(monkeypatch):
     """Cells that are trained in this process."""
-    found, train = [], results.train
+    found, train = [], trainings.train
 
     def watched(cell):
         found.append(cell)
         return train(cell)
 
-    monkeypatch.setattr(results, "train", watched)
+    monkeypatch.setattr(trainings, "train", watched)
     return found
 
 
@@ -68,13 +68,12 @@ def test_table1_sets_the_papers_numbers_beside_ours(config, tmp_path):
     assert (out / "table.txt").read_text() == f"{result}\n"
     assert is_png(out / "picture.png")
     records = json.loads((out / "table.json").read_text())
-    trainings = json.loads((out / "results.json").read_text())["trainings"]
+    found = json.loads((out / "results.json").read_text())["results"]
     assert len(records) == 4
-    assert len(trainings) == 8
+    assert len(found) == 8
     for record in records:
         both = [
-            trainings[f"moons {record['kind']} {record['xi']} rank=4 learning_rate={rate} seed=0"]
-            for rate in (0.02, 0.001)
+            found[f"moons {record['kind']} {record['xi']} rank=4 learning_rate={rate} seed=0"] for rate in (0.02, 0.001)
         ]
         chosen = min(both, key=lambda training: training["loss"])
         assert record["test_accuracy"] == chosen["test_accuracy"], "chosen by training loss, not by test accuracy"
@@ -101,7 +100,7 @@ def test_what_was_stopped_goes_on_where_it_was(config, tmp_path, calls):
     out, whole = tmp_path / "out", tmp_path / "whole"
     with pytest.raises(KeyboardInterrupt, match=r"^$"):
         run_experiment("table1", out, config=config, progress=stop)
-    assert len(json.loads((out / "results.json").read_text())["trainings"]) == 3
+    assert len(json.loads((out / "results.json").read_text())["results"]) == 3
     seen = []
     result = run_experiment("table1", out, config=config, progress=lambda *step: seen.append(step[:2]))
     assert len(calls) == 8
@@ -146,7 +145,7 @@ def test_a_training_that_diverges_is_an_outcome_and_is_not_chosen(config, tmp_pa
             return Outcome(failure="the loss is nan")
         return Outcome(n_params=7, loss=0.5, train_accuracy=0.75, test_accuracy=0.625)
 
-    monkeypatch.setattr(results, "train", diverging)
+    monkeypatch.setattr(trainings, "train", diverging)
     result = run_experiment("table1", tmp_path / "out", config=config)
     assert [row[2:] for row in result.rows[::2]] == [("–", "–"), ("0.6250", "0.6250")]
     assert [record["learning_rate"] for record in result.records] == [0.02, 0.02, 0.001, 0.001]
@@ -179,7 +178,7 @@ def test_boundaries_separate_the_points(config, tmp_path):
     assert float(result.rows[1][3].split()[0]) > 0.9
     assert not result.rows[2][2].endswith(")"), "no paper is named for circles in this configuration"
     assert is_png(out / "picture.png")
-    training = json.loads((out / "results.json").read_text())["trainings"][
+    training = json.loads((out / "results.json").read_text())["results"][
         "moons tt rectifier rank=4 learning_rate=0.02 seed=0"
     ]
     picture = np.array(training["picture"])

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from ..errors import UnknownNameError
 from . import accuracy_vs_parameters, boundaries, table1
 from .cell import Task
-from .config import Sweep, read_config
+from .config import Config, Sweep, read_config
 from .result import Result
 
 __all__ = ["EXPERIMENTS", "Result", "Sweep", "Task", "read_config", "run_experiment"]
@@ -16,7 +16,7 @@ __all__ = ["EXPERIMENTS", "Result", "Sweep", "Task", "read_config", "run_experim
 class Experiment(NamedTuple):
     """What its configuration is, and what runs it."""
 
-    config: type[Sweep]
+    config: type[Config]
     run: Callable[..., Result]
 
 
@@ -38,7 +38,7 @@ def run_experiment(
     """Run an experiment by name, and write its results, table and picture to a folder; go on where it was stopped.
 
     config: a TOML file, that of the package if not given. quick: little data, small networks, few epochs.
-    progress: a function of how many trainings are done, how many there are, and the name of the last one.
+    progress: a function of how many cells are done, how many there are, and the name of the last one.
     Raises `UnknownNameError` for another name, `DataError` for a bad configuration and for results of another one.
     """
     if name not in EXPERIMENTS:
