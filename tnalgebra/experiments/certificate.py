@@ -8,21 +8,21 @@ __all__ = ["PRIME", "SAFETY", "margin", "modular_product", "modular_rank", "resi
 
 Array = Any
 SAFETY = 100.0
-"""A margin beyond this is proof enough. Ten for the estimate of the condition number, which is seldom off by more than
-three; ten for the rounding errors of the elimination and of the entries, which n·ε bounds but for small factors."""
+"""A margin beyond this is taken for proof. Ten for the estimate of the condition number, which was at most 6 times too
+small for 14 000 matrices; ten for rounding errors of the entries and of the elimination, n·ε but for small factors."""
 PRIME = 2**31 - 1
 """Products of two residues fit 64 bits, and 2³¹ is 1: powers of two are cheap."""
 
 
 def margin(matrix: Array) -> float:
-    """How many times n·ε the relative distance from a square matrix to the next singular one is, in the 1-norm.
+    """How many times n·ε the relative distance from a square matrix to the next singular one is, in the ∞-norm.
 
     That distance is the reciprocal condition number; LAPACK's estimate of it takes an LU decomposition (dgetrf,
     dgecon), a tenth of the time of singular values. The matrix may be overwritten.
     """
     from scipy.linalg import lapack
 
-    # The transpose is in the order of LAPACK without a copy, and as singular as the matrix.
+    # The transpose, whose 1-norm is the ∞-norm of the matrix, is in the order of LAPACK without a copy.
     norm = lapack.dlange("1", matrix.T)
     factors, _, singular = lapack.dgetrf(matrix.T, overwrite_a=1)
     if singular or not norm:

@@ -11,7 +11,6 @@ from typing import Any, Self
 import numpy as np
 
 from ..errors import DataError
-from ..expressivity import matricization_rank
 from .certificate import SAFETY, margin, modular_product, modular_rank, residues
 from .intervals import of_chance
 from .result import Result
@@ -78,16 +77,17 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How many samples were found to have a rank of q³ or more, and by what.
+    """For how many samples a rank of q³ or more was found, and by what.
 
-    certified: by the margin of a submatrix of q³ rows and columns. by_svd: by the singular values of the whole matrix.
-    by_prime: by exact arithmetic where those were below. failures: not at all. least, median: of the margins.
+    certified: by the margin of a submatrix of q³ rows and columns. exact: by arithmetic modulo a prime, where the
+    margin is too small to tell. failures: by neither. proved: whether the first sample has that rank in exact
+    arithmetic. least, median: of the margins.
     """
 
     certified: int
-    by_svd: int
-    by_prime: int
+    exact: int
     failures: int
+    proved: bool
     least: float
     median: float
     seconds: float
@@ -119,35 +119,28 @@ def examine(cell: Cell) -> Outcome:
     train = cell.draw()
     corner = _corner(train, cell.q)
     margins = np.array([margin(matrix) for part in _batches(corner, goal) for matrix in matrices(part)])
-    found = {"by_svd": 0, "by_prime": 0, "failures": 0}
-    for i in np.flatnonzero(margins <= SAFETY):
-        found[_second_look(_at(train, int(i)), _at(corner, int(i)), goal)] += 1
+    doubtful = np.flatnonzero(margins <= SAFETY)
+    exact = {int(i): _is_proved(train, corner, slice(i, i + 1), goal) for i in {0, *doubtful}}
+    proved = sum(exact[int(i)] for i in doubtful)
     return Outcome(
-        certified=int((margins > SAFETY).sum()), **found, least=float(margins.min()), median=float(np.median(margins)),
-        seconds=perf_counter() - start,
+        certified=cell.samples - len(doubtful), exact=proved, failures=len(doubtful) - proved, proved=exact[0],
+        least=float(margins.min()), median=float(np.median(margins)), seconds=perf_counter() - start,
     )  # fmt: skip
 
 
-def _second_look(whole: Train, corner: Train, goal: int) -> str:
-    """What finds a rank of `goal` where the margin is too small to tell."""
-    if matricization_rank(matrices(whole)[0], [0]).rank >= goal:
-        return "by_svd"
-    for train in (corner, whole):
-        exact = matrices((residues(train[0]), residues(train[1]), residues(train[2])), modular_product)[0]
-        if modular_rank(exact, goal) >= goal:
-            return "by_prime"
-    return "failures"
+def _is_proved(whole: Train, corner: Train, at: slice, goal: int) -> bool:
+    """Whether a sample has the rank modulo a prime: in the submatrix, or else in the whole matrix."""
+    for first, between, last in (corner, whole):
+        exact = matrices((residues(first[at]), residues(between[at]), residues(last[at])), modular_product)
+        if modular_rank(exact[0], goal) >= goal:
+            return True
+    return False
 
 
 def _corner(train: Train, q: int) -> Train:
     """The subtensor of the first q indices of every mode: its matricization is a submatrix."""
     first, between, last = train
     return first[:, :q], between[:, :, :q], last[:, :, :q]
-
-
-def _at(train: Train, i: int) -> Train:
-    first, between, last = (core[i : i + 1] for core in train)
-    return first, between, last
 
 
 def _batches(train: Train, side: int) -> Iterator[Train]:
@@ -187,21 +180,24 @@ def run(config: Config, out: str | Path, *, jobs: int = 1, progress: Progress | 
 def _entry(outcome: Outcome) -> str:
     """The least margin as a power of ten, and how many samples it does not speak for."""
     power = f"{log10(outcome.least):.1f}" if outcome.least else "-∞"
-    others = outcome.by_svd + outcome.by_prime
-    return power + (f"*{others}" if others else "") + (f"!{outcome.failures}" if outcome.failures else "")
+    marks = {"*": outcome.exact, "!": outcome.failures}
+    return power + "".join(f"{mark}{count}" for mark, count in marks.items() if count)
 
 
 def _notes(config: Config, outcomes: dict[Cell, Outcome]) -> tuple[str, ...]:
-    total = len(outcomes) * config.samples
-    sums = {name: sum(getattr(o, name) for o in outcomes.values()) for name in Outcome.__slots__[:4]}
-    low, high = of_chance(sums["failures"], total)
+    total, results = len(outcomes) * config.samples, outcomes.values()
+    certified, exact = sum(o.certified for o in results), sum(o.exact for o in results)
+    failures, proved = sum(o.failures for o in results), sum(o.proved for o in results)
+    low, high = of_chance(failures, total)
     return (
         "Each number: log₁₀ of the least margin, which is how far the submatrix of the first q³ rows and columns,",
-        f"q = min(n, r), is from a singular one, in units of n·ε. Above {log10(SAFETY):g} the rank is q³ or more. *k: k samples are",
-        "below, and another proof was found for them; !k: for k none was.",
-        f"{total} trains: {sums['certified']} by their margin, {sums['by_svd']} by singular values of the whole matrix, "
-        f"{sums['by_prime']} modulo a prime, {sums['failures']} not.",
-        f"Chance of a rank below q³, at 95 percent: {low:.2g} to {high:.2g}. ERNN: never, in 1000 samples of each pair.",
+        "q = min(n, r), is from a singular one, in units of q³·ε.",
+        f"Above {log10(SAFETY):g} the rank is q³ or more. *k: for k samples the margin is less, and exact arithmetic finds",
+        "that rank; !k: for k samples it does not.",
+        f"{total} trains: {certified} by their margin, {exact} by exact arithmetic, {failures} below q³.",
+        f"Chance of a rank below q³, at 95 percent: {low:.2g} to {high:.2g}. ERNN: none in 1000 samples of each pair.",
+        "One train of that rank proves it for almost every train of the pair, since lower ranks are where polynomials",
+        f"vanish. Proved by exact arithmetic: {proved} of {len(outcomes)} pairs.",
     )
 
 
@@ -215,7 +211,7 @@ def _figure(config: Config, found: dict[tuple[int, int], Outcome]) -> Any:
     image = axes.imshow(values, cmap="viridis", aspect="auto")
     for (i, j), value in np.ndenumerate(values):
         colour = "black" if value > (values.min() + values.max()) / 2 else "white"
-        axes.text(j, i, f"{value:.1f}", ha="center", va="center", fontsize=7, color=colour)
+        axes.text(j, i, f"{value:.1f}", ha="center", va="center", fontsize="x-small", color=colour)
     axes.set_xticks(range(len(config.ranks)), [str(r) for r in config.ranks])
     axes.set_yticks(range(len(config.sizes)), [str(n) for n in config.sizes])
     axes.set(xlabel="rank r", ylabel="size n", title=f"log₁₀ of the least margin of {config.samples} trains")
