@@ -192,8 +192,8 @@ def _notes(config: Config, outcomes: dict[Cell, Outcome]) -> tuple[str, ...]:
     return (
         "Each number: log₁₀ of the least margin, which is how far the submatrix of the first q³ rows and columns,",
         "q = min(n, r), is from a singular one, in units of q³·ε.",
-        f"Above {log10(SAFETY):g} the rank is q³ or more. *k: for k samples the margin is less, and exact arithmetic finds",
-        "that rank; !k: for k samples it does not.",
+        f"Above {log10(SAFETY):g} the rank is q³ or more. *k: for k samples the margin is less, and exact arithmetic",
+        "finds that rank; !k: for k samples it does not.",
         f"{total} trains: {certified} by their margin, {exact} by exact arithmetic, {failures} below q³.",
         f"Chance of a rank below q³, at 95 percent: {low:.2g} to {high:.2g}. ERNN: none in 1000 samples of each pair.",
         "One train of that rank proves it for almost every train of the pair, since lower ranks are where polynomials",
