@@ -1,4 +1,4 @@
-"""Experiments of the papers, trained anew: a module a table or figure, with the papers' numbers beside ours."""
+"""Experiments of the papers, made anew: a module a table or figure, with the papers' numbers beside ours."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -38,7 +38,7 @@ def run_experiment(
 ) -> Result:
     """Run an experiment by name, and write its results, table and picture to a folder; go on where it was stopped.
 
-    config: a TOML file, that of the package if not given. quick: little data, small networks, few epochs.
+    config: a TOML file, that of the package if not given. quick: little data, small networks, few samples.
     progress: a function of how many cells are done, how many there are, and the name of the last one.
     Raises `UnknownNameError` for another name, `DataError` for a bad configuration and for results of another one.
     """
