@@ -28,7 +28,7 @@ def draw(
         shares = np.histogram(found, edges)[0] / len(found)
         places = (edges[:-1] + edges[1:]) / 2 + width * (i - (len(ranks) - 1) / 2)
         bars.bar(places, shares, width, color=colour, label=f"R = {rank}")
-        steps.step(found, np.arange(1, len(found) + 1) / len(found), where="post", color=colour, label=f"R = {rank}")
+        steps.ecdf(found, color=colour, label=f"R = {rank}")
     bars.set(xlabel="lower bound on the shallow width", ylabel="share of the networks", title="As in GTM, Figure 5")
     steps.set(xlabel="lower bound on the shallow width", ylabel="share at or below", title="Distribution functions")
     bars.legend(fontsize="small")

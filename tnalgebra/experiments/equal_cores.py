@@ -22,7 +22,6 @@ Array = Any
 Train = tuple[Array, Array, Array]
 """The first core, all between, and the last, of many trains: (samples, n, r), (samples, r, n, r), (samples, r, n)."""
 NAME = "equal-cores"
-ORDER = 6
 BATCH = 2**18
 """So many entries of matrices at a time: they stay in the cache until they are decomposed."""
 
