@@ -1,6 +1,9 @@
 """Experiments: resumption, refusal of other results, the papers' numbers, the files that are written."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -117,6 +120,21 @@ def test_processes_find_what_one_process_finds(config, tmp_path):
     assert one.rows == two.rows
     with pytest.raises(DataError, match="jobs is the number of processes, 1 or more; got 0"):
         run_experiment("table1", tmp_path / "none", config=config, jobs=0)
+
+
+def test_a_cell_has_one_thread_of_every_blas():
+    """In a process of its own: SciPy's BLAS must not be loaded yet."""
+    code = """
+from threadpoolctl import threadpool_info
+from tnalgebra.experiments.results import _alone
+def work(cell):
+    import scipy.linalg
+    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+print(set(_alone(work, None)))
+"""
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "2"}
+    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert run.stdout == "{1}\n"
 
 
 def test_results_of_another_configuration_are_refused(config, tmp_path):

@@ -139,5 +139,8 @@ def _workers(work: Callable[[C], O], jobs: int) -> Iterator[Callable[[list[C]], 
 
 def _alone(work: Callable[[C], O], cell: C) -> O:
     """One cell on one thread of BLAS."""
+    # SciPy brings a BLAS of its own, and a limit reaches only what is loaded.
+    import scipy.linalg  # noqa: F401
+
     with threadpool_limits(1):
         return work(cell)
