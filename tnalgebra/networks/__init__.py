@@ -7,6 +7,7 @@ from .network import Network
 from .recurrent import RecurrentNetwork
 from .shallow import ShallowNetwork
 from .storage import save_network
+from .templates import independent_templates, kmeans_templates, random_templates
 from .weights import network_from_weights, weight_tensor
 
 __all__ = [
@@ -18,7 +19,10 @@ __all__ = [
     "RecurrentNetwork",
     "ShallowNetwork",
     "grid_tensor",
+    "independent_templates",
+    "kmeans_templates",
     "network_from_weights",
+    "random_templates",
     "save_network",
     "weight_tensor",
 ]
