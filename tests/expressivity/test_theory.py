@@ -161,6 +161,20 @@ def test_linear_combinations_commute_and_cancel(a, b, xi, kind):
     np.testing.assert_allclose(theory.linear_combination(a, first, -a, first)(x), 0, atol=1e-12)
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", KINDS)
+def test_networks_combine_and_convert_on_their_device(kind):
+    for options in ({}, {"shared": False}):
+        a, b = pair(kind, **options)
+        found = theory.linear_combination(2, a.to_device("cuda"), 3, b.to_device("cuda"))
+        expected = theory.linear_combination(2, a, 3, b)
+        if kind == "shallow":
+            found, expected = theory.shallow_as_recurrent(found), theory.shallow_as_recurrent(expected)
+        assert all(type(part).__module__.split(".")[0] == "cupy" for part in found.parameters().values())
+        for name, part in found.to_device("cpu").parameters().items():
+            np.testing.assert_array_equal(part, expected.parameters()[name])
+
+
 def test_networks_that_do_not_add_are_refused():
     a = random("recurrent")
     other = {

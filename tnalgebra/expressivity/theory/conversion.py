@@ -36,4 +36,4 @@ def shallow_as_recurrent(net: ShallowNetwork) -> RecurrentNetwork:
     first, between, last = eye[None, :, :], eye[:, :, None] * eye[:, None, :], eye[:, :, None] * weights[..., None, :]
     cores = [first, *[between] * (net.steps - 2), last] if net.steps > 1 else [weights[..., None, :, :]]
     cores = [xp.broadcast_to(core, (*classes, *core.shape[-3:])) for core in cores]
-    return RecurrentNetwork(net.feature_map, xp.swapaxes(net.factors, -1, -2), tuple(cores), net.xi)
+    return RecurrentNetwork(net.feature_map, xp.moveaxis(net.factors, -1, -2), tuple(cores), net.xi)
