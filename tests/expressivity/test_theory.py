@@ -501,6 +501,19 @@ def test_a_width_of_one_is_enough_in_a_neighbourhood_of_the_constant_network(see
     assert np.ptp(scores.mean(axis=(1, 2, 3))) > 0.1  # not a constant any more
 
 
+@given(st.integers(0, 10**6), st.sampled_from([(2, 1, 4), (1, 2, 4), (3, 2, 3), (2, 3, 2)]), st.floats(0, 1))
+def test_the_neighbourhood_of_the_constant_network_is_as_large_as_its_docstring_says(seed, sizes, share):
+    M, R, T = sizes
+    F = templates(M, seed)
+    row = abs(F).sum(axis=1).max()
+    # the smaller root of (2 − s)(1 − s φ) = 1 + s φ
+    largest = (1 + 3 * row - np.sqrt((1 + 3 * row) ** 2 - 4 * row)) / (2 * row)
+    net = theory.perturbed(theory.constant_grid_network(M, R, T, F), share * min(largest, 0.5), seed=seed)
+    scores = grid(net, F)
+    np.testing.assert_allclose(scores, np.broadcast_to(scores[:, *(slice(1),) * (T - 1)], scores.shape), rtol=1e-12)
+    assert scores.min() > 0
+
+
 def test_perturbations_of_one_seed_are_equal():
     net = theory.constant_grid_network(3, 2, 4)
     one, two, other = (theory.perturbed(net, 0.1, seed=seed).inputs for seed in (0, np.random.default_rng(0), 1))

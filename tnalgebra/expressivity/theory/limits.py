@@ -35,8 +35,9 @@ def constant_grid_network(M: int, R: int, T: int, F: Any = None) -> RecurrentNet
     M: templates. R: the rank of every bond. T: steps. F: (M, M), a template a row; the identity if not given.
     Raises `ConstructionError` with the condition number of an F that cannot be inverted, `FormatError` for sizes.
     Source: GTM Theorem 4.12. C Fᵀ = I is at most 1 and all states are at least 2, so from the second step on the
-    maximum is the state: the network looks at the first step alone, and still does after small changes of its parts
-    (`perturbed`). `width_one_equivalent` is the shallow network.
+    maximum is the state: the network looks at the first step alone. For M R > 1 it still does after changes of its
+    parts by at most s ≤ 1/2 (`perturbed`) if (2 − s)(1 − s φ) ≥ 1 + s φ, with φ the largest Σ_m |F_im|: all states are
+    at least the left side, and no input is above the right one. `width_one_equivalent` is the shallow network.
 
     >>> import numpy as np, tnalgebra as tna
     >>> tna.theory.constant_grid_network(3, 2, 4)(np.eye(3)[[[0, 1, 2, 2]]])

@@ -54,10 +54,10 @@ def equal_cores_train(d: int, n: int, r: int, *, seed: Any = None, dtype: Any = 
 def train_against_tree(d: int, r: int) -> TTTensor:
     """The train of rank r that has rank r² on the balanced tree.
 
-        rank_TT ≤ r,    rank_HT = r²
+        W[i₁ … i_d] = δ_{i_a i_b} δ_{i_c i_e}:    rank_TT ≤ r,    rank_HT = r²
 
-    d: modes, 6 or more, of size r. Two neighbours that the tree joins, with a mode on either side, agree with these:
-    W = δ_{i_a i_{a+1}} δ_{i_{a+2} i_{a+3}}, and the node {a+1, a+2} is cut off from both.
+    d: modes, 6 or more, of size r. a, b, c, e are neighbours, and the tree joins b and c first: their node is cut off
+    from a and from e.
     Raises `FormatError` for less than 6 modes: no such node is there.
     Source: ERNN Theorem 2, first bound. Two bonds of the train cut off a node of the tree, and each carries r numbers.
 
