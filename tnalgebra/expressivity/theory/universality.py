@@ -24,8 +24,8 @@ def one_hot_network(index: Sequence[int], F: Any, *, kind: str = "shallow") -> A
 
         Γ = 1 − max over t of [i_t ≠ j_t]:    λ = (−1, 1),  F v₁⁽ᵗ⁾ = 1 − e_{j_t},  F v₂⁽ᵗ⁾ = 1
 
-    index: j, numbers from 0, one a step. F: (M, M), a template a row. kind: shallow has width 2, recurrent unit ranks,
-    hierarchical ranks 2.
+    index: j, numbers from 0, one a step. F: (M, M), a template a row.
+    kind: shallow has width 2, recurrent unit ranks, hierarchical ranks 2; cp, tt and ht mean the same.
     Raises `IndexRangeError` for an index outside 0, …, M − 1, `ConstructionError` with the condition number of an F
     that cannot be inverted, `FormatError` for another shape, `UnknownNameError` for another kind.
     Source: GTM Lemma 4.6, where the recurrent network has ranks 2: with a row of ones in C one state is enough.
@@ -51,7 +51,8 @@ def universal_network(H: Any, F: Any, *, kind: str = "shallow", xi: str | Operat
         rectifier:  H = c + Σ (H_j − c) ε^j = (c + Σ (H_j − c)) − Σ (H_j − c) max over t of [i_t ≠ j_t]
         multiply:   Ĥ = H ×₁ F⁻¹ ×₂ … ×_T F⁻¹ is the weight tensor, in CP, TT or HT format
 
-    H: an array or a format of T modes of size M. F: (M, M), a template a row. kind: shallow, recurrent, hierarchical.
+    H: an array or a format of T modes of size M. F: (M, M), a template a row.
+    kind: shallow, recurrent or hierarchical; cp, tt and ht mean the same.
 
     With c the most frequent value of H and n entries that differ from it, the rectifier (or maximum) needs the width
     n + 1 in a shallow network. A recurrent one has as many states as the n entries have prefixes, at most M^t after
@@ -60,7 +61,8 @@ def universal_network(H: Any, F: Any, *, kind: str = "shallow", xi: str | Operat
     For multiply the ranks are those of H; a shallow network has a term for each fibre of one mode, at most M^(T−1), or
     for each path through the train of H if there are fewer.
     Raises `AlgebraError` for another ξ with the reason, `ConstructionError` with the condition number of an F that
-    cannot be inverted and for negative numbers of a tree of one step, `FormatError` for shapes that do not fit.
+    cannot be inverted and for negative numbers of a tree of one step, `FormatError` for shapes that do not fit,
+    `UnknownNameError` for another kind, `DTypeError` and `NonFiniteError` where H or F is complex or not finite.
     Source: GTM Theorem 4.7 and Proposition 4.8. A sum of one-hot grid tensors is any tensor, and their constant terms
     merge; a multiply network is linear in each step's features, which F⁻¹ turns into unit vectors.
 
