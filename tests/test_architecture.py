@@ -71,6 +71,7 @@ PUBLIC: list[str] = [
     "decompose",
     "distributes",
     "fit",
+    "grid_tensor",
     "leaf",
     "load",
     "load_data",

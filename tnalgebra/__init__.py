@@ -13,7 +13,7 @@ from .errors import TnAlgebraError
 from .execute import Expression, contract, contract_expression, contract_path, leaf, plan_cache, value_and_grad
 from .expressivity import compare_ranks, matricization_rank, theory
 from .formats import CPTensor, DimensionTree, HTTensor, TTTensor, concatenate, load
-from .networks import FeatureMap, FixedMap, HierarchicalNetwork, RecurrentNetwork, ShallowNetwork
+from .networks import FeatureMap, FixedMap, HierarchicalNetwork, RecurrentNetwork, ShallowNetwork, grid_tensor
 from .training import SGD, Adam, Checkpoint, fit, load_data
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ __all__ = [
     "decompose",
     "distributes",
     "fit",
+    "grid_tensor",
     "leaf",
     "load",
     "load_data",

@@ -4,6 +4,7 @@ __all__ = [
     "AlgebraError",
     "AxisMismatchError",
     "BudgetError",
+    "ConditionWarning",
     "ConstructionError",
     "ConvergenceWarning",
     "DTypeError",
@@ -107,3 +108,7 @@ class TrainingError(TnAlgebraError, ValueError):
 
 class ConvergenceWarning(UserWarning):
     """An iteration stopped before its goal; the result says how far it came."""
+
+
+class ConditionWarning(UserWarning):
+    """A matrix is nearly singular; the message has its condition number."""

@@ -1,6 +1,6 @@
 """Limits of the separation: recurrent networks that a shallow network of width 1 equals."""
 
-from math import isfinite, prod
+from math import isfinite
 from numbers import Real
 from typing import Any, TypeVar
 
@@ -13,12 +13,10 @@ from ...errors import (
     ConstructionError,
     DTypeError,
     FormatError,
-    MemoryLimitError,
     ToleranceError,
 )
-from ...execute.memory import as_bytes
 from ...execute.namespace import as_array, namespace_of, to_device
-from ...networks import Network, RecurrentNetwork, ShallowNetwork
+from ...networks import GridTensor, Network, RecurrentNetwork, ShallowNetwork
 from .templates import check_size, feature_map_of, realised, templates_of
 
 __all__ = ["constant_grid_network", "perturbed", "width_one_equivalent"]
@@ -107,7 +105,7 @@ def width_one_equivalent(net: Network, F: Any, *, tol: float | None = None) -> S
         raise AxisMismatchError(f"F must have shape (M, {net.n_inputs}), one template a row; got {inputs.shape}")
     net = net.to_device("cpu")
     features = templates_of(np.asarray(net.feature_map(inputs[None].astype(net.dtype)))[0])
-    grid = _grid(net, inputs, steps).reshape(len(inputs), -1).astype(float)
+    grid = np.asarray(GridTensor(net, inputs).to_dense()).reshape(len(inputs), -1).astype(float)
     size = float(np.abs(grid).max())
     allowed = size * (float(np.finfo(net.dtype).eps) ** 0.5 if tol is None else tol)
     first = grid.mean(axis=1)
@@ -121,12 +119,3 @@ def width_one_equivalent(net: Network, F: Any, *, tol: float | None = None) -> S
     factors = np.zeros((steps, len(inputs), 1), features.dtype)
     factors[0] = realised(features, first[:, None])
     return ShallowNetwork(net.feature_map, factors, np.ones((1, 1), features.dtype), net.xi)
-
-
-def _grid(net: Network, templates: Array, steps: int) -> Array:
-    """Scores of all sequences of templates, the last index the fastest."""
-    shape = (len(templates),) * steps
-    need, limit = prod(shape) * steps * (templates.shape[1] + 2) * 8, as_bytes("50%") or 0
-    if need > limit:
-        raise MemoryLimitError(f"all {prod(shape)} sequences take {need} bytes, more than half of the memory")
-    return net(templates[np.indices(shape).reshape(steps, -1).T])
