@@ -81,6 +81,7 @@ PUBLIC: list[str] = [
     "plan_cache",
     "register_operator",
     "stack_sum",
+    "theory",
     "training",
     "value_and_grad",
 ]

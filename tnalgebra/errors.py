@@ -5,6 +5,7 @@ __all__ = [
     "AxisMismatchError",
     "BudgetError",
     "ConditionWarning",
+    "ConstructionError",
     "ConvergenceWarning",
     "DTypeError",
     "DataError",
@@ -83,6 +84,10 @@ class BudgetError(TnAlgebraError, ValueError):
 
 class ToleranceError(TnAlgebraError, ValueError):
     """An ``eps`` outside [0, 1)."""
+
+
+class ConstructionError(TnAlgebraError, ValueError):
+    """What a construction of `theory` rests on does not hold; the message says what, and by how much."""
 
 
 class MemoryLimitError(TnAlgebraError, ValueError):

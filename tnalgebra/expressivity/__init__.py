@@ -1,5 +1,6 @@
 """How wide one format must be to do what another does: ranks with their evidence, bounds, and a report."""
 
+from . import theory
 from .bounds import CPBounds, cp_bounds, predicted_widths
 from .ranks import RankEstimate, matricization_rank
 from .report import Compressed, RankReport, compare_ranks
@@ -13,4 +14,5 @@ __all__ = [
     "cp_bounds",
     "matricization_rank",
     "predicted_widths",
+    "theory",
 ]
