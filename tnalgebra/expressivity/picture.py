@@ -1,5 +1,6 @@
 """The picture of a rank report; Matplotlib is imported when it is drawn."""
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -41,17 +42,23 @@ def _singular_values(axes: Any, report: Any) -> None:
 
 
 def _parameters(axes: Any, report: Any) -> None:
-    names = [compressed.name for compressed in report.compressed]
-    sizes = [compressed.tensor.n_params for compressed in report.compressed]
+    found = [compressed for compressed in report.compressed if compressed.tensor is not None]
+    names = [compressed.name for compressed in found]
+    sizes = [compressed.tensor.n_params for compressed in found]
     bars = axes.barh(names, sizes, color=[COLOURS[name] for name in names])
-    labels = [f" {c.tensor.n_params} at error {c.error:.2g}" for c in report.compressed]
+    labels = [f" {c.tensor.n_params} at error {c.error:.2g}" for c in found]
     axes.bar_label(
         bars, labels, fontsize="small", padding=4, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1}
     )
-    entries = int(np.prod(report.shape))
-    axes.axvline(entries, color="black", linestyle="--", linewidth=1, label=f"dense: {entries}")
+    entries = prod(report.shape)
+    label = f"dense: {entries}" if entries < 10**12 else f"dense: {float(entries):.3g}"
+    axes.axvline(float(entries), color="black", linestyle="--", linewidth=1, label=label)
     axes.set(xlabel="stored numbers", title=f"Parameters at relative error {report.eps:g}")
-    axes.set_xlim(0, max(entries, *sizes) * 1.5)
-    axes.locator_params(axis="x", nbins=5)
+    if entries > 1000 * max(sizes, default=entries):  # the bars would not be seen beside it
+        axes.set_xscale("log")
+        axes.set_xlim(1, float(entries) * 10)
+    else:
+        axes.set_xlim(0, max(entries, *sizes) * 1.5)
+        axes.locator_params(axis="x", nbins=5)
     axes.invert_yaxis()
     axes.legend(fontsize="small", loc="lower right")

@@ -15,9 +15,11 @@ from ..execute.scaling import exponent_of, rescaled
 from ..formats import Format
 from .structured import NetworkMatrices, SmallMatrix
 
-__all__ = ["Matricizations", "RankEstimate", "check_tol", "dense_of", "matricization_rank"]
+__all__ = ["Matricizations", "RankEstimate", "check_tol", "dense_of", "estimate", "matricization_rank"]
 
 Array = Any
+LARGE = 1 << 22
+"""Entries up to which a format is made dense for what needs entries."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,6 +106,16 @@ class Matricizations:
         return self._dense
 
     @property
+    def source(self) -> Any:
+        """What was given: an array or a format."""
+        return self._x
+
+    @property
+    def is_large(self) -> bool:
+        """Whether there are more entries than should be formed where parts are given."""
+        return self._network is not None and prod(self.shape) > LARGE
+
+    @property
     def ndim(self) -> int:
         """Number of modes."""
         return len(self.shape)
@@ -114,10 +126,11 @@ class Matricizations:
         return dense if self._network is None else min(dense, self._network.work(rows)[0])
 
     def _dense_cost(self, rows: Sequence[int]) -> int:
-        m, n = self._sides(rows)
+        m, n = self.sides(rows)
         return 4 * m * n * min(m, n)
 
-    def _sides(self, rows: Sequence[int]) -> tuple[int, int]:
+    def sides(self, rows: Sequence[int]) -> tuple[int, int]:
+        """Rows and columns of the matrix."""
         m = prod(self.shape[mode] for mode in rows)
         return m, prod(self.shape) // m
 
@@ -150,7 +163,7 @@ class Matricizations:
                     "than half of the memory, as its rank may be as large as that: take rows that are in a row in a "
                     "train or a node of the tree, to_ht(tree) with such a node, or smaller ranks by round(eps=…)"
                 )
-        m, _ = self._sides(rows)
+        m, _ = self.sides(rows)
         return SmallMatrix(self.array.transpose([*rows, *cols]).reshape(m, -1))
 
     def _estimate(self, rows: list[int], cols: list[int]) -> RankEstimate:
@@ -159,14 +172,26 @@ class Matricizations:
         small = self.matrix(rows, cols)
         values = svdvals(small.array, check_finite=False)
         tol = self.tol if self.tol is not None else self.default_tol(small, float(values[0]))
-        rank = int(np.count_nonzero(values > tol * values[0]))
-        following = values[rank] if rank < len(values) else 0.0
-        gap = float(values[rank - 1] / following) if rank and following else inf
-        return RankEstimate(rank, tol, gap, _scaled(values, small.exponent), self._sides(rows))
+        return _counted(values, tol, small.exponent, self.sides(rows))
 
     def default_tol(self, small: SmallMatrix, largest: float) -> float:
         """Below it, relative to the largest singular value, are rounding errors."""
         return max(small.extent * self.eps, min(small.noise / largest, 0.5) if largest else 0.0)
+
+
+def estimate(matrix: Array, tol: float | None, eps: float) -> RankEstimate:
+    """Rank of a matrix; tol is its larger side times eps if not given."""
+    from scipy.linalg import svdvals
+
+    tol = max(matrix.shape) * eps if tol is None else tol
+    return _counted(svdvals(matrix, check_finite=False), tol, 0, matrix.shape)
+
+
+def _counted(values: Array, tol: float, exponent: int, shape: tuple[int, int]) -> RankEstimate:
+    rank = int(np.count_nonzero(values > tol * values[0]))
+    following = values[rank] if rank < len(values) else 0.0
+    gap = float(values[rank - 1] / following) if rank and following else inf
+    return RankEstimate(rank, tol, gap, _scaled(values, exponent), shape)
 
 
 def _scaled(values: Array, exponent: int) -> Array:
