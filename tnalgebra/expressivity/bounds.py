@@ -15,7 +15,7 @@ from ..formats import CPTensor, DimensionTree, Format, HTTensor, TTTensor
 from ..formats.tree import Nested, modes_of
 from .diagonalization import simultaneous_diagonalization
 from .koszul import koszul_bound
-from .ranks import Matricizations
+from .ranks import Matricizations, listed
 
 __all__ = ["CPBounds", "bipartitions", "cp_bounds", "predicted_widths"]
 
@@ -96,7 +96,7 @@ def cp_bounds(x: Any, tol: float | None = None, *, seed: Any = 0) -> CPBounds:
 
     >>> import tnalgebra as tna
     >>> print(tna.expressivity.cp_bounds(tna.CPTensor.random((4,) * 30, 3, seed=0)))
-    3 (by the matricization 0 | 1, …, 29) to 3 (by the CP tensor given)
+    3 (by the matricization 0 | 1…29) to 3 (by the CP tensor given)
     """
     cuts = x if isinstance(x, Matricizations) else Matricizations(x, tol)
     rows = max(bipartitions(cuts), key=lambda rows: cuts.rank(rows).rank)
@@ -104,7 +104,7 @@ def cp_bounds(x: Any, tol: float | None = None, *, seed: Any = 0) -> CPBounds:
     if not lower:
         return CPBounds(0, "the zero tensor", 0, "the zero tensor")
     rest = [mode for mode in range(cuts.ndim) if mode not in rows]
-    by = f"the matricization {_listed(rows)} | {_listed(rest)}"
+    by = f"the matricization {listed(rows, cuts.ndim)} | {listed(rest, cuts.ndim)}"
     upper, upper_by = min(_constructions(cuts), key=lambda bound: bound[0])
     if cuts.ndim <= 2:
         return CPBounds(lower, by, lower, "the SVD of the matrix" if cuts.ndim == 2 else upper_by)
@@ -113,14 +113,8 @@ def cp_bounds(x: Any, tol: float | None = None, *, seed: Any = 0) -> CPBounds:
         if koszul.bound > lower:
             lower, by = koszul.bound, f"a Koszul flattening, p = {koszul.p}, of {_grouped(koszul.groups)}"
         if lower < upper:
-            upper, upper_by = min((upper, upper_by), *_decompositions(cuts, lower, upper, seed), key=lambda b: b[0])
+            upper, upper_by = min([(upper, upper_by), *_decompositions(cuts, lower, upper, seed)], key=lambda b: b[0])
     return CPBounds(lower, by, max(lower, upper), upper_by)
-
-
-def _listed(modes: Sequence[int]) -> str:
-    """Mode numbers; of a long row of neighbours the ends."""
-    is_long = len(modes) > 12 and modes[-1] - modes[0] == len(modes) - 1
-    return f"{modes[0]}, …, {modes[-1]}" if is_long else " ".join(map(str, modes))
 
 
 def _grouped(groups: Sequence[Sequence[int]]) -> str:

@@ -83,7 +83,7 @@ def simultaneous_diagonalization(
     dense = prepare(given.astype(np.result_type(given.dtype, np.float64), copy=False))
     if dense.array.ndim < 3:
         raise FormatError(
-            f"simultaneous diagonalization needs three modes; got {dense.array.ndim}: a matrix has an SVD"
+            f"simultaneous diagonalization needs three modes; got {dense.array.ndim}: from_dense is exact for fewer"
         )
     if not dense.norm:
         raise RankError(f"the zero tensor has rank 0, and no decomposition of rank {rank} that is unique")
@@ -100,9 +100,7 @@ def simultaneous_diagonalization(
             tensor = CPTensor(sealed(factors), weights)
             return Diagonalized(tensor, best.residual, best.groups, best.condition, best.separation)
     if best is not None:
-        reasons.insert(
-            0, f"the best residual is {best.residual:.1g}, above tol = {tol:g}: no decomposition of this kind"
-        )
+        reasons.insert(0, f"the best residual is {best.residual:.1g}, above tol = {tol:g}")
     if not reasons:
         reasons = [f"no two of three groups of its modes have sizes of {rank} or more"]
     raise RankError(f"no CP decomposition of rank {rank} by simultaneous diagonalization: {reasons[0]}")
@@ -196,9 +194,7 @@ def _eigenvectors(slices: Array, rng: Any) -> Array:
             "x.astype(complex) may have one"
         )
     if best is None or most < DISTINCT:
-        raise RankError(
-            "its slices have eigenvalues that coincide: two columns of C are parallel (k-rank below 2), or there is none"
-        )
+        raise RankError("its slices have eigenvalues that coincide: two columns of C are parallel (k-rank below 2)")
     return best
 
 

@@ -97,6 +97,6 @@ def _maxima(sizes: list[int]) -> Iterator[KnownRank]:
     if sizes == [3, 3, 3]:
         yield KnownRank(5, True, "Kruskal; Bremner and Hu")
     if sizes == [2, 2, 2, 2]:
-        yield KnownRank(4, True, "Brylinski, over ℂ; over ℝ at most 5, Kong and Jiang")
+        yield KnownRank(4, True, "Brylinski, over the complex numbers; over the reals at most 5, Kong and Jiang")
     if generic.is_exact:
         yield KnownRank(2 * generic.rank, False, "twice the generic rank")

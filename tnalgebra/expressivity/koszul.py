@@ -100,9 +100,9 @@ def _matricized(cuts: Matricizations, candidates: Sequence[Groups]) -> KoszulBou
 
 
 def _ceiling(shape: tuple[int, ...], groups: Groups) -> int:
-    """No flattening gives more: C(2p+1, p) / C(2p, p) is below 2, and so is dim A / p + 1."""
+    """No flattening gives more: C(2p+1, p) / C(2p, p) is below 2."""
     a, b, c = (prod(shape[mode] for mode in group) for group in groups)
-    return 2 * min(b, c) - 1 if a > 2 else min(b, c)
+    return (2 if a > 2 else 1) * min(b, c)
 
 
 def _checked(groups: Sequence[int | Sequence[int]], ndim: int) -> Groups:

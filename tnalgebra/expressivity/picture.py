@@ -9,6 +9,8 @@ __all__ = ["draw_report"]
 
 COLOURS = {"TT": "#0072b2", "HT balanced": "#d55e00", "HT linear": "#e69f00", "CP": "#009e73"}
 """Okabe and Ito's palette: told apart by colour-blind readers."""
+MODES = 8
+"""Modes up to which a legend names every curve."""
 
 
 def draw_report(report: Any, path: Any = None) -> Any:
@@ -19,7 +21,7 @@ def draw_report(report: Any, path: Any = None) -> Any:
     left, right = figure.subplots(1, 2)
     _singular_values(left, report)
     _parameters(right, report)
-    figure.suptitle(f"{' × '.join(map(str, report.shape))} tensor")
+    figure.suptitle(f"{' × '.join(map(str, report.shape))} tensor", wrap=True)
     if path is not None:
         figure.savefig(path, dpi=150)
     return figure
@@ -28,7 +30,8 @@ def draw_report(report: Any, path: Any = None) -> Any:
 def _singular_values(axes: Any, report: Any) -> None:
     cuts = {f"TT {bond}": estimate for bond, estimate in report.tt.items()}
     inner = list(report.multilinear.items())[1:-1]  # the first and the last mode are cuts of the train
-    cuts |= {f"mode {mode}": estimate for mode, estimate in inner}
+    if len(report.shape) <= MODES:
+        cuts |= {f"mode {mode}": estimate for mode, estimate in inner}
     for name, estimate in cuts.items():
         values = np.asarray(estimate.singular_values)
         relative = values / (values[0] or 1.0)
@@ -37,7 +40,7 @@ def _singular_values(axes: Any, report: Any) -> None:
         axes.semilogy(np.arange(1, len(values) + 1)[keep], relative[keep], style, marker=".", markersize=3, label=name)
     axes.set(xlabel="index", ylabel="singular value / largest", title="Matricizations")
     axes.grid(alpha=0.3)
-    if cuts:
+    if 0 < len(cuts) <= 2 * MODES:
         axes.legend(fontsize="small")
 
 

@@ -15,7 +15,7 @@ from ..execute.scaling import exponent_of, rescaled
 from ..formats import Format
 from .structured import NetworkMatrices, SmallMatrix
 
-__all__ = ["Matricizations", "RankEstimate", "check_tol", "dense_of", "estimate", "matricization_rank"]
+__all__ = ["Matricizations", "RankEstimate", "check_tol", "dense_of", "estimate", "listed", "matricization_rank"]
 
 Array = Any
 LARGE = 1 << 22
@@ -177,6 +177,18 @@ class Matricizations:
     def default_tol(self, small: SmallMatrix, largest: float) -> float:
         """Below it, relative to the largest singular value, are rounding errors."""
         return max(small.extent * self.eps, min(small.noise / largest, 0.5) if largest else 0.0)
+
+
+def listed(modes: Sequence[int], ndim: int) -> str:
+    """Mode numbers; of more than 12 modes, neighbours as 0…5.
+
+    >>> listed([0, 2, 3], 4), listed([0, 2, 3, *range(5, 16)], 16)
+    ('0 2 3', '0 2 3 5…15')
+    """
+    starts = [i for i, mode in enumerate(modes) if not i or mode != modes[i - 1] + 1]
+    runs = [modes[start:stop] for start, stop in zip(starts, [*starts[1:], len(modes)], strict=True)]
+    short = [[f"{run[0]}…{run[-1]}"] if ndim > 12 and len(run) > 2 else map(str, run) for run in runs]
+    return " ".join(word for run in short for word in run)
 
 
 def estimate(matrix: Array, tol: float | None, eps: float) -> RankEstimate:

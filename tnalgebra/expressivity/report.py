@@ -13,7 +13,7 @@ from ..formats.tree import modes_of
 from .bounds import CPBounds, cp_bounds, predicted_widths
 from .compress import Compressed, Progress, compress_array, compress_format
 from .known import KnownRank, generic_cp_rank, maximal_cp_rank
-from .ranks import Matricizations, RankEstimate
+from .ranks import Matricizations, RankEstimate, listed
 
 __all__ = ["RankReport", "compare_ranks"]
 
@@ -25,7 +25,8 @@ class RankReport:
     """Ranks of one tensor in every format.
 
     multilinear, tt, ht: numerical ranks with their evidence, by mode, bond and node; ht by the name of the tree.
-    cp: bounds. generic, maximal: what the shape alone says of the CP rank. compressed: each format at relative error eps. predicted: ERNN Table 2 for the measured widths.
+    cp: bounds. generic, maximal: what the shape alone says of the CP rank.
+    compressed: each format at relative error eps. predicted: ERNN Table 2 for the measured widths.
     `str()` is the tables, `.to_dict()` plain numbers, `.plot(path)` a picture.
     """
 
@@ -44,42 +45,22 @@ class RankReport:
     def tables(self) -> list[Table]:
         """Title, header and rows of every table."""
         rows: list[tuple[str, ...]] = [
-            (
-                f"{_modes(cut)} | {_modes(rest)}",
-                str(e.rank),
-                _count(e.possible),
-                _number(e.gap),
-                f"{e.tol:.1e}",
-                ", ".join(roles),
-            )
-            for (cut, rest), (e, roles) in self._cuts().items()
+            (" | ".join(self._listed(side) for side in pair), *_evidence(e), ", ".join(roles))
+            for pair, (e, roles) in self._cuts().items()
         ]
         sizes: list[tuple[str, ...]] = [
-            (c.name, "", "", "", "", c.note)
-            if c.tensor is None
-            else (
-                c.name,
-                _ranks(c.tensor),
-                str(c.tensor.n_params),
-                f"{c.tensor.compression:.3g}",
-                f"{c.error:.3g}",
-                c.note,
-            )
-            for c in self.compressed
+            (c.name, *(("",) * 4 if c.tensor is None else _size(c.tensor, c.error)), c.note) for c in self.compressed
         ]
         widths: list[tuple[str, ...]] = [
             (f"{given} of width {_width(row, given)}", row["TT"], row["HT"], row["CP"])
             for given, row in self.predicted.items()
         ]
+        worst = "of the worst" if self.maximal.is_exact else "of the worst, at most"
         bounds: list[tuple[str, ...]] = [
             ("at least", _count(self.cp.lower), self.cp.lower_by),
             ("at most", _count(self.cp.upper), self.cp.upper_by),
             ("of almost all", _count(self.generic.rank), self.generic.by),
-            (
-                "of the worst" if self.maximal.is_exact else "of the worst, at most",
-                _count(self.maximal.rank),
-                self.maximal.by,
-            ),
+            (worst, _count(self.maximal.rank), self.maximal.by),
         ]
         return [
             ("Ranks of matricizations", ("cut", "rank", "possible", "gap", "tol", "seen by"), rows),
@@ -87,6 +68,9 @@ class RankReport:
             (f"At relative error {self.eps:g}", ("format", "ranks", "parameters", "compression", "error", ""), sizes),
             ("Widths that theory predicts (ERNN Table 2)", ("given", "TT", "HT", "CP"), widths),
         ]
+
+    def _listed(self, names: str) -> str:
+        return listed([int(name) for name in names.split()], len(self.shape))
 
     def _cuts(self) -> dict[tuple[str, str], tuple[RankEstimate, list[str]]]:
         """Every cut once, with the bonds that it stands for."""
@@ -105,7 +89,10 @@ class RankReport:
         return cuts
 
     def __str__(self) -> str:
-        title = f"{' × '.join(map(str, self.shape))} tensor, {self.dtype}, {_count(prod(self.shape))} entries"
+        sizes = " × ".join(map(str, self.shape))
+        if len(self.shape) > 12 and len(set(self.shape)) == 1:
+            sizes = f"{self.shape[0]}^{len(self.shape)}"
+        title = f"{sizes} tensor, {self.dtype}, {_count(prod(self.shape))} entries"
         return "\n".join([title, *(_text(*table) for table in self.tables())])
 
     def to_dict(self) -> dict[str, Any]:
@@ -148,13 +135,14 @@ def compare_ranks(
 ) -> RankReport:
     """Compare the CP, TT and HT ranks of a tensor, exact and at a relative error.
 
-    x: an array or a format. One of more than 4 million entries is not made dense: its ranks come from its parts, its
-    CP rank is bounded by cheap matricizations and by what was given, and it is compressed by exact conversion and
-    rounding, with the distance for the error; where a conversion would be too large, the row says so. eps: relative Frobenius error at which the formats are compressed.
+    x: an array or a format. A format of more than 4 million entries is not made dense: its ranks come from its parts,
+    its CP rank is bounded by cheap matricizations and by what was given, and it is compressed by exact conversion and
+    rounding, with the distance for the error; where a conversion would be too large, the row says so.
+    eps: relative Frobenius error at which the formats are compressed.
     tol: of the numerical ranks, as in `matricization_rank`. seed: of the CP fits. progress: called with each stage.
 
-    CP is fitted by least squares up to the rank at which it stores as much as the dense tensor; where that does not reach eps,
-    its row says so.
+    CP is fitted by least squares up to the rank at which it stores as much as the dense tensor; where that does not
+    reach eps, its row says so.
     Raises `NonFiniteError`, `ToleranceError`, `FormatError`, `DTypeError`.
 
     >>> import numpy as np, tnalgebra as tna
@@ -213,19 +201,20 @@ def _ranks(tensor: Format) -> str:
         if isinstance(tensor, TTTensor)
         else tensor.ranks[:-1]
     )
-    return " ".join(map(str, inner))
+    return " ".join(map(str, inner)) if len(inner) <= 24 else f"up to {max(inner)}"
+
+
+def _evidence(e: RankEstimate) -> tuple[str, str, str, str]:
+    return str(e.rank), _count(e.possible), _number(e.gap), f"{e.tol:.1e}"
+
+
+def _size(tensor: Format, error: float) -> tuple[str, str, str, str]:
+    return _ranks(tensor), str(tensor.n_params), f"{tensor.compression:.3g}", f"{error:.3g}"
 
 
 def _count(number: int) -> str:
     """The number, or three digits of a long one."""
     return str(number) if number < 10**12 else f"{float(number):.3g}"
-
-
-def _modes(names: str) -> str:
-    """Mode numbers; of a long row of neighbours the ends."""
-    modes = [int(name) for name in names.split()]
-    is_long = len(modes) > 12 and modes[-1] - modes[0] == len(modes) - 1
-    return f"{modes[0]} … {modes[-1]}" if is_long else names
 
 
 def _number(gap: float) -> str:

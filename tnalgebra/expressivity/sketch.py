@@ -183,11 +183,11 @@ def _operator(x: Any, rows: Any, cols: Any) -> tuple[Any, tuple[int, int], float
         rows, cols = cuts.shared(rows, cols)
         matrix, _ = at_one(cuts.matrix(rows, cols).array)
         return matrix, cuts.sides(rows), float(np.linalg.norm(matrix))
-    shape = getattr(x, "shape", ())
+    shape: tuple[int, ...] = tuple(getattr(x, "shape", ()))
     if len(shape) != 2 or 0 in shape or not hasattr(x, "__matmul__"):
         raise FormatError(
             f"a sketch needs an array, a format, or an operator with two sizes of at least 1 and `@`; got "
-            f"{type(x).__name__} of shape {tuple(shape)}"
+            f"{type(x).__name__} of shape {shape}"
         )
     return x, (int(shape[0]), int(shape[1])), None
 
@@ -207,7 +207,7 @@ def _inverse(j: int, size: int, failure: float, is_complex: bool) -> float:
 
     p = size - j
     square = gammaincinv(p + 1, failure / j) if is_complex else 2 * gammaincinv((p + 1) / 2, failure / j)
-    t = sqrt(j / square) if square > 0 else inf
+    t: float = sqrt(j / square) if square > 0 else inf
     if is_complex or p < 4:
         return t
-    return min(t, EULER * sqrt(size) / (p + 1) * failure ** (-1 / (p + 1)))
+    return min(t, EULER * sqrt(size) / (p + 1) * float(failure ** (-1 / (p + 1))))
