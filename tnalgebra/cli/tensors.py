@@ -40,9 +40,7 @@ STAGES = 6
 
 @app.command()
 def compare(
-    tensor: Annotated[
-        str, typer.Argument(help=f"A saved tensor, an .npy or .npz file, or one of {', '.join(DATASETS)}.")
-    ],
+    tensor: Annotated[str, typer.Argument(help=f"A saved tensor, .npy or .npz file, or one of {', '.join(DATASETS)}.")],
     eps: Annotated[float, typer.Option(help="Relative Frobenius error at which the formats are compared.")] = 0.1,
     key: Annotated[str | None, typer.Option(help="Which array of an .npz file.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Write the picture: .png, .svg or .pdf.")] = None,

@@ -53,9 +53,9 @@ def koszul_bound(
     as a term a ⊗ b ⊗ c of T contributes the map ω ⊗ β ↦ β(b) · a∧ω ⊗ c, whose rank is C(2p, p). A larger A is
     projected to dimension 2p + 1 by a random isometry: the bound holds for any, and random ones do best.
 
-    x: an array or a format of order three, or of higher order with its modes in three `groups`. p: 1 ≤ p and
-    2p + 1 ≤ dim A. Where p or groups are not given, all are tried in which the bound could grow, the cheapest of equals
-    first, as far as 10⁹ multiplications go; with matricizations for p = 0. tol: of the rank, relative to the largest
+    x: an array or a format (it is made dense) of order three, or of higher order with its modes in three `groups`: if
+    not given, neighbours, in all ways. p: 1 ≤ p and 2p + 1 ≤ dim A; if not given, every p that may raise the bound,
+    as far as 10⁹ multiplications go, and the matricizations of A as p = 0. tol: of the rank, relative to the largest
     singular value; by default the larger side of the flattening times ε.
 
     Raises `FormatError` for an order below three or groups that do not share the modes out, `RankError` for a p that
@@ -71,25 +71,33 @@ def koszul_bound(
     if cuts.ndim < 3:
         raise FormatError(f"a Koszul flattening needs three modes; got {cuts.ndim}: matricization_rank is the CP rank")
     candidates = list(_groupings(cuts.ndim)) if groups is None else [_checked(groups, cuts.ndim)]
-    best = _matricized(cuts, candidates)
-    if p is not None and groups is not None:
-        size = prod(cuts.shape[mode] for mode in candidates[0][0])
-        if p < 1 or 2 * p + 1 > size:
-            raise RankError(f"p = {p} needs 1 ≤ p and 2p + 1 ≤ dim A; the modes {candidates[0][0]} have size {size}")
-    if not best.bound or (p is None and best.bound >= max(_ceiling(cuts.shape, each) for each in candidates)):
+    if p is None:
+        return _best(cuts, candidates, seed)
+    sizes = {each: prod(cuts.shape[mode] for mode in each[0]) for each in candidates}
+    fitting = [each for each in candidates if p >= 1 and 2 * p + 1 <= sizes[each]]
+    if not fitting:
+        raise RankError(
+            f"p = {p} needs 1 ≤ p and 2p + 1 ≤ dim A; the groups that may stand for A have at most {max(sizes.values())}"
+        )
+    return max((_bound(cuts, cuts.array, p, each, seed) for each in fitting), key=lambda found: found.bound)
+
+
+def _best(cuts: Matricizations, candidates: Sequence[Groups], seed: Any) -> KoszulBound:
+    """The largest bound among matricizations and those flattenings that may give more, as far as the budget goes."""
+    best, left = _matricized(cuts, candidates), WORK
+    if not best.bound or best.bound >= max(_ceiling(cuts.shape, each) for each in candidates):
         return best
     array, _ = core_of(cuts.array / np.linalg.norm(cuts.array.reshape(-1)))  # the same rank on shorter modes
-    tries = sorted(_tries(array.shape, candidates, p), key=lambda found: (-found[0], found[1]))
-    if p is not None and not tries and groups is None:
-        raise RankError(f"p = {p} needs a group of size 2p + 1 = {2 * p + 1} or more; the shape is {cuts.shape}")
-    left = WORK
-    for possible, work, wedge, order in tries:
-        if possible > best.bound and (work <= left or p is not None):
+    for possible, work, p, groups in sorted(_tries(array.shape, candidates), key=lambda found: (-found[0], found[1])):
+        if possible > best.bound and work <= left:
             left -= work
-            found = estimate(_flattening(_grouped(array, order), wedge, seed), cuts.tol, cuts.eps)
-            bound = -(-found.rank // comb(2 * wedge, wedge))
-            best = max(best, KoszulBound(bound, wedge, order, found), key=lambda each: each.bound)
+            best = max(best, _bound(cuts, array, p, groups, seed), key=lambda found: found.bound)
     return best
+
+
+def _bound(cuts: Matricizations, array: Array, p: int, groups: Groups, seed: Any) -> KoszulBound:
+    found = estimate(_flattening(_grouped(array, groups), p, seed), cuts.tol, cuts.eps)
+    return KoszulBound(-(-found.rank // comb(2 * p, p)), p, groups, found)
 
 
 def _matricized(cuts: Matricizations, candidates: Sequence[Groups]) -> KoszulBound:
@@ -121,15 +129,15 @@ def _groupings(ndim: int) -> Iterator[Groups]:
             yield parts[first], rest[0], rest[1]
 
 
-def _tries(shape: tuple[int, ...], candidates: Sequence[Groups], p: int | None) -> Iterator[Any]:
+def _tries(shape: tuple[int, ...], candidates: Sequence[Groups]) -> Iterator[tuple[int, int, int, Groups]]:
     """The largest bound that a flattening can give, its work, p and groups."""
     for groups in candidates:
         a, b, c = (prod(shape[mode] for mode in group) for group in groups)
-        for wedge in range(1, (a - 1) // 2 + 1) if p is None else [p] if 2 * p + 1 <= a else []:
-            m, n = comb(2 * wedge + 1, wedge) * b, comb(2 * wedge + 1, wedge) * c
-            if (work := 4 * m * n * min(m, n)) > WORK and p is None:
+        for p in range(1, (a - 1) // 2 + 1):
+            m, n = comb(2 * p + 1, p) * b, comb(2 * p + 1, p) * c
+            if (work := 4 * m * n * min(m, n)) > WORK:
                 break
-            yield -(-min(m, n) // comb(2 * wedge, wedge)), work, wedge, groups
+            yield -(-min(m, n) // comb(2 * p, p)), work, p, groups
 
 
 def _grouped(array: Array, groups: Groups) -> Array:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import inf, prod
 from typing import Any
 
@@ -186,7 +187,7 @@ def listed(modes: Sequence[int], ndim: int) -> str:
     ('0 2 3', '0 2 3 5…15')
     """
     starts = [i for i, mode in enumerate(modes) if not i or mode != modes[i - 1] + 1]
-    runs = [modes[start:stop] for start, stop in zip(starts, [*starts[1:], len(modes)], strict=True)]
+    runs = [modes[start:stop] for start, stop in pairwise([*starts, len(modes)])]
     short = [[f"{run[0]}…{run[-1]}"] if ndim > 12 and len(run) > 2 else map(str, run) for run in runs]
     return " ".join(word for run in short for word in run)
 
