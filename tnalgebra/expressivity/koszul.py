@@ -76,9 +76,7 @@ def koszul_bound(
     sizes = {each: prod(cuts.shape[mode] for mode in each[0]) for each in candidates}
     fitting = [each for each in candidates if p >= 1 and 2 * p + 1 <= sizes[each]]
     if not fitting:
-        raise RankError(
-            f"p = {p} needs 1 ≤ p and 2p + 1 ≤ dim A; the groups that may stand for A have at most {max(sizes.values())}"
-        )
+        raise RankError(f"p = {p} needs 1 ≤ p and 2p + 1 ≤ dim A; the groups for A have at most {max(sizes.values())}")
     return max((_bound(cuts, cuts.array, p, each, seed) for each in fitting), key=lambda found: found.bound)
 
 
