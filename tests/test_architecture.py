@@ -70,6 +70,7 @@ PUBLIC: list[str] = [
     "contract_path",
     "decompose",
     "distributes",
+    "expressivity",
     "fit",
     "grid_tensor",
     "leaf",

@@ -6,7 +6,7 @@ that graph and to contract it, in an order that the algebra permits.
 
 from typing import TYPE_CHECKING
 
-from . import decompose, networks, training
+from . import decompose, expressivity, networks, training
 from .algebra import Operator, distributes, operator, register_operator
 from .decompose import TangentSpace, stack_sum
 from .errors import TnAlgebraError
@@ -47,6 +47,7 @@ __all__ = [
     "contract_path",
     "decompose",
     "distributes",
+    "expressivity",
     "fit",
     "grid_tensor",
     "leaf",
