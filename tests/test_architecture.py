@@ -81,6 +81,8 @@ PUBLIC: list[str] = [
     "operator",
     "plan_cache",
     "register_operator",
+    "shallow_width_bounds",
+    "shallow_width_lower_bound",
     "stack_sum",
     "theory",
     "training",

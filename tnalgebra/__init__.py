@@ -11,7 +11,7 @@ from .algebra import Operator, distributes, operator, register_operator
 from .decompose import TangentSpace, stack_sum
 from .errors import TnAlgebraError
 from .execute import Expression, contract, contract_expression, contract_path, leaf, plan_cache, value_and_grad
-from .expressivity import compare_ranks, matricization_rank, theory
+from .expressivity import compare_ranks, matricization_rank, shallow_width_bounds, shallow_width_lower_bound, theory
 from .formats import CPTensor, DimensionTree, HTTensor, TTTensor, concatenate, load
 from .networks import FeatureMap, FixedMap, HierarchicalNetwork, RecurrentNetwork, ShallowNetwork, grid_tensor
 from .training import SGD, Adam, Checkpoint, fit, load_data
@@ -58,6 +58,8 @@ __all__ = [
     "operator",
     "plan_cache",
     "register_operator",
+    "shallow_width_bounds",
+    "shallow_width_lower_bound",
     "stack_sum",
     "theory",
     "training",
