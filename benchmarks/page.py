@@ -49,6 +49,10 @@ ABOUT = {
     "2 × 8 × 8 × 8 × 2 (moons), 16 × 16 × 16 × 16 × 10 (mnist) and 49 × 64 × 64 × 64 × 10 (long and wide); batches of "
     "32, or 256 there and where it says so. Ours with Numba's kernels, as `fit` takes them where an epoch is long. "
     "*NumPy by hand* is backpropagation written out for these networks; JAX is compiled, PyTorch is not.",
+    "grid tensors": "Every score of a recurrent network with N(0, 1) parameters on all sequences of its templates, as "
+    "one array. *NumPy in chunks* is the loop over steps that a careful user writes, prefixes shared; the same "
+    "in PyTorch, plain and compiled, and JAX; opt_einsum has the whole graph. Below, lower bounds on the width of "
+    "shallow networks, grid tensors included, beside the singular values of their matricizations alone.",
     "import": "Seconds of a fresh process, start of the interpreter included.",
 }
 COLUMNS = {"case": "", "size": "sizes", "n": "n", "dtype": "dtype", "how": "call"}

@@ -16,7 +16,7 @@ import opt_einsum
 
 import tnalgebra as tna
 
-from . import chunked, formats, networks
+from . import chunked, formats, grids, networks
 from .cases import LARGE, TINY, UNITS, XI, operands, random_matrix
 from .harness import check, compare, peak_mib
 
@@ -144,5 +144,6 @@ SUITES = {
     "entries": formats.gathered_entries,
     "CP fits": formats.cp_fits,
     "training steps": networks.training_steps,
+    "grid tensors": grids.grid_tensors,
     "import": import_time,
 }

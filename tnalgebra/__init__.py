@@ -6,14 +6,14 @@ that graph and to contract it, in an order that the algebra permits.
 
 from typing import TYPE_CHECKING
 
-from . import decompose, networks, training
+from . import decompose, expressivity, networks, training
 from .algebra import Operator, distributes, operator, register_operator
 from .decompose import TangentSpace, stack_sum
 from .errors import TnAlgebraError
 from .execute import Expression, contract, contract_expression, contract_path, leaf, plan_cache, value_and_grad
-from .expressivity import compare_ranks, matricization_rank
+from .expressivity import compare_ranks, matricization_rank, shallow_width_bounds, shallow_width_lower_bound, theory
 from .formats import CPTensor, DimensionTree, HTTensor, TTTensor, concatenate, load
-from .networks import FeatureMap, FixedMap, HierarchicalNetwork, RecurrentNetwork, ShallowNetwork
+from .networks import FeatureMap, FixedMap, HierarchicalNetwork, RecurrentNetwork, ShallowNetwork, grid_tensor
 from .training import SGD, Adam, Checkpoint, fit, load_data
 
 if TYPE_CHECKING:
@@ -47,7 +47,9 @@ __all__ = [
     "contract_path",
     "decompose",
     "distributes",
+    "expressivity",
     "fit",
+    "grid_tensor",
     "leaf",
     "load",
     "load_data",
@@ -56,7 +58,10 @@ __all__ = [
     "operator",
     "plan_cache",
     "register_operator",
+    "shallow_width_bounds",
+    "shallow_width_lower_bound",
     "stack_sum",
+    "theory",
     "training",
     "value_and_grad",
 ]

@@ -4,6 +4,8 @@ __all__ = [
     "AlgebraError",
     "AxisMismatchError",
     "BudgetError",
+    "ConditionWarning",
+    "ConstructionError",
     "ConvergenceWarning",
     "DTypeError",
     "DataError",
@@ -84,6 +86,10 @@ class ToleranceError(TnAlgebraError, ValueError):
     """An ``eps`` outside [0, 1)."""
 
 
+class ConstructionError(TnAlgebraError, ValueError):
+    """What a construction of `theory` rests on does not hold; the message says what, and by how much."""
+
+
 class MemoryLimitError(TnAlgebraError, ValueError):
     """Nothing fits the memory limit; the message gives the least that would."""
 
@@ -102,3 +108,7 @@ class TrainingError(TnAlgebraError, ValueError):
 
 class ConvergenceWarning(UserWarning):
     """An iteration stopped before its goal; the result says how far it came."""
+
+
+class ConditionWarning(UserWarning):
+    """A matrix is nearly singular; the message has its condition number."""

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tnalgebra as tna
-from tnalgebra.errors import FormatError, NonFiniteError, ToleranceError
+from tnalgebra.errors import FormatError, MemoryLimitError, NonFiniteError, ToleranceError
 from tnalgebra.expressivity import bounds, cp_bounds, predicted_widths
 from tnalgebra.formats.tree import modes_of
 
@@ -221,7 +221,12 @@ def test_bounds_do_not_depend_on_the_scale(scale):
     assert all(c.error <= 1e-6 or c.note for c in report.compressed)
 
 
-def test_a_format_that_does_not_fit_memory_is_refused():
-    with pytest.raises(tna.errors.MemoryLimitError, match=r"the dense tensor of shape \(2, 2.* takes up to \d+ bytes"):
-        tna.matricization_rank(tna.TTTensor.random((2,) * 60, 2, seed=0), [0, 1])
+def test_a_matricization_that_does_not_fit_memory_is_refused():
+    train, rows = tna.TTTensor.random((3,) * 60, 3, seed=0), range(0, 60, 2)
+    with pytest.raises(
+        MemoryLimitError, match=r"rows \[0, 2, .*takes up to \d+ bytes, more than half .*rows that are in a row"
+    ):
+        tna.matricization_rank(train, rows)
+    with pytest.raises(MemoryLimitError, match=r"the dense tensor of shape \(3, 3, .*\) takes up to \d+ bytes"):
+        tna.matricization_rank(tna.TTTensor.random((3,) * 60, 3, seed=0, xi="rectifier"), [0])
     assert tna.matricization_rank(np.eye(3), 0).rank == 3

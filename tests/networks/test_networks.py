@@ -164,8 +164,9 @@ def test_equal_cores_take_sequences_of_any_length(xi, rng):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("steps", [1, 2, 3])
-def test_a_multiply_network_is_its_weight_tensor(kind, steps, rng):
-    net, x = random(kind, steps), rng.standard_normal((4, steps, 2))
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_multiply_network_is_its_weight_tensor(kind, steps, shared, rng):
+    net, x = random(kind, steps, shared=shared), rng.standard_normal((4, steps, 2))
     w = tna.networks.weight_tensor(net)
     assert w.shape == (5,) * steps + (3,)
     dense, f = w.to_dense(), np.asarray(net.feature_map(x))
@@ -184,8 +185,6 @@ def test_what_has_no_weight_tensor():
         tna.networks.weight_tensor(random("tt", xi="rectifier"))
     with pytest.raises(FormatError, match="equal cores have a weight tensor for every number of steps"):
         tna.networks.weight_tensor(random("tt", None))
-    with pytest.raises(FormatError, match="every class has a weight tensor of its own"):
-        tna.networks.weight_tensor(random("cp", shared=False))
     f = tna.FeatureMap.random(2, 5, seed=0)
     with pytest.raises(FormatError, match=r"a mode of 5 features for every step, .* got shape \(5, 4, 3\)"):
         tna.networks.network_from_weights(tna.TTTensor.random((5, 4, 3), 2), f)

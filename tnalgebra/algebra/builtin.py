@@ -17,23 +17,25 @@ BUILTIN = (
     ),
     Operator(
         name="add", value="x + y", partial="1", unit=0.0, repeat="x * n", reduction="sum", is_complex=True,
-        share="1",
+        share="1", breakpoint="0 * y",
         distributes_over=ORDER | {"logaddexp"}, distributes_over_nonnegative=frozenset({"rectifier"}),
     ),
     Operator(
         name="rectifier", value="maximum(maximum(x, y), 0)", unit=0.0, unit_is_strict=False, repeat="maximum(x, 0)",
         partial="where(t > 0, where(x < y, 0, where(x > y, 1, where(x == y, 0.5, t))), 0 * t)",
-        tie="x == t", share="where(t > 0, where(x == t, 1 / n, 0), 0 * t)",
+        tie="x == t", share="where(t > 0, where(x == t, 1 / n, 0), 0 * t)", breakpoint="maximum(y, 0)",
         distributes_over=ORDER | {"rectifier"},
     ),
     Operator(
         name="logaddexp", value="logaddexp(x, y)", unit=-inf, repeat="x + log(n)", reduction="logsumexp",
+        generator=("exp(x)", "log(x)"), is_translative=True,
         partial="where(isinf(t), where(t < 0, 0, where(x < t, 0, where(y < t, 1, 0.5 * sign(t)))), exp(x - t))",
         tie="x == t", share="where(isinf(t), where(t < 0, 0, where(x == t, 1 / n, 0)), exp(x - t))",
         distributes_over=ORDER, distributes_over_nonnegative=frozenset({"rectifier"}),
     ),
     Operator(
         name="hypot", value="hypot(x, y)", unit=0.0, unit_is_strict=False, repeat="abs(x) * sqrt(n)",
+        generator=("x * x", "sqrt(x)"),
         partial="where(isinf(x), where(isinf(y), 0.7071067811865476 * sign(x), sign(x)), x / where(t == 0, 1, t))",
         tie="abs(x) == t", share="where(isinf(t), where(isinf(x), sign(x) / sqrt(n), 0), x / where(t == 0, 1, t))",
         distributes_over_nonnegative=ORDER | {"rectifier"},
@@ -41,12 +43,12 @@ BUILTIN = (
     Operator(
         name="maximum", value="maximum(x, y)", unit=-inf, repeat="x", reduction="max",
         partial="where(x > y, 1, where(x < y, 0, where(x == y, 0.5, t)))", distributes_over=ORDER | {"rectifier"},
-        tie="x == t", share="where(x == t, 1 / n, where(t == t, 0, t))",
+        tie="x == t", share="where(x == t, 1 / n, where(t == t, 0, t))", breakpoint="y",
     ),
     Operator(
         name="minimum", value="minimum(x, y)", unit=inf, repeat="x", reduction="min",
         partial="where(x < y, 1, where(x > y, 0, where(x == y, 0.5, t)))", distributes_over=ORDER,
-        tie="x == t", share="where(x == t, 1 / n, where(t == t, 0, t))",
+        tie="x == t", share="where(x == t, 1 / n, where(t == t, 0, t))", breakpoint="y",
         distributes_over_nonnegative=frozenset({"rectifier"}),
     ),
     Operator(

@@ -54,6 +54,16 @@ def check_laws(op: Operator, known: Mapping[str, Operator]) -> None:
                 (x,),
             )
         _check_partial(op)
+        _check_pieces(op)
+        if op.is_translative:
+            sides = f(x + z, y + z), f(x, y) + z
+            _check(
+                op, "is not translative", "ξ({0} + {2}, {1} + {2})", sides[0], "ξ({0}, {1}) + {2}", sides[1], (x, y, z)
+            )
+        if op.generator is not None:
+            g, inverse = (compile_arrays(text, ("x",), np) for text in op.generator)
+            law = "is not what its generator makes"
+            _check(op, law, "ξ({0}, {1})", f(x, y), "g⁻¹(g({0}) + g({1}))", inverse(g(x) + g(y)), (x, y))
         _check_share(op, x, y)
         if op.distributes_over_nonnegative:  # values stay where that law holds
             a, b = (column[(x >= 0) & (y >= 0)] for column in (x, y))
@@ -96,6 +106,18 @@ def _check_share(op: Operator, x: Any, y: Any) -> None:
     share = compile_arrays(op.share, ("x", "t", "n", "p"), np)(x, t, sum(np.asarray(tie, float) for tie in ties), rest)
     share, partial = np.broadcast_arrays(share, op.partials(x, y)[0])
     _check(op, "has another share than its partial", "share({0}) of {0}, {1}", share, "∂ξ/∂x", partial, (x, y))
+
+
+def _check_pieces(op: Operator) -> None:
+    """ξ(·, y) is a line below the breakpoint and a line above it."""
+    if op.breakpoint is None:
+        return
+    y = np.array(op.samples)
+    bend = np.asarray(compile_arrays(op.breakpoint, ("y",), np)(y))
+    for side in (-1.0, 1.0):
+        near, middle, far = (op.function(np)(bend + side * step, y) for step in (0.0, 1.0, 2.0))
+        law = "is not linear on either side of its breakpoint"
+        _check(op, law, "ξ(b ± 1, {0})", middle, "the mean of ξ(b, {0}) and ξ(b ± 2, {0})", (near + far) / 2, (y,))
 
 
 def _check_partial(op: Operator) -> None:

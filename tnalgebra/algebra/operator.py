@@ -30,6 +30,10 @@ class Operator:
     repeat: ξ(x, …, x) of n equal arguments, an expression in x and n; it makes Σ-like rewrites exact.
     share: ∂⊕/∂x for one term x of many: an expression in x, in t = ⊕ of all terms, in n, how many terms satisfy the
         condition `tie` in x and t, and in p = ⊕ of the terms that do not.
+    generator: (g, g⁻¹), expressions in x with ξ(x, y) = g⁻¹(g(x) + g(y)) where g neither overflows nor vanishes.
+    is_translative: whether ξ(x + c, y + c) = ξ(x, y) + c; with a generator g that is then an exponential.
+    breakpoint: b(y), an expression in y, where ξ(x, y) is linear in x for x < b and for x > b: sums over it then
+        become tables of slopes and intercepts.
     reduction: the array function that folds an axis ("sum", "max", …); a tree of pairs is used without it.
     samples: numbers of the domain, on which `register_operator` checks every law declared here.
 
@@ -48,6 +52,9 @@ class Operator:
     repeat: str | None = None
     share: str | None = None
     tie: str | None = None
+    generator: tuple[str, str] | None = None
+    is_translative: bool = False
+    breakpoint: str | None = None
     reduction: str | None = None
     is_complex: bool = False
     samples: tuple[float, ...] = SAMPLES

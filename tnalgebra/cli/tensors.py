@@ -5,7 +5,8 @@ import sys
 from importlib import metadata
 from os import cpu_count
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
+from zipfile import ZipFile, is_zipfile
 
 import typer
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -15,6 +16,7 @@ import tnalgebra as tna
 
 from ..errors import DataError, EquationError
 from ..expressivity import RankReport
+from ..formats import Format
 from ..graph.parse import parse
 from ..training.data import DATASETS, load_tensor
 from .app import app, check_folder, err, out, table_of, write
@@ -38,7 +40,7 @@ STAGES = 6
 
 @app.command()
 def compare(
-    tensor: Annotated[str, typer.Argument(help=f"An .npy or .npz file, or one of {', '.join(DATASETS)}.")],
+    tensor: Annotated[str, typer.Argument(help=f"A saved tensor, .npy or .npz file, or one of {', '.join(DATASETS)}.")],
     eps: Annotated[float, typer.Option(help="Relative Frobenius error at which the formats are compared.")] = 0.1,
     key: Annotated[str | None, typer.Option(help="Which array of an .npz file.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Write the picture: .png, .svg or .pdf.")] = None,
@@ -46,14 +48,14 @@ def compare(
     seed: Annotated[int, typer.Option(help="Of the CP fits.")] = 0,
 ) -> None:
     """Compare the CP, TT and HT ranks of a tensor, and what each format costs at equal error."""
-    array = load_tensor(tensor, key)
+    given = _loaded(tensor, key)
     check_folder(plot)
     check_folder(json_)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("start", total=STAGES)
         report = tna.compare_ranks(
-            array, eps, seed=seed, progress=lambda stage: bar.update(task, description=stage, advance=1)
+            given, eps, seed=seed, progress=lambda stage: bar.update(task, description=stage, advance=1)
         )
     _print(report)
     if json_ is not None:
@@ -95,6 +97,23 @@ def info() -> None:
     table.add_row("CUDA", _cuda())
     table.add_row("compiled kernels", "none: NumPy and BLAS do the work")
     out.print(table)
+
+
+def _loaded(source: str, key: str | None) -> Any:
+    """A format that `save` wrote, or an array."""
+    if source in DATASETS or key is not None or not Path(source).is_file() or not _is_saved(Path(source)):
+        return load_tensor(source, key)
+    found = tna.load(source)
+    if not isinstance(found, Format):
+        raise DataError(f"{source!r} holds a {type(found).__name__}; compare takes tensors: networks have grid_tensor")
+    return found
+
+
+def _is_saved(path: Path) -> bool:
+    if not is_zipfile(path):
+        return False
+    with ZipFile(path) as archive:
+        return "header.json" in archive.namelist()
 
 
 def _shapes(equation: str, sizes: str) -> list[tuple[int, ...]]:

@@ -1,6 +1,6 @@
 """Bounds on the CP rank, and the widths that ERNN's Table 2 predicts from one format for the others."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import prod
@@ -10,15 +10,17 @@ import numpy as np
 
 from ..decompose.als import residual
 from ..decompose.cp_search import fit_rank
-from ..formats import CPTensor, DimensionTree, TTTensor
+from ..errors import RankError
+from ..formats import CPTensor, DimensionTree, Format, HTTensor, TTTensor
 from ..formats.tree import Nested, modes_of
-from .ranks import Matricizations
+from .diagonalization import simultaneous_diagonalization
+from .koszul import koszul_bound
+from .ranks import Matricizations, listed
 
 __all__ = ["CPBounds", "bipartitions", "cp_bounds", "predicted_widths"]
 
-Array = Any
 ALL_BIPARTITIONS = 10**10
-"""Multiplications for which all bipartitions are tried; beyond, single modes, prefixes and odd/even."""
+"""Multiplications for which all bipartitions are tried; beyond, single modes, prefixes, odd/even, intervals."""
 FIT_UNKNOWNS = 600
 """Largest R·Σn for which a fit is tried."""
 FIT_RANKS = 3
@@ -39,10 +41,13 @@ class CPBounds:
 
 
 def bipartitions(matricizations: Matricizations) -> Iterator[tuple[int, ...]]:
-    """Row sets worth trying: all of them when few, else odd/even, prefixes and single modes."""
+    """Row sets worth trying: all of them when few, else odd/even, prefixes and single modes; of formats the cheap."""
     ndim = matricizations.ndim
     if ndim == 1:
         yield (0,)
+        return
+    if matricizations.is_large:
+        yield from _cheap(matricizations)
         return
     every = [
         rows
@@ -61,47 +66,94 @@ def bipartitions(matricizations: Matricizations) -> Iterator[tuple[int, ...]]:
     yield from dict.fromkeys(few)
 
 
+def _cheap(matricizations: Matricizations) -> Iterator[tuple[int, ...]]:
+    """Single modes, prefixes, intervals, and every other mode of the first ones, as far as the budget goes."""
+    ndim, left = matricizations.ndim, ALL_BIPARTITIONS
+    lengths = [2**power for power in range(1, ndim.bit_length()) if 2**power < ndim]
+    sets = [
+        *((mode,) for mode in range(ndim)),
+        *(tuple(range(bond)) for bond in range(2, ndim)),
+        *(tuple(range(0, stop, 2)) for stop in range(3, ndim + 1, 2)),
+        *(tuple(range(i, i + size)) for size in lengths for i in range(size // 2, ndim - size, size // 2)),
+    ]
+    for rows in dict.fromkeys(sets):
+        cost = matricizations.cost(rows)
+        if cost <= left:
+            left -= cost
+            yield rows
+
+
 def cp_bounds(x: Any, tol: float | None = None, *, seed: Any = 0) -> CPBounds:
     """Bounds on the CP rank of an array or a format.
 
-    lower: the largest matricization rank among the bipartitions tried [ERNN Lemma 1]. upper: the smallest of the
-    trivial Πn / max n, the number of non-zero fibres of one mode, the rank of a CP tensor or the paths of a train that
-    was given, and a fit with a residual of 1e-8 at a rank close above the lower bound (it says its residual).
-    tol: of the ranks, as in `matricization_rank`. seed: of the starts of the fit.
+    lower: the largest matricization rank among the bipartitions tried [ERNN Lemma 1], or that of a Koszul flattening
+    where one is affordable and gives more. upper: the smallest of the trivial Πn / max n, the number of non-zero fibres
+    of one mode, the rank of a CP tensor, the paths of a train or the frames of a tree that was given; at a rank close
+    above the lower bound, an exact decomposition by simultaneous diagonalization, or a fit with a residual of 1e-8
+    (both say their residual). Formats with more than 4 million entries are not made dense: matricizations that their
+    structure makes cheap, and what was given.
+    tol: of the ranks, as in `matricization_rank`. seed: of projections and of the starts of the fit.
+
+    >>> import tnalgebra as tna
+    >>> print(tna.expressivity.cp_bounds(tna.CPTensor.random((4,) * 30, 3, seed=0)))
+    3 (by the matricization 0 | 1…29) to 3 (by the CP tensor given)
     """
-    matricizations = x if isinstance(x, Matricizations) else Matricizations(x, tol)
-    array = matricizations.array
-    if not array.any():
+    cuts = x if isinstance(x, Matricizations) else Matricizations(x, tol)
+    rows = max(bipartitions(cuts), key=lambda rows: cuts.rank(rows).rank)
+    lower = cuts.rank(rows).rank
+    if not lower:
         return CPBounds(0, "the zero tensor", 0, "the zero tensor")
-    rows = max(bipartitions(matricizations), key=lambda rows: matricizations.rank(rows).rank)
-    lower = matricizations.rank(rows).rank
-    by = (
-        f"the matricization {' '.join(map(str, rows))} | {' '.join(str(m) for m in range(array.ndim) if m not in rows)}"
-    )
-    upper, upper_by = min(_constructions(array, x), key=lambda bound: bound[0])
-    if array.ndim == 2:
-        return CPBounds(lower, by, lower, "the SVD of the matrix")
-    if lower < upper:
-        unit = array / np.linalg.norm(array.reshape(-1))
-        for rank in range(lower, min(lower + FIT_RANKS, upper)):
-            if rank * sum(array.shape) > FIT_UNKNOWNS:
-                break
-            factors, fit = fit_rank(unit, rank, FIT_GOAL, seed, restarts=2, sweeps=100)
-            if fit.error <= FIT_GOAL:
-                return CPBounds(lower, by, rank, f"a fit with residual {residual(unit, factors):.1g}")
+    rest = [mode for mode in range(cuts.ndim) if mode not in rows]
+    by = f"the matricization {listed(rows, cuts.ndim)} | {listed(rest, cuts.ndim)}"
+    upper, upper_by = min(_constructions(cuts), key=lambda bound: bound[0])
+    if cuts.ndim <= 2:
+        return CPBounds(lower, by, lower, "the SVD of the matrix" if cuts.ndim == 2 else upper_by)
+    if lower < upper and not cuts.is_large:
+        koszul = koszul_bound(cuts, seed=seed)
+        if koszul.bound > lower:
+            lower, by = koszul.bound, f"a Koszul flattening, p = {koszul.p}, of {_grouped(koszul.groups)}"
+        if lower < upper:
+            upper, upper_by = min([(upper, upper_by), *_decompositions(cuts, lower, upper, seed)], key=lambda b: b[0])
     return CPBounds(lower, by, max(lower, upper), upper_by)
 
 
-def _constructions(array: Array, x: Any) -> Iterator[tuple[int, str]]:
-    trivial = prod(array.shape) // max(array.shape)
-    yield trivial, "the trivial decomposition"
-    for mode in range(array.ndim):
-        fibres = int(np.count_nonzero(array.any(axis=mode)))
-        yield fibres, f"the non-zero fibres of mode {mode}"
-    if isinstance(x, CPTensor) and x.xi.name == "multiply":
-        yield x.rank, "the CP tensor given"
-    if isinstance(x, TTTensor) and x.xi.name == "multiply":
-        yield prod(x.ranks), "the paths of the train given"
+def _grouped(groups: Sequence[Sequence[int]]) -> str:
+    return " × ".join(" ".join(map(str, group)) for group in groups)
+
+
+def _decompositions(cuts: Matricizations, lower: int, upper: int, seed: Any) -> Iterator[tuple[int, str]]:
+    """The first rank from the lower bound on at which a decomposition is found, and how."""
+    unit = cuts.array / np.linalg.norm(cuts.array.reshape(-1))
+    for rank in range(lower, min(lower + FIT_RANKS, upper)):
+        try:
+            found = simultaneous_diagonalization(unit, rank, tol=FIT_GOAL, seed=seed)
+        except RankError:
+            if rank * sum(unit.shape) > FIT_UNKNOWNS:
+                continue
+            factors, fit = fit_rank(unit, rank, FIT_GOAL, seed, restarts=2, sweeps=100)
+            if fit.error <= FIT_GOAL:
+                yield rank, f"a fit with residual {residual(unit, factors):.1g}"
+                return
+        else:
+            yield rank, f"simultaneous diagonalization with residual {found.residual:.1g}"
+            return
+
+
+def _constructions(cuts: Matricizations) -> Iterator[tuple[int, str]]:
+    x, shape = cuts.source, cuts.shape
+    yield prod(shape) // max(shape), "the trivial decomposition"
+    if isinstance(x, Format) and x.xi.name == "multiply":
+        if isinstance(x, CPTensor):
+            yield x.rank, "the CP tensor given"
+        elif isinstance(x, TTTensor):
+            yield prod(x.ranks), "the paths of the train given"
+        elif isinstance(x, HTTensor):
+            ranks = [leaf.shape[1] for leaf in x.leaves]
+            yield prod(ranks) // max(ranks), "the frames of the tree given"
+    if not cuts.is_large:
+        for mode in range(cuts.ndim):
+            fibres = int(np.count_nonzero(cuts.array.any(axis=mode)))
+            yield fibres, f"the non-zero fibres of mode {mode}"
 
 
 def predicted_widths(given: str, width: int, ndim: int, size: int) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import inf, prod
 from typing import Any
 
@@ -11,11 +12,15 @@ from ..decompose.dense import prepare
 from ..errors import FormatError, MemoryLimitError, NonFiniteError, ToleranceError
 from ..execute.memory import as_bytes
 from ..execute.namespace import as_array, to_device
+from ..execute.scaling import exponent_of, rescaled
 from ..formats import Format
+from .structured import NetworkMatrices, SmallMatrix
 
-__all__ = ["Matricizations", "RankEstimate", "dense_of", "matricization_rank"]
+__all__ = ["Matricizations", "RankEstimate", "check_tol", "dense_of", "estimate", "listed", "matricization_rank"]
 
 Array = Any
+LARGE = 1 << 22
+"""Entries up to which a format is made dense for what needs entries."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,18 +28,20 @@ class RankEstimate:
     """A numerical rank and what it rests on.
 
     rank: singular values above tol · σ₁. tol: relative. gap: σ_rank / σ_{rank+1}, infinite where nothing is left;
-    a gap near 1 says that the rank depends on the tolerance. singular_values: all of them, in float64.
+    a gap near 1 says that the rank depends on the tolerance. singular_values: in float64, all that the structure does
+    not make zero. shape: of the matricization.
     """
 
     rank: int
     tol: float
     gap: float
     singular_values: Array
+    shape: tuple[int, int]
 
     @property
     def possible(self) -> int:
         """The largest rank that a matrix of this shape can have."""
-        return len(self.singular_values)
+        return min(self.shape)
 
     def __repr__(self) -> str:
         return f"RankEstimate(rank={self.rank}, tol={self.tol:.3g}, gap={self.gap:.3g})"
@@ -49,61 +56,165 @@ def matricization_rank(
     tol: relative to the largest singular value; by default max(matrix shape) · ε of the dtype of x.
     Singular values are computed in float64 (complex128) whatever the dtype.
 
-    Raises `FormatError` where rows and cols do not share the modes out, `NonFiniteError`, `ToleranceError`.
-    Source: ERNN, Lemma 1, for what it says of the CP rank.
+    A format (ξ = multiply) is not made dense where that takes longer: QR on its parts leaves a small matrix with the
+    same singular values. Modes in a row of a train and nodes of a tree take a number of operations that is polynomial
+    in the ranks, also for 64 modes; row sets that alternate with the columns take as much as their rank. The default
+    tol is then the larger side of that small matrix times ε, or the rounding errors that were carried there, whichever
+    is more.
+
+    Raises `FormatError` where rows and cols do not share the modes out, `NonFiniteError`, `ToleranceError`;
+    `MemoryLimitError` where neither the entries nor the arrays of the structured way fit half of the memory.
+    Source: ERNN, Lemma 1, for what it says of the CP rank; Oseledets 2011 and Grasedyck 2010 for trains and trees.
 
     >>> import numpy as np, tnalgebra as tna
     >>> tna.matricization_rank(np.eye(3), [0])
     RankEstimate(rank=3, tol=6.66e-16, gap=inf)
+    >>> tna.matricization_rank(tna.TTTensor.random((4,) * 64, 3, seed=0), range(20, 40)).rank
+    9
     """
     return Matricizations(x, tol).rank(rows, cols)
 
 
+def check_tol(tol: float | None) -> float | None:
+    """Return a relative tolerance in [0, 1), or None."""
+    if tol is not None and not 0 <= tol < 1:
+        raise ToleranceError(f"tol is relative to the largest singular value and must be in [0, 1); got {tol!r}")
+    return tol
+
+
 class Matricizations:
-    """Ranks of one tensor's matricizations, each computed once."""
+    """Ranks of one tensor's matricizations, each computed once: of its entries, or of the parts of a format."""
 
     def __init__(self, x: Any, tol: float | None = None) -> None:
-        if tol is not None and not 0 <= tol < 1:
-            raise ToleranceError(f"tol is relative to the largest singular value and must be in [0, 1); got {tol!r}")
-        array = dense_of(x)
-        self.tol, self.eps = tol, float(np.finfo(array.dtype).eps)
-        # ranks do not depend on the scale, and at this one squares neither overflow nor vanish
-        self.array = prepare(array.astype(np.result_type(array.dtype, np.float64), copy=False)).array
+        self.tol = check_tol(tol)
+        self._x, self._dense, self._network = x, None, None
+        if isinstance(x, Format) and x.xi.name == "multiply":
+            self._network, self.shape, dtype = NetworkMatrices(x), x.shape, x.dtype
+        else:
+            array = dense_of(x)
+            self._dense, self.shape, dtype = _at_one_scale(array), array.shape, array.dtype
+        self.eps = float(np.finfo(dtype).eps)
         self._found: dict[frozenset[int], RankEstimate] = {}
+
+    @property
+    def array(self) -> Array:
+        """The entries, in double precision and at a scale where squares neither overflow nor vanish.
+
+        Raises `MemoryLimitError` for a format that is too large.
+        """
+        if self._dense is None:
+            self._dense = _at_one_scale(dense_of(self._x))
+        return self._dense
+
+    @property
+    def source(self) -> Any:
+        """What was given: an array or a format."""
+        return self._x
+
+    @property
+    def is_large(self) -> bool:
+        """Whether there are more entries than should be formed where parts are given."""
+        return self._network is not None and prod(self.shape) > LARGE
 
     @property
     def ndim(self) -> int:
         """Number of modes."""
-        return int(self.array.ndim)
+        return len(self.shape)
 
     def cost(self, rows: Sequence[int]) -> int:
         """Multiplications that the singular values take, about."""
-        m = prod(self.array.shape[mode] for mode in rows)
-        n = self.array.size // m
-        return int(4 * m * n * min(m, n))
+        dense = self._dense_cost(rows)
+        return dense if self._network is None else min(dense, self._network.work(rows)[0])
 
-    def rank(self, rows: int | Sequence[int], cols: Sequence[int] | None = None) -> RankEstimate:
-        """Rank for these rows; a transposed matricization is the same."""
+    def _dense_cost(self, rows: Sequence[int]) -> int:
+        m, n = self.sides(rows)
+        return 4 * m * n * min(m, n)
+
+    def sides(self, rows: Sequence[int]) -> tuple[int, int]:
+        """Rows and columns of the matrix."""
+        m = prod(self.shape[mode] for mode in rows)
+        return m, prod(self.shape) // m
+
+    def shared(self, rows: int | Sequence[int], cols: Sequence[int] | None = None) -> tuple[list[int], list[int]]:
+        """Rows and columns, which must share the modes out."""
         rows = [rows] if isinstance(rows, int) else list(rows)
         cols = [mode for mode in range(self.ndim) if mode not in rows] if cols is None else list(cols)
         if sorted([*rows, *cols]) != list(range(self.ndim)):
             raise FormatError(f"rows {rows} and cols {cols} must share out the modes 0, …, {self.ndim - 1}, each once")
+        return rows, cols
+
+    def rank(self, rows: int | Sequence[int], cols: Sequence[int] | None = None) -> RankEstimate:
+        """Rank for these rows; a transposed matricization is the same."""
+        rows, cols = self.shared(rows, cols)
         key = frozenset(rows if 0 in rows else cols)
         if key not in self._found:
             self._found[key] = self._estimate(rows, cols)
         return self._found[key]
 
+    def matrix(self, rows: list[int], cols: list[int]) -> SmallMatrix:
+        """The matricization, or a smaller matrix with the same singular values; of two ways the cheaper one."""
+        if self._network is not None:
+            (work, peak), limit, item = self._network.work(rows), as_bytes("50%") or 0, 16
+            is_small = item * prod(self.shape) <= limit
+            if item * peak <= limit and (work <= self._dense_cost(rows) or not is_small):
+                return self._network.matrix(rows)
+            if not is_small:
+                raise MemoryLimitError(
+                    f"the matricization with rows {rows} takes up to {item * min(peak, prod(self.shape))} bytes, more "
+                    "than half of the memory, as its rank may be as large as that: take rows that are in a row in a "
+                    "train or a node of the tree, to_ht(tree) with such a node, or smaller ranks by round(eps=…)"
+                )
+        m, _ = self.sides(rows)
+        return SmallMatrix(self.array.transpose([*rows, *cols]).reshape(m, -1))
+
     def _estimate(self, rows: list[int], cols: list[int]) -> RankEstimate:
         from scipy.linalg import svdvals
 
-        m = prod(self.array.shape[mode] for mode in rows)
-        matrix = self.array.transpose([*rows, *cols]).reshape(m, -1)
-        values = svdvals(matrix, check_finite=False)
-        tol = max(matrix.shape) * self.eps if self.tol is None else self.tol
-        rank = int(np.count_nonzero(values > tol * values[0]))
-        following = values[rank] if rank < len(values) else 0.0
-        gap = float(values[rank - 1] / following) if rank and following else inf
-        return RankEstimate(rank, tol, gap, values)
+        small = self.matrix(rows, cols)
+        values = svdvals(small.array, check_finite=False)
+        tol = self.tol if self.tol is not None else self.default_tol(small, float(values[0]))
+        return _counted(values, tol, small.exponent, self.sides(rows))
+
+    def default_tol(self, small: SmallMatrix, largest: float) -> float:
+        """Below it, relative to the largest singular value, are rounding errors."""
+        return max(small.extent * self.eps, min(small.noise / largest, 0.5) if largest else 0.0)
+
+
+def listed(modes: Sequence[int], ndim: int) -> str:
+    """Mode numbers; of more than 12 modes, neighbours as 0…5.
+
+    >>> listed([0, 2, 3], 4), listed([0, 2, 3, *range(5, 16)], 16)
+    ('0 2 3', '0 2 3 5…15')
+    """
+    starts = [i for i, mode in enumerate(modes) if not i or mode != modes[i - 1] + 1]
+    runs = [modes[start:stop] for start, stop in pairwise([*starts, len(modes)])]
+    short = [[f"{run[0]}…{run[-1]}"] if ndim > 12 and len(run) > 2 else map(str, run) for run in runs]
+    return " ".join(word for run in short for word in run)
+
+
+def estimate(matrix: Array, tol: float | None, eps: float) -> RankEstimate:
+    """Rank of a matrix; tol is its larger side times eps if not given."""
+    from scipy.linalg import svdvals
+
+    tol = max(matrix.shape) * eps if tol is None else tol
+    return _counted(svdvals(matrix, check_finite=False), tol, 0, matrix.shape)
+
+
+def _counted(values: Array, tol: float, exponent: int, shape: tuple[int, int]) -> RankEstimate:
+    rank = int(np.count_nonzero(values > tol * values[0]))
+    following = values[rank] if rank < len(values) else 0.0
+    gap = float(values[rank - 1] / following) if rank and following else inf
+    return RankEstimate(rank, tol, gap, _scaled(values, exponent), shape)
+
+
+def _scaled(values: Array, exponent: int) -> Array:
+    """Singular values of the tensor itself, if they are numbers that have squares; else up to a power of two."""
+    return rescaled(values, exponent) if abs((exponent_of(values) or 0) + exponent) < 500 else values
+
+
+def _at_one_scale(array: Array) -> Array:
+    # ranks do not depend on the scale, and at this one squares neither overflow nor vanish
+    return prepare(array.astype(np.result_type(array.dtype, np.float64), copy=False)).array
 
 
 def dense_of(x: Any) -> Array:

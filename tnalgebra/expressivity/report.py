@@ -1,36 +1,23 @@
 """`compare_ranks`: the CP, TT and HT ranks of one tensor side by side, and what each format costs at equal error."""
 
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from ..errors import ConvergenceWarning
-from ..formats import CPTensor, DimensionTree, Format, HTTensor, TTTensor
+from ..formats import CPTensor, DimensionTree, Format, TTTensor
 from ..formats.parts import check_eps
 from ..formats.tree import modes_of
 from .bounds import CPBounds, cp_bounds, predicted_widths
-from .ranks import Matricizations, RankEstimate
+from .compress import Compressed, Progress, compress_array, compress_format
+from .known import KnownRank, generic_cp_rank, maximal_cp_rank
+from .ranks import Matricizations, RankEstimate, listed
 
-__all__ = ["Compressed", "RankReport", "compare_ranks"]
+__all__ = ["RankReport", "compare_ranks"]
 
-Array = Any
 Table = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
-Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Compressed:
-    """One format at the tolerance of the report: `error` is measured on the dense tensor, not promised."""
-
-    name: str
-    tensor: Format
-    error: float
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +25,8 @@ class RankReport:
     """Ranks of one tensor in every format.
 
     multilinear, tt, ht: numerical ranks with their evidence, by mode, bond and node; ht by the name of the tree.
-    cp: bounds. compressed: each format at relative error eps. predicted: ERNN Table 2 for the measured widths.
+    cp: bounds. generic, maximal: what the shape alone says of the CP rank.
+    compressed: each format at relative error eps. predicted: ERNN Table 2 for the measured widths.
     `str()` is the tables, `.to_dict()` plain numbers, `.plot(path)` a picture.
     """
 
@@ -49,26 +37,30 @@ class RankReport:
     tt: Mapping[str, RankEstimate]
     ht: Mapping[str, Mapping[str, RankEstimate]]
     cp: CPBounds
+    generic: KnownRank
+    maximal: KnownRank
     compressed: tuple[Compressed, ...]
     predicted: Mapping[str, Mapping[str, str]]
 
     def tables(self) -> list[Table]:
         """Title, header and rows of every table."""
         rows: list[tuple[str, ...]] = [
-            (f"{cut} | {rest}", str(e.rank), str(e.possible), _number(e.gap), f"{e.tol:.1e}", ", ".join(roles))
-            for (cut, rest), (e, roles) in self._cuts().items()
+            (" | ".join(self._listed(side) for side in pair), *_evidence(e), ", ".join(roles))
+            for pair, (e, roles) in self._cuts().items()
         ]
         sizes: list[tuple[str, ...]] = [
-            (c.name, _ranks(c.tensor), str(c.tensor.n_params), f"{c.tensor.compression:.3g}", f"{c.error:.3g}", c.note)
-            for c in self.compressed
+            (c.name, *(("",) * 4 if c.tensor is None else _size(c.tensor, c.error)), c.note) for c in self.compressed
         ]
         widths: list[tuple[str, ...]] = [
             (f"{given} of width {_width(row, given)}", row["TT"], row["HT"], row["CP"])
             for given, row in self.predicted.items()
         ]
+        worst = "of the worst" if self.maximal.is_exact else "of the worst, at most"
         bounds: list[tuple[str, ...]] = [
-            ("at least", str(self.cp.lower), self.cp.lower_by),
-            ("at most", str(self.cp.upper), self.cp.upper_by),
+            ("at least", _count(self.cp.lower), self.cp.lower_by),
+            ("at most", _count(self.cp.upper), self.cp.upper_by),
+            ("of almost all", _count(self.generic.rank), self.generic.by),
+            (worst, _count(self.maximal.rank), self.maximal.by),
         ]
         return [
             ("Ranks of matricizations", ("cut", "rank", "possible", "gap", "tol", "seen by"), rows),
@@ -76,6 +68,9 @@ class RankReport:
             (f"At relative error {self.eps:g}", ("format", "ranks", "parameters", "compression", "error", ""), sizes),
             ("Widths that theory predicts (ERNN Table 2)", ("given", "TT", "HT", "CP"), widths),
         ]
+
+    def _listed(self, names: str) -> str:
+        return listed([int(name) for name in names.split()], len(self.shape))
 
     def _cuts(self) -> dict[tuple[str, str], tuple[RankEstimate, list[str]]]:
         """Every cut once, with the bonds that it stands for."""
@@ -94,7 +89,10 @@ class RankReport:
         return cuts
 
     def __str__(self) -> str:
-        title = f"{' × '.join(map(str, self.shape))} tensor, {self.dtype}, {prod(self.shape)} entries"
+        sizes = " × ".join(map(str, self.shape))
+        if len(self.shape) > 12 and len(set(self.shape)) == 1:
+            sizes = f"{self.shape[0]}^{len(self.shape)}"
+        title = f"{sizes} tensor, {self.dtype}, {_count(prod(self.shape))} entries"
         return "\n".join([title, *(_text(*table) for table in self.tables())])
 
     def to_dict(self) -> dict[str, Any]:
@@ -112,9 +110,14 @@ class RankReport:
             "tt": {name: plain(estimate) for name, estimate in self.tt.items()},
             "ht": {tree: {name: plain(e) for name, e in nodes.items()} for tree, nodes in self.ht.items()},
             "cp": {name: getattr(self.cp, name) for name in ("lower", "lower_by", "upper", "upper_by")},
+            "generic": {"rank": self.generic.rank, "is_exact": self.generic.is_exact, "by": self.generic.by},
+            "maximal": {"rank": self.maximal.rank, "is_exact": self.maximal.is_exact, "by": self.maximal.by},
             "compressed": [
                 {"format": c.name, "ranks": list(c.tensor.ranks), "parameters": c.tensor.n_params,
                  "compression": c.tensor.compression, "error": c.error, "note": c.note}
+                if c.tensor is not None
+                else {"format": c.name, "ranks": None, "parameters": None, "compression": None, "error": None,
+                      "note": c.note}
                 for c in self.compressed
             ],
             "predicted": {given: dict(row) for given, row in self.predicted.items()},
@@ -132,11 +135,14 @@ def compare_ranks(
 ) -> RankReport:
     """Compare the CP, TT and HT ranks of a tensor, exact and at a relative error.
 
-    x: an array or a format (it is made dense). eps: relative Frobenius error at which the formats are compressed.
+    x: an array or a format. A format of more than 4 million entries is not made dense: its ranks come from its parts,
+    its CP rank is bounded by cheap matricizations and by what was given, and it is compressed by exact conversion and
+    rounding, with the distance for the error; where a conversion would be too large, the row says so.
+    eps: relative Frobenius error at which the formats are compressed.
     tol: of the numerical ranks, as in `matricization_rank`. seed: of the CP fits. progress: called with each stage.
 
-    CP is fitted by ALS up to the rank at which it stores as much as the dense tensor; where that does not reach eps,
-    its row says so.
+    CP is fitted by least squares up to the rank at which it stores as much as the dense tensor; where that does not
+    reach eps, its row says so.
     Raises `NonFiniteError`, `ToleranceError`, `FormatError`, `DTypeError`.
 
     >>> import numpy as np, tnalgebra as tna
@@ -148,7 +154,7 @@ def compare_ranks(
     eps = check_eps(eps) or 0.0
     progress("ranks of matricizations")
     cuts = Matricizations(x, tol)
-    array, ndim = cuts.array, cuts.ndim
+    ndim = cuts.ndim
     trees = {"balanced": DimensionTree.balanced(ndim), "linear": DimensionTree.linear(ndim)}
     if trees["balanced"] == trees["linear"]:
         del trees["linear"]
@@ -158,42 +164,25 @@ def compare_ranks(
         for name, tree in trees.items()
     }
     progress("bounds on the CP rank")
-    bounds = cp_bounds(x if isinstance(x, Format) else cuts, tol, seed=seed)
+    bounds = cp_bounds(cuts, tol, seed=seed)
     widths = {"TT": _widest(tt), "HT": _widest(ht["balanced"]), "CP": bounds.lower}
     return RankReport(
-        shape=tuple(array.shape),
+        shape=cuts.shape,
         dtype=str(np.asarray(x).dtype if not isinstance(x, Format) else x.dtype),
         eps=eps,
         multilinear={str(mode): cuts.rank([mode]) for mode in range(ndim)},
         tt=tt,
         ht=ht,
         cp=bounds,
-        compressed=tuple(_compress(array, eps, trees, seed, progress)),
-        predicted={given: predicted_widths(given, width, ndim, min(array.shape)) for given, width in widths.items()},
+        generic=generic_cp_rank(cuts.shape),
+        maximal=maximal_cp_rank(cuts.shape),
+        compressed=tuple(
+            compress_format(x, eps, trees, seed, progress)
+            if cuts.is_large
+            else compress_array(cuts.array, eps, trees, seed, progress)
+        ),
+        predicted={given: predicted_widths(given, width, ndim, min(cuts.shape)) for given, width in widths.items()},
     )
-
-
-def _compress(
-    array: Array, eps: float, trees: Mapping[str, DimensionTree], seed: Any, progress: Progress
-) -> list[Compressed]:
-    """Every format at the same tolerance, with the error measured."""
-    cap = max(1, array.size // sum(array.shape))
-    jobs: dict[str, Callable[[], Format]] = {
-        "TT": partial(TTTensor.from_dense, array, eps=eps),
-        **{f"HT {name}": partial(HTTensor.from_dense, array, eps=eps, tree=tree) for name, tree in trees.items()},
-        "CP": partial(CPTensor.from_dense, array, eps=eps, max_rank=cap, seed=seed),
-    }
-    found = []
-    norm = np.linalg.norm(array.reshape(-1)) or 1.0
-    for name, job in jobs.items():
-        progress(f"{name} at relative error {eps:g}")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # the note says it
-            tensor = job()
-        error = float(np.linalg.norm((tensor.to_dense() - array).reshape(-1)) / norm)
-        is_missed = tensor.truncation is not None and not tensor.truncation.is_reached
-        found.append(Compressed(name, tensor, error, f"eps not reached up to rank {cap}" if is_missed else ""))
-    return found
 
 
 def _widest(estimates: Mapping[str, RankEstimate]) -> int:
@@ -212,7 +201,20 @@ def _ranks(tensor: Format) -> str:
         if isinstance(tensor, TTTensor)
         else tensor.ranks[:-1]
     )
-    return " ".join(map(str, inner))
+    return " ".join(map(str, inner)) if len(inner) <= 24 else f"up to {max(inner)}"
+
+
+def _evidence(e: RankEstimate) -> tuple[str, str, str, str]:
+    return str(e.rank), _count(e.possible), _number(e.gap), f"{e.tol:.1e}"
+
+
+def _size(tensor: Format, error: float) -> tuple[str, str, str, str]:
+    return _ranks(tensor), str(tensor.n_params), f"{tensor.compression:.3g}", f"{error:.3g}"
+
+
+def _count(number: int) -> str:
+    """The number, or three digits of a long one."""
+    return str(number) if number < 10**12 else f"{float(number):.3g}"
 
 
 def _number(gap: float) -> str:

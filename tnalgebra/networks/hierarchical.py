@@ -1,6 +1,6 @@
 """The hierarchical network: a hierarchical Tucker tensor of weights, steps joined along a tree."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -157,17 +157,23 @@ class HierarchicalNetwork(Network):
         return type(self)(feature_map, self.tree, leaves, transfers, self.xi)
 
     def _graph(self, features: Node, steps: int, mask: Node | None) -> Node:
+        return self._grid([Take(features, 1, t) for t in range(steps)])
+
+    def _grid(self, features: Sequence[Node]) -> Node:
         leaves, y, root = self._leaves(), self._y, self.tree.nested
         values: dict[Any, Node] = {}
-        for t in range(steps):
+        leads: dict[Any, Labels] = {}
+        for t, step in enumerate(features):
             right = "" if y and root == 0 else "k"
-            values[t] = product(("bm", f"{y}mk"), f"b{y}{right}", Take(features, 1, t), leaves[f"leaf{t}"])
+            leads[t] = step.output[:1]
+            values[t] = product((step.output, f"{y}mk"), (*leads[t], *y, *right), step, leaves[f"leaf{t}"])
         if root == 0:
             return with_unit(self.xi, values[0])
         for i, branch in enumerate(self.tree.inner):
             bonds = tuple(f"r{n}" for n in range(len(branch)))
-            lead: Labels = ("b", *y)
-            terms = tuple((*lead, bond) for bond in bonds)
+            leads[branch] = tuple(dict.fromkeys(label for child in branch for label in leads[child]))
+            lead: Labels = (*leads[branch], *y)
+            terms = tuple((*leads[child], *y, bond) for child, bond in zip(branch, bonds, strict=True))
             joined = Contract(
                 self.xi, operator("add"), terms, tuple(values[child] for child in branch), (*lead, *bonds)
             )

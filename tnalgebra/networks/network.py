@@ -1,7 +1,7 @@
 """What every score network has: a feature map, parameters by name, and a graph from inputs to scores."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any, Self
@@ -15,7 +15,7 @@ from ..errors import AxisMismatchError, DTypeError, EquationError
 from ..execute import Expression
 from ..execute.expression import evaluate
 from ..execute.namespace import as_array, concatenate, namespace_of, to_device
-from ..graph import Contract, Leaf, Node
+from ..graph import Contract, Labels, Leaf, Node
 from .features import BTN, FeatureMap, FixedMap
 from .initialise import LONG
 
@@ -28,8 +28,8 @@ ROWS = 4096
 """So many rows are scored at a time: scores of a large set need no memory for its hidden states."""
 
 
-def product(inputs: tuple[str, ...], output: str, *children: Node) -> Contract:
-    """Σ of products; one character a label."""
+def product(inputs: Sequence[str | Labels], output: str | Labels, *children: Node) -> Contract:
+    """Σ of products; of labels in a text each has one character."""
     terms = tuple(map(tuple, inputs))
     return Contract(operator("multiply"), operator("add"), terms, children, tuple(output))
 
@@ -87,6 +87,10 @@ class Network(ABC):
     @abstractmethod
     def _graph(self, features: Node, steps: int, mask: Node | None) -> Node:
         """Scores (b, y) from features (b, t, m)."""
+
+    @abstractmethod
+    def _grid(self, features: Sequence[Node]) -> Node:
+        """Scores (…, y) from the features of every step, (label, m) each; steps of one label go together."""
 
     @property
     @abstractmethod

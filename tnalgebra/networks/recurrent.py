@@ -154,21 +154,40 @@ class RecurrentNetwork(Network):
         return type(self)(feature_map, parts["inputs"], cores, self.xi)
 
     def _graph(self, features: Node, steps: int, mask: Node | None) -> Node:
-        leaves, y = self._leaves(), self._y
+        y, shared = self._y, self._shared()
+        if shared is not None:
+            signals = product(("btm", f"{y}lm"), f"b{y}tl", features, shared)
+        else:
+            signals = product(("btm", f"{y}tlm"), f"b{y}tl", features, self._leaves()["inputs"])
+        return self._states([Take(signals, 1 + len(y), t) for t in range(steps)], mask)
+
+    def _grid(self, features: Sequence[Node]) -> Node:
+        y = self._y
+        matrices = [self._shared() or Take(self._leaves()["inputs"], len(y), t) for t in range(len(features))]
+        return self._states(
+            [
+                product((step.output, f"{y}lm"), (*step.output[:1], *y, "l"), step, matrix)
+                for step, matrix in zip(features, matrices, strict=True)
+            ]
+        )
+
+    def _shared(self) -> Node | None:
+        """C where it is the same in all steps."""
+        inputs: Node = self._leaves()["inputs"]
+        if self._is_equal:
+            return inputs
+        return Take(inputs, len(self._y), 0) if self.inputs.shape[-3] == 1 else None
+
+    def _states(self, signals: Sequence[Node], mask: Node | None = None) -> Node:
+        """Scores from the signals C⁽ᵗ⁾ f(x⁽ᵗ⁾), (label, …, l) each; steps that share a label share samples."""
+        leaves, steps, last = self._leaves(), len(signals), len(self.cores) - 1
         if self.steps is None and steps < 2:
             raise AxisMismatchError(f"equal cores need 2 steps or more; X has {steps} on axis 1 (T)")
-        inputs: Node = leaves["inputs"]
-        if self._is_equal or self.inputs.shape[-3] == 1:
-            matrix = inputs if self._is_equal else Take(inputs, len(y), 0)
-            signals = product(("btm", f"{y}lm"), f"b{y}tl", features, matrix)
-        else:
-            signals = product(("btm", f"{y}tlm"), f"b{y}tl", features, inputs)
-        last = len(self.cores) - 1
-        state: Node | None = None
-        for t in range(steps):
-            signal, is_last = Take(signals, 1 + len(y), t), t == steps - 1
+        state: Contract | None = None
+        for t, signal in enumerate(signals):
+            is_last = t == steps - 1
             core = leaves[f"core{last if is_last else t if self.steps else min(t, 1)}"]
-            new = self._step(signal, state, core, "" if is_last and y else "k")
+            new = self._step(signal, state, core, "" if is_last and self._y else "k")
             if mask is not None and state is not None and not is_last:
                 shown: Labels = new.output
                 new = Contract(KEEP, operator("add"), (("b",), shown, shown), (Take(mask, 1, t), new, state), shown)
@@ -176,16 +195,17 @@ class RecurrentNetwork(Network):
         assert state is not None
         return state
 
-    def _step(self, signal: Node, state: Node | None, core: Node, right: str) -> Node:
+    def _step(self, signal: Node, state: Node | None, core: Node, right: str) -> Contract:
         """h⁽ᵗ⁾ from C f(x⁽ᵗ⁾) and h⁽ᵗ⁻¹⁾; before the first step there is the unit alone."""
-        y = self._y
+        y, own = tuple(self._y), signal.output[:1]
         if state is None:
             first = with_unit(self.xi, signal)
-            return product((f"b{y}i", f"{y}jik"), f"b{y}{right}", first, core)
-        tile = Contract(
-            self.xi, operator("add"), tuple(map(tuple, (f"b{y}i", f"b{y}j"))), (signal, state), tuple(f"b{y}ij")
-        )
-        return product((f"b{y}ij", f"{y}jik"), f"b{y}{right}", tile, core)
+            return product(((*own, *y, "i"), (*y, *"jik")), (*own, *y, *right), first, core)
+        before = state.output[: -1 - len(y)]
+        lead: Labels = (*before, *(label for label in own if label not in before), *y)
+        terms = ((*own, *y, "i"), (*before, *y, "j"))
+        tile = Contract(self.xi, operator("add"), terms, (signal, state), (*lead, "i", "j"))
+        return product((tile.output, (*y, *"jik")), (*lead, *right), tile, core)
 
     def __call__(self, x: Array, lengths: Any = None) -> Array:
         """Scores (batch, classes) of inputs (batch, T, N); with equal cores sequences may have lengths of their own.
@@ -197,6 +217,14 @@ class RecurrentNetwork(Network):
         if lengths is None:
             return self.scores({"X": x})
         return self.scores(self.padded(x, lengths), masked=True)
+
+    def unrolled(self, steps: int) -> "RecurrentNetwork":
+        """Equal cores as a network with cores of its own for each of so many steps, which scores the same."""
+        if self.steps is not None or steps < 2:
+            raise AxisMismatchError(f"only equal cores unroll, to 2 steps or more; got {steps} for {self!r}")
+        first, between, last = self.cores
+        inputs = self.inputs[:, None, :, :] if self._y else self.inputs[None, :, :]
+        return RecurrentNetwork(self.feature_map, inputs, (first, *[between] * (steps - 2), last), self.xi)
 
     def padded(self, x: Array, lengths: Any) -> dict[str, Array]:
         """X with the last step of every sequence at the end, and the mask of the steps that are there: (batch, T)."""

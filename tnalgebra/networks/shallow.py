@@ -1,6 +1,6 @@
 """The shallow network: a CP tensor of weights, all steps joined at once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -121,6 +121,18 @@ class ShallowNetwork(Network):
         terms = product(("btm", f"{y}tmr"), f"b{y}tr", features, leaves["factors"])
         joined = self._joined(terms, steps)
         return product((f"b{y}r", "yr" if y else "ry"), "by", joined, leaves["weights"])
+
+    def _grid(self, features: Sequence[Node]) -> Node:
+        leaves, y = self._leaves(), "y" * (len(self.factors.shape) == 4)
+        signals = [
+            product((step.output, f"{y}mr"), (*step.output[:1], *y, "r"), step, Take(leaves["factors"], len(y), t))
+            for t, step in enumerate(features)
+        ]
+        lead = tuple(dict.fromkeys(step.output[0] for step in features))
+        terms = tuple(signal.output for signal in signals)
+        joined = Contract(self.xi, operator("add"), terms, tuple(signals), (*lead, *y, "r"))
+        value = with_unit(self.xi, signals[0]) if len(signals) == 1 else joined
+        return product((value.output, "yr" if y else "ry"), (*lead, "y"), value, leaves["weights"])
 
     def _joined(self, terms: Contract, steps: int) -> Node:
         """ξ over the steps t; one without a derivative as ⊕ combines slices, two at a time."""

@@ -4,7 +4,7 @@ from typing import Any
 
 from ..errors import AlgebraError, FormatError
 from ..execute.namespace import namespace_of
-from ..formats import CPTensor, DimensionTree, HTTensor, TTTensor
+from ..formats import CPTensor, DimensionTree, HTTensor, TTTensor, concatenate
 from .features import FeatureMap, FixedMap
 from .hierarchical import HierarchicalNetwork
 from .network import Network
@@ -19,9 +19,9 @@ Array = Any
 def weight_tensor(network: Network) -> Any:
     """W with l_y(X) = ⟨W[…, y], f(x⁽¹⁾) ⊗ … ⊗ f(x⁽ᵀ⁾)⟩, in the format of the network   (GTM Prop. 3.2).
 
-    Modes are the features of every step, and the classes last. Only for ξ = multiply, one set of parts for all classes
-    and a fixed number of steps.
-    Raises `AlgebraError` for another ξ, `FormatError` for weights of every class or equal cores.
+    Modes are the features of every step, and the classes last. Only for ξ = multiply and a fixed number of steps; where
+    every class has parts of its own, the ranks of the classes add up.
+    Raises `AlgebraError` for another ξ, `FormatError` for equal cores.
 
     >>> import tnalgebra as tna
     >>> net = tna.RecurrentNetwork.random(steps=3, inputs=2, features=4, rank=5, classes=7, seed=0)
@@ -40,7 +40,7 @@ def weight_tensor(network: Network) -> Any:
             "equal cores have a weight tensor for every number of steps; take a network with its own cores"
         )
     if any(len(part.shape) > size for part, size in _orders(network)):
-        raise FormatError("every class has a weight tensor of its own; take the parts of one class")
+        return concatenate([weight_tensor(_of_class(network, y)) for y in range(network.classes)], -1)
     eye = _eye(network)
     match network:
         case ShallowNetwork():
@@ -66,6 +66,14 @@ def _orders(network: Network) -> list[tuple[Array, int]]:
         case HierarchicalNetwork():
             return [(network.leaves[0], 2)]
     return []
+
+
+def _of_class(network: Network, y: int) -> Network:
+    """The network of one class, of a network in which every class has parts of its own."""
+    parts = {name: part[y, ...] for name, part in network._parts().items()}
+    if isinstance(network, ShallowNetwork):
+        parts["weights"] = parts["weights"][:, None]
+    return network._with_parts(network.feature_map, parts)
 
 
 def _eye(network: Network) -> Array:

@@ -7,6 +7,7 @@ from math import prod
 from ..algebra import Pointwise
 from ..graph import Labels
 from .formula import temporaries
+from .pieces import pieces
 from .step import Step, Tree, union, volume
 
 __all__ = [
@@ -191,6 +192,8 @@ def priced(step: Step, itemsize: int) -> Step:
             scratch = _weighted_scratch(step, step.tree, output)
         else:
             scratch = _blocked_scratch([step], everything)
+    elif step.kind == "pieces" and step.tree is not None and (tables := pieces(step.tree, terms, step.result, sizes)):
+        flops, scratch = tables.flops, tables.scratch
     elif step.kind == "loop":
         trips = prod(-(-sizes[label] // chunk) for label, chunk in step.chunks.items())
         flops, copied = (trips * sum(getattr(inner, name) for inner in step.body) for name in ("flops", "bytes_moved"))

@@ -17,6 +17,7 @@ WORDS = {
     "product": "multiply and sum by BLAS",
     "blocked": "combine in cache-sized blocks and reduce at once",
     "weighted": "combine in blocks, and let BLAS weigh and sum each block",
+    "pieces": "look up slope and intercept between the points where the operator bends",
     "map": "apply a function to every entry",
     "sum": "add entry by entry",
     "shape": "repeat, sum or lay on a diagonal, to the shape of an operand",

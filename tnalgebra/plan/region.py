@@ -10,6 +10,7 @@ from ..graph import Contract, Labels
 from .cost import layout
 from .legality import is_separable
 from .paths import Optimizer, find_path
+from .pieces import pieces
 from .step import Step, Tree, union, volume
 
 __all__ = ["Region", "Term", "Tile", "make_tile"]
@@ -147,7 +148,9 @@ class Region:
 
     def _weighted(self, tile: Term, weight: Term, result: Labels) -> Term:
         tree, parts = self._tree([tile])
-        return self._emit("weighted", [*parts, weight], result, tree=tree)
+        labels = [term.labels for term in (*parts, weight)]
+        kind = "pieces" if pieces(tree, labels, result, self.sizes) else "weighted"
+        return self._emit(kind, [*parts, weight], result, tree=tree)
 
     def _blocked(self, terms: Sequence[Term], result: Labels) -> Term:
         tree, parts = self._tree(terms)

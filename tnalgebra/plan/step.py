@@ -34,6 +34,7 @@ class Step:
     product   | Σ of products of two operands: BLAS
     blocked   | ⊕ over ξ of any operands, in cache-sized blocks
     weighted  | Σ of W · ξ(…): ξ in blocks, then BLAS on the block
+    pieces    | Σ of W · ξ(a, b) for a piecewise linear ξ: by tables of slopes and intercepts
     map       | a scalar expression on every entry
     sum       | entrywise sum of its operands
     shape     | axes repeated, summed or laid on a diagonal, to the shape of another

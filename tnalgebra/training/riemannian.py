@@ -76,6 +76,8 @@ def fit_riemannian(
             f"fit_riemannian moves on trains and needs a RecurrentNetwork; got {type(network).__name__}: fit trains it"
         )
     require_multiply(network.xi, "fit_riemannian", "fit trains networks for every ξ")
+    if len(network.cores[0].shape) == 4:
+        raise FormatError("every class has a weight tensor of its own; fit trains such a network")
     start = weight_tensor(network)
     config = Config(
         optimizer=SGD(learning_rate, momentum), epochs=epochs, batch_size=batch_size, patience=patience, dropout=0.0,

@@ -8,8 +8,10 @@ from ...plan import Step
 from ..namespace import is_numpy_like
 from .blas import lower_product
 from .blocked import lower_blocked
+from .generated import lower_generated
 from .generic import lower_generic
 from .part import lower_stack, lower_take
+from .pieces import lower_pieces
 from .unary import lower_map, lower_reduce, lower_shape, lower_sum, lower_view
 from .weighted import lower_weighted
 
@@ -23,6 +25,7 @@ LOWER: dict[str, Callable[[Step, ModuleType], Kernel]] = {
     "product": lower_product,
     "blocked": lower_blocked,
     "weighted": lower_weighted,
+    "pieces": lower_pieces,
     "map": lower_map,
     "sum": lower_sum,
     "shape": lower_shape,
@@ -33,4 +36,8 @@ LOWER: dict[str, Callable[[Step, ModuleType], Kernel]] = {
 
 def lower(step: Step, xp: ModuleType) -> Kernel:
     """Return the function that does one step on arrays of the namespace `xp`."""
-    return LOWER[step.kind](step, xp) if is_numpy_like(xp) else lower_generic(step, xp)
+    if not is_numpy_like(xp):
+        return lower_generic(step, xp)
+    if step.kind in ("blocked", "weighted"):
+        return lower_generated(step, xp, LOWER[step.kind])
+    return LOWER[step.kind](step, xp)

@@ -154,16 +154,16 @@ def _halved(step: Step, arrays: Sequence[Array], sizes: dict[str, int], xp: Modu
         parts.append(_halved(step, cut, {**sizes, label: size}, xp))
     if label in step.result:
         return xp.concat(parts, axis=step.result.index(label))
-    return parts[0] + parts[1] if step.kind == "weighted" else step.reduce.function(xp)(*parts)  # type: ignore[union-attr]
+    return parts[0] + parts[1] if step.kind != "blocked" else step.reduce.function(xp)(*parts)  # type: ignore[union-attr]
 
 
 def _at_once(step: Step, arrays: Sequence[Array], labels: Labels, xp: ModuleType) -> Array:
     assert step.tree is not None
     assert step.reduce is not None
-    operands = arrays[:-1] if step.kind == "weighted" else arrays
+    operands = arrays[:-1] if step.kind != "blocked" else arrays
     aligned = [_align(x, term, labels, xp) for x, term in zip(operands, step.terms, strict=False)]
     value = _evaluate(step.tree, aligned, xp)
-    if step.kind == "weighted":
+    if step.kind != "blocked":
         weight = step.terms[-1]
         kept = tuple(label for label in labels if label in weight or label in step.result)
         tile = _reduced(step.reduce, value, labels, kept, xp)

@@ -1,0 +1,187 @@
+"""Exact rewrites of ξ: tables for what is piecewise linear, generators, shifts; compared with the nested loops."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tnalgebra as tna
+from tests.corpus import relative_error
+from tnalgebra.errors import LawError
+from tnalgebra.execute.kernels import generated
+
+LINEAR = ["rectifier", "maximum", "minimum", "add"]
+GENERATED = ["logaddexp", "hypot"]
+SIZES = {"p": 11, "q": 997, "i": 7, "j": 3, "k": 2, "s": 1}
+EQUATIONS = [
+    ("pi,qj->pqij", "pqij,ijk->qpk"),
+    ("qj,pi->pqij", "pqij,jki->pqk"),
+    ("pi,qj->qpji", "qpji,ij->qp"),
+    ("pi,qj->pqij", "pqij,kij->pkq"),
+    ("spi,qj->spqij", "spqij,ijk->qpsk"),
+]
+
+
+def arrays(equation, rng, scale=1.0, dtype="float64"):
+    pair, weight = equation[0].split("->")[0].split(","), equation[1].split("->")[0].split(",")[1]
+    shapes = [tuple(SIZES[label] for label in labels) for labels in (*pair, weight)]
+    return [
+        (rng.standard_normal(shape) * factor).astype(dtype)
+        for shape, factor in zip(shapes, (scale, scale, 1), strict=True)
+    ]
+
+
+def weighted(equation, a, b, w, xi, **options):
+    first, second = equation[0].split("->")[0].split(",")
+    tile = tna.contract(equation[0], tna.leaf("A", first), tna.leaf("B", second), xi=xi)
+    e = tna.contract(equation[1], tile, tna.leaf("W", equation[1].split("->")[0].split(",")[1]))
+    return e.evaluate(A=a, B=b, W=w, **options), e
+
+
+def truth(equation, a, b, w, xi):
+    """ξ on the whole broadcast array, and an einsum."""
+    terms, labels = equation[0].split("->")
+    sizes = [SIZES[label] for label in labels]
+
+    def aligned(term, x):
+        order = [term.index(label) for label in labels if label in term]
+        return x.transpose(order).reshape(
+            [size if label in term else 1 for label, size in zip(labels, sizes, strict=True)]
+        )
+
+    x, y = (aligned(term, z) for term, z in zip(terms.split(","), (a, b), strict=True))
+    with np.errstate(all="ignore"):
+        return np.einsum(equation[1], tna.operator(xi).apply(x, y), w)
+
+
+@pytest.mark.parametrize("equation", EQUATIONS)
+@pytest.mark.parametrize("xi", LINEAR)
+def test_tables_are_the_sum_over_the_pieces(equation, xi, rng):
+    a, b, w = arrays(equation, rng)
+    found, e = weighted(equation, a, b, w, xi)
+    assert [step.kind for step in e.plan(A=a, B=b, W=w).steps].count("pieces") == 1
+    assert relative_error(found, truth(equation, a, b, w, xi)) < 1e-14
+
+
+@pytest.mark.parametrize("xi", LINEAR + GENERATED)
+@pytest.mark.parametrize("scale", [1e-150, 1e-3, 1.0, 300.0, 1e5, 1e150])
+def test_rewrites_hold_at_every_scale(xi, scale, rng):
+    a, b, w = arrays(EQUATIONS[0], rng, scale)
+    found, _ = weighted(EQUATIONS[0], a, b, w, xi)
+    assert relative_error(found / scale, truth(EQUATIONS[0], a, b, w, xi) / scale) < 1e-14
+
+
+@pytest.mark.parametrize("xi", LINEAR + GENERATED)
+def test_rewrites_in_single_precision(xi, rng):
+    a, b, w = arrays(EQUATIONS[0], rng, 3.0, "float32")
+    found, _ = weighted(EQUATIONS[0], a, b, w, xi)
+    assert found.dtype == np.float32
+    wide = [x.astype(float) for x in (a, b, w)]
+    assert relative_error(found, truth(EQUATIONS[0], *wide, xi)) < 1e-6
+
+
+@pytest.mark.parametrize("xi", LINEAR + GENERATED)
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("where", [0, 1, 2])
+def test_what_is_not_finite_arrives(xi, value, where, rng):
+    operands = arrays(EQUATIONS[0], rng)
+    operands[where].flat[4] = value
+    with np.errstate(invalid="ignore"):
+        found, _ = weighted(EQUATIONS[0], *operands, xi)
+    expected = truth(EQUATIONS[0], *operands, xi)
+    assert (np.isnan(found) == np.isnan(expected)).all()
+    assert (np.isposinf(found) == np.isposinf(expected)).all()
+    rest = np.isfinite(expected)
+    assert relative_error(found[rest], expected[rest]) < 1e-13
+
+
+@pytest.mark.parametrize("xi", GENERATED)
+def test_zeros_units_and_tiny_numbers(xi, rng):
+    a, b, w = arrays(EQUATIONS[0], rng)
+    a[0], b[:5], b[7] = 0.0, tna.operator(xi).unit, 1e-200
+    with np.errstate(invalid="ignore"):
+        found, _ = weighted(EQUATIONS[0], a, b, w, xi)
+    assert relative_error(found, truth(EQUATIONS[0], a, b, w, xi)) < 1e-13
+
+
+@pytest.mark.parametrize("offset", [0.0, 1000.0, -1000.0, 1e6])
+def test_logaddexp_shifts_where_one_operand_is_wide(offset, rng, monkeypatch):
+    a, b, w = arrays(EQUATIONS[0], rng)
+    b = b * 1e4 + offset
+    calls, original = [], generated._shift_one
+
+    def watched(*arguments):
+        kernel = original(*arguments)
+
+        def called(*operands):
+            value = kernel(*operands)
+            calls.append(value is not None)
+            return value
+
+        return called
+
+    monkeypatch.setattr(generated, "_shift_one", watched)
+    tna.plan_cache.clear()
+    found, _ = weighted(EQUATIONS[0], a, b, w, "logaddexp")
+    tna.plan_cache.clear()
+    assert calls[-1], "by the shift, not by the slow way"
+    assert relative_error(found, truth(EQUATIONS[0], a, b, w, "logaddexp")) < 1e-14
+
+
+@given(
+    st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=SIZES["i"]), st.sampled_from(LINEAR), st.integers(0, 2**32 - 1)
+)
+@settings(max_examples=60, deadline=None)
+def test_tables_at_ties_and_on_the_points_themselves(numbers, xi, seed):
+    """Numbers that lie on the points where ξ bends, or are equal, belong to either side."""
+    a, rng = np.resize(numbers, (SIZES["p"], SIZES["i"])), np.random.default_rng(seed)
+    b = rng.choice([*numbers, 0.0, -0.0], (SIZES["q"], SIZES["j"]))
+    w = np.random.default_rng(0).standard_normal((SIZES["i"], SIZES["j"], SIZES["k"]))
+    found, _ = weighted(EQUATIONS[0], a, b, w, xi)
+    expected = truth(EQUATIONS[0], a, b, w, xi)
+    scale = max(1.0, np.abs(a).max())
+    assert np.abs(found - expected).max() <= 1e-12 * scale
+
+
+@pytest.mark.parametrize("xi", LINEAR + GENERATED)
+def test_gradients_of_a_rewritten_step(xi, rng):
+    a, b, w = arrays(EQUATIONS[0], rng)
+    _, e = weighted(EQUATIONS[0], a, b, w, xi)
+    value, gradients = tna.value_and_grad(tna.contract("qpk->", e), ("B",))(A=a, B=b, W=w)
+    direction, step = rng.standard_normal(b.shape), 1e-6
+    ends = [weighted(EQUATIONS[0], a, b + s * step * direction, w, xi)[0].sum() for s in (1, -1)]
+    assert np.isclose((ends[0] - ends[1]) / (2 * step), (gradients["B"] * direction).sum(), rtol=1e-4, atol=1e-3)
+    assert np.isclose(value, weighted(EQUATIONS[0], a, b, w, xi)[0].sum())
+
+
+def test_the_plan_says_that_it_looks_up(rng):
+    a, b, w = arrays(EQUATIONS[0], rng)
+    _, e = weighted(EQUATIONS[0], a, b, w, "rectifier")
+    plan = e.plan(A=a, B=b, W=w)
+    assert [step.kind for step in plan.steps] == ["pieces"]
+    assert "look up slope and intercept" in plan.explain()
+    few = e.plan(A=(11, 7), B=(2, 3), W=(7, 3, 2))
+    assert "pieces" not in [step.kind for step in few.steps], "tables pay only where many numbers look into them"
+
+
+def test_the_memory_of_tables_is_planned(rng):
+    a, b, w = arrays(EQUATIONS[0], rng)
+    _, e = weighted(EQUATIONS[0], a, b, w, "rectifier")
+    plan = e.plan(A=a, B=b, W=w)
+    (step,) = (step for step in plan.steps if step.kind == "pieces")
+    assert step.scratch_bytes > 0
+    limited, _ = weighted(EQUATIONS[0], a, b, w, "rectifier", memory_limit=plan.peak_bytes)
+    assert relative_error(limited, truth(EQUATIONS[0], a, b, w, "rectifier")) < 1e-14
+
+
+def test_laws_of_the_rewrites_are_checked():
+    with pytest.raises(LawError, match="'bent' is not linear on either side of its breakpoint"):
+        tna.register_operator(tna.Operator(name="bent", value="maximum(x, y)", unit=-np.inf, breakpoint="y + 1"))
+    with pytest.raises(LawError, match="'power' is not what its generator makes"):
+        tna.register_operator(
+            tna.Operator(name="power", value="hypot(x, y)", unit=0.0, unit_is_strict=False, generator=("abs(x)", "x"))
+        )
+    with pytest.raises(LawError, match="'still' is not translative"):
+        tna.register_operator(
+            tna.Operator(name="still", value="hypot(x, y)", unit=0.0, unit_is_strict=False, is_translative=True)
+        )

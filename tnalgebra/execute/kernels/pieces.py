@@ -1,0 +1,110 @@
+"""Σ of W · ξ(a, b) for a ξ that is linear on either side of a point: by tables between the points, exactly."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ...algebra import Operator
+from ...algebra.scalar import compile_arrays
+from ...graph import Labels
+from ...plan import Step
+from ...plan.pieces import ROWS, pieces
+from ...plan.step import volume
+from .weighted import lower_weighted
+
+__all__ = ["lower_pieces"]
+
+Array = Any
+Kernel = Callable[..., Array]
+
+
+def lower_pieces(step: Step, xp: ModuleType) -> Kernel:
+    """(a, b, W) → Σ W · ξ(a, b); numbers that are not finite have no place in a table and take the way by tiles."""
+    plain = lower_weighted(step, xp)
+    assert isinstance(step.tree, tuple)
+    op, sides = step.tree[0], pieces(step.tree, step.terms, step.result, step.sizes)
+    if xp is not np or sides is None or not isinstance(op, Operator):
+        return plain
+    labels = (*sides.rows, *sides.outer, *sides.kept)
+    sizes = {label: step.sizes[label] for label in labels}
+    turn = None if labels == step.result else tuple(map(labels.index, step.result))
+
+    def looked_up(*arrays: Array) -> Array:
+        weight, a, b = arrays[2], arrays[sides.table], arrays[1 - sides.table]
+        if any(array.dtype != a.dtype for array in arrays) or a.dtype.kind != "f" or not _is_finite(arrays):
+            return plain(*arrays)
+        a = _matrix(a, step.terms[sides.table], sides.outer, sides.inner, step.sizes)
+        b = _matrix(b, step.terms[1 - sides.table], sides.rows, sides.looked, step.sizes)
+        weight = _matrix(weight, step.terms[2], sides.inner, (*sides.looked, *sides.kept), step.sizes)
+        shape = len(a), b.shape[1], volume(sides.kept, step.sizes)
+        out = np.empty((len(b), shape[0], shape[2]), a.dtype)
+        for start in range(0, len(a), sides.chunk):
+            part = a[start : start + sides.chunk]
+            points, slopes, intercepts = _tables(op, part, weight, (len(part), *shape[1:]))
+            _look_up(b, points, slopes, intercepts, out[:, start : start + sides.chunk])
+        found = out.reshape(tuple(sizes.values()))
+        return found if turn is None else np.ascontiguousarray(found.transpose(turn))
+
+    return looked_up
+
+
+def _is_finite(arrays: Any) -> bool:
+    return all(np.isfinite(array).all() for array in arrays)
+
+
+def _matrix(array: Array, labels: Labels, rows: Labels, columns: Labels, sizes: dict[str, int]) -> Array:
+    turned = array.transpose([labels.index(label) for label in (*rows, *columns)])
+    return turned.reshape(volume(rows, sizes), volume(columns, sizes))
+
+
+def _tables(op: Operator, a: Array, weight: Array, shape: tuple[int, int, int]) -> tuple[Array, Array, Array]:
+    """The points where some ξ(a, ·) bends, and slope and intercept of Σ W · ξ in the intervals: (j · n, p · k) each.
+
+    Every sum runs over the terms that are there, not over differences of terms that cancel.
+    """
+    bends, below, above, start, rise = _lines(op, a)
+    points, place = np.unique(bends, return_inverse=True)
+    is_above = place.reshape(1, *a.shape) < np.arange(len(points) + 1)[:, None, None]
+    p, j, k = shape
+
+    def table(low: Array, high: Array) -> Array:
+        sums = np.where(is_above, high, low) @ weight  # (n, p, j · k)
+        return np.ascontiguousarray(sums.reshape(-1, p, j, k).transpose(2, 0, 1, 3)).reshape(-1, p * k)
+
+    return points, table(below, above), table(start, rise)
+
+
+def _lines(op: Operator, y: Array) -> tuple[Array, ...]:
+    """ξ(·, y) as two lines: where they meet, their slopes and their intercepts."""
+    assert op.breakpoint is not None
+    with np.errstate(all="ignore"):
+        bends = np.broadcast_to(_compiled(op.breakpoint, ("y",), np)(y), y.shape).astype(y.dtype)
+        value = op.apply(bends, y)
+        slopes = [op.partials(np.nextafter(bends, np.asarray(side, y.dtype)), y)[0] for side in (-np.inf, np.inf)]
+    below, above = (slope.astype(y.dtype) for slope in slopes)
+    return bends, below, above, value - below * bends, value - above * bends
+
+
+def _look_up(b: Array, points: Array, slopes: Array, intercepts: Array, out: Array) -> None:
+    """out[q] ← Σ_j slope · b[q, j] + intercept, as two products of sparse matrices that have the same places."""
+    from scipy.sparse import csr_array
+
+    count = max(1, ROWS // max(b.shape[1], slopes.shape[1]))
+    first = np.arange(b.shape[1]) * (len(points) + 1)
+    for start in range(0, len(b), count):
+        numbers = b[start : start + count]
+        places = np.searchsorted(points, numbers)
+        places += first
+        ends = np.arange(0, numbers.size + 1, b.shape[1])
+        shape = len(numbers), len(slopes)
+        lines = csr_array((np.ascontiguousarray(numbers).reshape(-1), places.reshape(-1), ends), shape=shape)
+        part = lines @ slopes
+        lines.data = np.ones(numbers.size, b.dtype)
+        part += lines @ intercepts
+        out[start : start + count] = part.reshape(-1, *out.shape[1:])
+
+
+_compiled = lru_cache(maxsize=512)(compile_arrays)

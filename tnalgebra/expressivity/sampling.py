@@ -1,0 +1,96 @@
+"""Lower bounds on the rank of a matricization that is too large to be formed: ranks of some of its rows and columns."""
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..algebra.scalar import cast
+from ..errors import FormatError, NonFiniteError
+from ..execute.namespace import namespace_of, to_device
+from ..formats import Format
+from ..networks import GridTensor, Network
+from .ranks import RankEstimate, dense_of, estimate
+
+__all__ = ["alternating", "in_double", "sampled_rank"]
+
+Array = Any
+
+
+def sampled_rank(
+    x: Any, rows: Sequence[int] | None = None, *, samples: int = 500, tol: float | None = None, seed: Any = 0
+) -> RankEstimate:
+    """Rank of randomly drawn rows and columns of a matricization: the matricization has that rank or a higher one.
+
+        rank A ≥ rank A[I, J]
+
+    x: a `GridTensor`, a format or an array. rows: modes of the rows, every other mode if not given; the others, and
+    the classes of a grid tensor, are columns. samples: so many different rows and columns, all where there are fewer.
+    tol: relative to the largest singular value, max(shape) · ε if not given. A network is evaluated in float64.
+    Nothing of the size of the tensor is formed, so 20 steps of 10 templates take samples² evaluations.
+    Raises `FormatError` for rows that are none or all of the modes, `NonFiniteError`.
+
+    >>> import tnalgebra as tna
+    >>> train = tna.TTTensor.random((3,) * 40, 2, seed=0)
+    >>> tna.expressivity.sampled_rank(train, samples=20, seed=0).rank
+    20
+    """
+    shape = x.shape[:-1] if isinstance(x, GridTensor) else tuple(np.shape(x)) if not isinstance(x, Format) else x.shape
+    rows = alternating(len(shape)) if rows is None else [int(mode) for mode in rows]
+    columns = [mode for mode in range(len(shape)) if mode not in rows]
+    if not rows or not columns or len(set(rows)) < len(rows) or not set(rows) <= set(range(len(shape))):
+        raise FormatError(f"rows {rows} must be some, but not all, of the modes 0, …, {len(shape) - 1}, each once")
+    rng = np.random.default_rng(seed)
+    r, c = (_drawn([shape[mode] for mode in modes], samples, rng) for modes in (rows, columns))
+    matrix = _submatrix(x, rows, columns, r, c)
+    if not np.isfinite(matrix).all():
+        raise NonFiniteError(
+            f"{np.count_nonzero(~np.isfinite(matrix))} of {matrix.size} sampled numbers are not finite"
+        )
+    return estimate(matrix, tol, float(np.finfo(matrix.dtype).eps))
+
+
+def alternating(ndim: int) -> list[int]:
+    """Every other mode: the rows of the odd/even matricization. Raises `FormatError` for an odd number of modes."""
+    if ndim % 2 or not ndim:
+        raise FormatError(f"the odd/even matricization needs an even number of modes; got {ndim}: say which rows=…")
+    return list(range(0, ndim, 2))
+
+
+def in_double(network: Network) -> Network:
+    """The network in float64: ranks of single precision are those of its rounding errors."""
+
+    def wide(arrays: dict[str, Array]) -> dict[str, Array]:
+        return {name: cast(array, "float64", namespace_of([array])) for name, array in arrays.items()}
+
+    feature_map = network.feature_map.replaced(wide(network.feature_map.parameters()))
+    return network._with_parts(feature_map, wide(network._parts()))
+
+
+def _drawn(sizes: Sequence[int], count: int, rng: np.random.Generator) -> Array:
+    """Different multi-indices: all of them where there are no more than count."""
+    total = prod(sizes)
+    if total <= count:
+        return np.stack(np.unravel_index(np.arange(total), sizes), axis=1)
+    if total < 1 << 62:
+        found = rng.choice(total, count, replace=False) if total < 64 * count else _distinct(total, count, rng)
+        return np.stack(np.unravel_index(found, sizes), axis=1)
+    return np.stack([rng.integers(0, size, count) for size in sizes], axis=1)
+
+
+def _distinct(total: int, count: int, rng: np.random.Generator) -> Array:
+    found = np.unique(rng.integers(0, total, count + count // 8 + 8))
+    return rng.permutation(found)[:count]
+
+
+def _submatrix(x: Any, rows: Sequence[int], columns: Sequence[int], r: Array, c: Array) -> Array:
+    if isinstance(x, GridTensor):
+        grid = x if x.features.dtype == np.float64 else GridTensor(in_double(x.network), x.templates, x.steps)
+        return np.asarray(to_device(grid.submatrix(rows, r, c), "cpu")).reshape(len(r), -1)
+    points = np.empty((len(r), len(c), len(rows) + len(columns)), int)
+    points[..., list(rows)], points[..., list(columns)] = r[:, None], c[None]
+    flat = points.reshape(-1, points.shape[2])
+    if isinstance(x, Format):
+        return np.asarray(to_device(x.gather(flat), "cpu")).reshape(len(r), len(c))
+    return dense_of(x)[tuple(flat.T)].reshape(len(r), len(c))

@@ -1,0 +1,241 @@
+"""Grid tensors: the scores of a network on every sequence of given templates."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from math import prod
+from typing import Any
+from warnings import warn
+
+import numpy as np
+
+from ..algebra import Operator, operator
+from ..algebra.scalar import cast
+from ..errors import (
+    AlgebraError,
+    AxisMismatchError,
+    ConditionWarning,
+    EquationError,
+    FormatError,
+    MemoryLimitError,
+    NonFiniteError,
+)
+from ..execute import contract
+from ..execute.expression import evaluate
+from ..execute.memory import MemoryLimit, as_bytes
+from ..execute.namespace import as_array, concatenate, namespace_of, to_device
+from ..formats.indexing import checked_points
+from ..graph import Leaf
+from .network import Network, features_of
+from .recurrent import RecurrentNetwork
+from .weights import weight_tensor
+
+__all__ = ["GridTensor", "grid_tensor"]
+
+Array = Any
+CONDITION = 1e8
+"""Condition number of F from which half of the digits are lost in what depends on its inverse."""
+BLOCK = "64MiB"
+"""Size of a block where no limit is given."""
+ROWS = 1 << 18
+"""So many samples are scored at a time."""
+WHOLE = "50%"
+"""Size of an array that is made without being asked whether it fits."""
+
+
+def grid_tensor(network: Network, templates: Any, *, steps: int | None = None, memory_limit: MemoryLimit = None) -> Any:
+    """The scores of a network on every sequence of templates: an array, for ξ = multiply a format   (GTM 25).
+
+        Γ[i₁, …, i_T, y] = l_y(x⁽ⁱ¹⁾, …, x⁽ⁱᵀ⁾)
+
+    templates: (M, N), so that there are T modes of size M, and the classes last. steps: T, where the network takes any
+    number. memory_limit: of the array and what it takes to compute it; half of the memory if not given.
+    Raises `MemoryLimitError` with the size where the array would not fit, `AxisMismatchError`, `NonFiniteError`; warns
+    with `ConditionWarning` where the features of the templates are nearly dependent.
+    `networks.GridTensor` computes parts of it.
+
+    >>> import numpy as np, tnalgebra as tna
+    >>> net = tna.RecurrentNetwork.random(steps=3, inputs=2, features=4, rank=5, classes=7, xi="rectifier", seed=0)
+    >>> tna.grid_tensor(net, np.eye(2)).shape
+    (2, 2, 2, 7)
+    """
+    grid = GridTensor(network, templates, steps)
+    return grid.to_format() if network.xi.name == "multiply" else grid.to_dense(memory_limit)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class GridTensor:
+    """The scores of a network on every sequence of M templates, not yet computed   (GTM 25).
+
+        Γ[i₁, …, i_T, y] = l_y(x⁽ⁱ¹⁾, …, x⁽ⁱᵀ⁾),    F[m, :] = f(x⁽ᵐ⁾)
+
+    It is the graph of the network with F in the place of the features and a label of its own for every step, so that
+    what depends on few of the steps is computed once for all others (GTM Prop. 4.1).
+    templates: (M, N). steps: T, where the network takes any number. features: F, (M, n_features).
+    Raises `AxisMismatchError` for templates of another size, `NonFiniteError`; warns with `ConditionWarning` where F
+    is nearly singular.
+
+    >>> import numpy as np, tnalgebra as tna
+    >>> net = tna.RecurrentNetwork.random(steps=3, inputs=2, features=4, rank=5, classes=7, xi="rectifier", seed=0)
+    >>> tna.networks.GridTensor(net, np.eye(2)).shape
+    (2, 2, 2, 7)
+    """
+
+    network: Network
+    templates: Array
+    steps: int | None = None
+    features: Array = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Compute F and look at its condition."""
+        network, templates = self.network, as_array(self.templates)
+        if not isinstance(network, Network):
+            raise FormatError(f"a grid tensor needs a network; got {type(network).__name__}")
+        if len(templates.shape) != 2 or templates.shape[1] != network.n_inputs or templates.shape[0] == 0:
+            raise AxisMismatchError(
+                f"templates must have shape (M, {network.n_inputs}), one template a row; got {tuple(templates.shape)}"
+            )
+        steps = network.steps if network.steps is not None else self.steps
+        if steps is None or (self.steps not in (None, steps)):
+            raise EquationError(
+                "the network takes any number of steps; say how many: steps=…"
+                if steps is None
+                else f"the network has {steps} steps; got steps={self.steps}"
+            )
+        rows = cast(templates, network.dtype, namespace_of([templates]))
+        features = features_of(network.feature_map, rows[None, :, :])[0, ...]
+        for name, value in (("templates", templates), ("steps", steps), ("features", features)):
+            object.__setattr__(self, name, value)
+        if (found := self.condition) > CONDITION:
+            warn(
+                f"the features of the {features.shape[0]} templates have condition number {found:.1e}: some templates "
+                "are nearly combinations of others, and what needs the inverse of F fails; choose other templates",
+                ConditionWarning,
+                stacklevel=4,
+            )
+
+    @property
+    def condition(self) -> float:
+        """The condition number of F: its largest singular value by its smallest, infinite if that is 0."""
+        features = np.asarray(to_device(self.features, "cpu"), float)
+        if not np.isfinite(features).all():
+            raise NonFiniteError("the templates have features that are NaN or infinite")
+        values = np.linalg.svd(features, compute_uv=False)
+        return float(values[0] / values[-1]) if values[-1] > 0 else float("inf")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(M, …, M, classes)."""
+        assert self.steps is not None
+        return (*(int(self.features.shape[0]),) * self.steps, self.network.classes)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the array."""
+        return prod(self.shape) * int(np.dtype(self.features.dtype).itemsize)
+
+    def to_format(self) -> Any:
+        """The CP, TT or HT tensor that it is for ξ = multiply: every feature mode times F. Raises `AlgebraError`."""
+        network, steps = self.network, len(self.shape) - 1
+        if network.xi.name != "multiply":
+            raise AlgebraError(f"a grid tensor of ξ = {network.xi} is in no format: to_dense and blocks compute it")
+        if isinstance(network, RecurrentNetwork) and network.steps is None:
+            network = network.unrolled(steps)
+        tensor = weight_tensor(network)
+        for mode in range(steps):
+            tensor = tensor.mode_dot(self.features, mode)
+        return tensor
+
+    def to_dense(self, memory_limit: MemoryLimit = None) -> Array:
+        """All of it. Raises `MemoryLimitError` with its size where it does not fit."""
+        limit = as_bytes(memory_limit or WHOLE) or 0
+        if self.nbytes > limit:
+            raise MemoryLimitError(
+                f"the grid tensor of shape {_shown(self.shape)} takes {self.nbytes:.3g} bytes, more than {limit}: "
+                "GridTensor.blocks goes through it in parts, and expressivity.sampled_rank bounds its rank from below"
+            )
+        if self.network.xi.name == "multiply":
+            return self.to_format().to_dense()
+        return self._scores([self.features] * (len(self.shape) - 1), memory_limit=memory_limit)
+
+    def blocks(self, memory_limit: MemoryLimit = BLOCK) -> Iterator[tuple[tuple[slice, ...], Array]]:
+        """Blocks of whole trailing modes, each with its place: ``dense[place] = block`` puts them together.
+
+        memory_limit: of one block, not of what it takes to compute it.
+        """
+        size, steps, limit = self.shape[0], len(self.shape) - 1, as_bytes(memory_limit) or 0
+        inside = self.nbytes
+        cut = 0
+        while cut < steps and inside > limit:
+            cut, inside = cut + 1, inside // size
+        chunk = max(1, min(size, limit // max(1, inside)))
+        ranges = [range(0, size, chunk if mode == cut - 1 else 1) for mode in range(cut)]
+        for starts in product(*ranges):
+            place = tuple(
+                slice(start, min(start + span.step, size)) for start, span in zip(starts, ranges, strict=True)
+            )
+            features = [self.features[part, :] for part in place] + [self.features] * (steps - cut)
+            yield (*place, *[slice(None)] * (steps - cut + 1)), self._scores(features)
+
+    def reduce(self, reduce: str | Operator = "add", memory_limit: MemoryLimit = BLOCK) -> Any:
+        """⊕ over all entries, block by block: "add" for the sum, "maximum", "logaddexp", "hypot" for the norm."""
+        op = operator(reduce)
+        axes = "".join(chr(ord("a") + axis) for axis in range(len(self.shape)))
+        parts = (contract(f"{axes}->", block, reduce=op) for _, block in self.blocks(memory_limit))
+        total = next(parts)
+        for part in parts:
+            total = op.function(namespace_of([part]))(total, part)
+        return total
+
+    def gather(self, indices: Any) -> Array:
+        """Scores (B, classes) of the sequences of templates with these indices, (B, T)."""
+        points = checked_points(indices, self.shape[:-1])
+        return self._sampled([points[:, mode] for mode in range(points.shape[1])], ["b"] * points.shape[1])
+
+    def submatrix(self, rows: Sequence[int], row_indices: Any, column_indices: Any) -> Array:
+        """Entries (B, C, classes) of a matricization, without the others.
+
+        rows: the modes of its rows. row_indices: (B, len(rows)). column_indices: (C, T − len(rows)), for the other
+        modes in order. What depends on the rows or the columns alone is computed once for each.
+        """
+        modes, size = range(len(self.shape) - 1), self.shape[0]
+        rows = list(rows)
+        if not set(rows) < set(modes) or len(set(rows)) < len(rows) or not rows:
+            raise FormatError(f"rows {rows} must be some, but not all, of the modes 0, …, {modes[-1]}, each once")
+        columns = [mode for mode in modes if mode not in rows]
+        r = checked_points(row_indices, (size,) * len(rows))
+        c = checked_points(column_indices, (size,) * len(columns))
+        indices = [r[:, rows.index(mode)] if mode in rows else c[:, columns.index(mode)] for mode in modes]
+        found = self._sampled(indices, ["row" if mode in rows else "column" for mode in modes])
+        return found if 0 in rows else namespace_of([found]).permute_dims(found, (1, 0, 2))
+
+    def _sampled(self, indices: Sequence[Array], labels: Sequence[str]) -> Array:
+        """Scores where steps of one label go together, some samples of the first label at a time."""
+        xp = namespace_of([self.features])
+        features = [xp.take(self.features, xp.asarray(index), axis=0) for index in indices]
+        count = int(features[0].shape[0])
+        others = [int(f.shape[0]) for f, label in zip(features, labels, strict=True) if label != labels[0]]
+        chunk = max(1, ROWS // max([1, *others]))
+        parts = []
+        for start in range(0, max(1, count), chunk):
+            cut = slice(start, min(start + chunk, count))
+            own = [f[cut, :] if label == labels[0] else f for f, label in zip(features, labels, strict=True)]
+            parts.append(self._scores(own, labels))
+        return parts[0] if len(parts) == 1 else concatenate(parts, 0, xp)
+
+    def _scores(
+        self, features: Sequence[Array], labels: Sequence[str] | None = None, memory_limit: MemoryLimit = None
+    ) -> Array:
+        labels = labels or [f"i{t}" for t in range(len(features))]
+        leaves = [Leaf(f"F{t}", (label, "m")) for t, label in enumerate(labels)]
+        arrays = {**self.network._parts(), **{leaf.name: f for leaf, f in zip(leaves, features, strict=True)}}
+        return evaluate(self.network._grid(leaves), arrays, memory_limit=memory_limit)
+
+    def __repr__(self) -> str:
+        return f"GridTensor(shape={_shown(self.shape)}, condition={self.condition:.3g}, network={self.network!r})"
+
+
+def _shown(shape: Sequence[int]) -> str:
+    """A shape in which many modes are alike."""
+    size, *_, classes = shape
+    return f"({size},)·{len(shape) - 1} + ({classes},)" if len(shape) > 9 else str(tuple(shape))
