@@ -467,6 +467,7 @@ def test_pairs_need_an_even_number():
     for build, name in (
         (lambda odd: theory.exponential_separation(3, 2, odd), "T"),
         (lambda odd: theory.maximal_cp_rank_train(odd, 3, 2), "d"),
+        (lambda odd: theory.maximal_equal_cores_train(odd, 3, 2), "d"),
         (lambda odd: theory.pairwise_similarity(2, odd), "d"),
     ):
         with pytest.raises(ConstructionError, match=f"so {name} must be even; got 5"):
@@ -597,6 +598,17 @@ def test_random_trains_with_equal_cores_have_the_ranks_of_the_hypothesis(n, r):
         assert np.linalg.matrix_rank(odd_even(train.to_dense())) >= min(n, r) ** 3
 
 
+@pytest.mark.parametrize(("d", "n", "r"), [(2, 3, 2), (4, 2, 2), (4, 3, 5), (6, 3, 3), (6, 4, 2), (8, 2, 3), (4, 1, 1)])
+def test_a_train_with_equal_cores_has_a_triangular_odd_even_matricization(d, n, r):
+    """ERNN, Hypothesis 1: its determinant is 1, so the rank is q^(d/2) for this train and for almost every one."""
+    train, q = theory.maximal_equal_cores_train(d, n, r), min(n, r)
+    assert train.ranks == (1, *(r,) * (d - 1), 1)
+    assert all((core == train.cores[1]).all() for core in train.cores[1:-1])
+    part = train.to_dense()[(slice(q),) * d].transpose([*range(0, d, 2), *range(1, d, 2)]).reshape(q ** (d // 2), -1)
+    np.testing.assert_array_equal(np.diag(part), 1)
+    np.testing.assert_array_equal(np.tril(part, -1), 0)
+
+
 def test_equal_cores_are_equal_and_drawn_from_the_seed():
     train = theory.equal_cores_train(5, 3, 2, seed=0)
     first, between, last = train.cores[0], train.cores[1], train.cores[4]
@@ -679,6 +691,7 @@ def test_the_exponent_of_the_tree_is_that_of_the_bound(d):
         (lambda: theory.maximal_cp_rank_train(4, 0, 2), "n must be an integer of at least 1; got 0"),
         (lambda: theory.maximal_cp_rank_train(4, 3, True), "r must be an integer of at least 1; got True"),
         (lambda: theory.equal_cores_train(1, 3, 2), "d must be an integer of at least 2; got 1"),
+        (lambda: theory.maximal_equal_cores_train(4, 0, 3), "n must be an integer of at least 1; got 0"),
         (lambda: theory.equal_cores_train(4, 3, 0), "r must be an integer of at least 1; got 0"),
         (lambda: theory.pairwise_similarity(0, 4), "n must be an integer of at least 1; got 0"),
         (lambda: theory.train_against_tree(5, 2), "d must be an integer of at least 6; got 5"),

@@ -5,7 +5,13 @@ from .conversion import shallow_as_recurrent
 from .limits import constant_grid_network, perturbed, width_one_equivalent
 from .separation import exponential_separation
 from .similarity import pairwise_similarity
-from .trains import equal_cores_train, maximal_cp_rank_train, train_against_tree, tree_against_train
+from .trains import (
+    equal_cores_train,
+    maximal_cp_rank_train,
+    maximal_equal_cores_train,
+    train_against_tree,
+    tree_against_train,
+)
 from .universality import one_hot_network, universal_network
 
 __all__ = [
@@ -14,6 +20,7 @@ __all__ = [
     "exponential_separation",
     "linear_combination",
     "maximal_cp_rank_train",
+    "maximal_equal_cores_train",
     "one_hot_network",
     "pairwise_similarity",
     "perturbed",

@@ -3,13 +3,21 @@
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from ...formats import DimensionTree, HTTensor, TTTensor
 from ...formats.parts import normal, share
 from ...formats.tree import Nested, modes_of
 from .pairs import Pairs
 from .templates import check_size, pairs_of
 
-__all__ = ["equal_cores_train", "maximal_cp_rank_train", "train_against_tree", "tree_against_train"]
+__all__ = [
+    "equal_cores_train",
+    "maximal_cp_rank_train",
+    "maximal_equal_cores_train",
+    "train_against_tree",
+    "tree_against_train",
+]
 
 
 def maximal_cp_rank_train(d: int, n: int, r: int) -> TTTensor:
@@ -37,8 +45,8 @@ def equal_cores_train(d: int, n: int, r: int, *, seed: Any = None, dtype: Any = 
 
     d: modes, 2 or more. n: the size of each. r: the rank of every bond. The entries of the three cores are normal.
     Raises `FormatError` for sizes that are too small.
-    Source: ERNN Hypothesis 1: its odd/even rank is at least min(n, r)^(d/2) for almost every draw. That is a hypothesis
-    with numerical evidence, not a theorem.
+    Source: ERNN Hypothesis 1: for even d its odd/even rank is at least min(n, r)^(d/2) for almost every draw. The paper
+    has numerical evidence; `maximal_equal_cores_train` is a proof.
 
     >>> import tnalgebra as tna
     >>> train = tna.theory.equal_cores_train(5, 3, 2, seed=0)
@@ -49,6 +57,31 @@ def equal_cores_train(d: int, n: int, r: int, *, seed: Any = None, dtype: Any = 
     check_size(n=n, r=r)
     first, between, last = normal([(1, n, r), (r, n, r), (r, n, 1)], share((r,) * (d - 1), d), seed, dtype)
     return TTTensor((first, *(between,) * (d - 2), last))
+
+
+def maximal_equal_cores_train(d: int, n: int, r: int) -> TTTensor:
+    """The train with equal cores whose CP rank is q^(d/2) or more, with q = min(n, r).
+
+        G¹[i, s] = G^d[s, i] = δ_{is},    G[0, i, s] = δ_{is},    G[s, i, 0] = δ_{is} for s > 0,    all else 0
+
+    d: modes, an even number. n: the size of each. r: the rank of every bond.
+    Raises `ConstructionError` for an odd d, `FormatError` for sizes below 1.
+    Source: a proof of ERNN Hypothesis 1, for which the paper looked for such a train. It reads indices one after the
+    other: in state 0 it goes to the state i that it reads, and back to 0 if it reads i again. An entry is 1 where that
+    never fails, and 0 elsewhere. Where all pairs i₁i₂, i₃i₄, … are equal it does not. Otherwise the state before the
+    first unequal pair is 0, and that pair must be (0, a) with a > 0: the row (i₁, i₃, …) comes before the column
+    (i₂, i₄, …) in lexicographic order. So the odd/even matricization has ones on its diagonal and nothing below it,
+    and its determinant is 1. As one train with equal cores has this rank, almost every one has it or more.
+
+    >>> import tnalgebra as tna
+    >>> tna.matricization_rank(tna.theory.maximal_equal_cores_train(6, 3, 3), [0, 2, 4]).rank
+    27
+    """
+    pairs_of(d=d)
+    check_size(n=n, r=r)
+    end, between, others = np.eye(n, r), np.zeros((r, n, r)), range(1, min(n, r))
+    between[0], between[others, others, 0] = end, 1
+    return TTTensor((end[None], *(between,) * (d - 2), end.T[:, :, None]))
 
 
 def train_against_tree(d: int, r: int) -> TTTensor:
