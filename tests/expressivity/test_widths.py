@@ -263,3 +263,20 @@ def test_bad_questions():
         sampled_rank(np.ones((2, 2)), [0, 5])
     with pytest.raises(NonFiniteError, match="2 of 4"):
         sampled_rank(tna.TTTensor([np.array([[[1.0], [np.inf]]]), np.ones((1, 2, 1))]), [0])
+
+
+# --- reports of networks -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("xi", ["multiply", "rectifier"])
+def test_a_report_of_a_network_is_one_of_its_grid_tensor(xi):
+    net = network("tt", xi, features=3)
+    report = tna.compare_ranks(net, templates=np.eye(3))
+    expected = tna.compare_ranks(scores(net, np.eye(3), 4)[..., 0])
+    assert report.shape == (3, 3, 3, 3)
+    assert {name: e.rank for name, e in report.tt.items()} == {name: e.rank for name, e in expected.tt.items()}
+    assert (report.cp.lower, report.dtype) == (expected.cp.lower, "float64")
+    several = network("tt", xi, features=3, classes=2, dtype="float32")
+    assert tna.compare_ranks(several, templates=np.eye(3)).shape == (3, 3, 3, 3, 2)
+    with pytest.raises(FormatError, match="a network has a grid tensor on templates"):
+        tna.compare_ranks(net)
