@@ -1,13 +1,16 @@
 """Experiments: resumption, refusal of other results, the papers' numbers, the files that are written."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tnalgebra.errors import DataError, TnAlgebraError, TrainingError, UnknownNameError
-from tnalgebra.experiments import EXPERIMENTS, Task, read_config, results, run_experiment, table1
+from tnalgebra.experiments import EXPERIMENTS, Task, read_config, results, run_experiment, table1, trainings
 from tnalgebra.experiments.cell import Outcome
 from tnalgebra.experiments.paper import FORMULAS, TABLE1
 
@@ -40,13 +43,13 @@ def config(tmp_path):
 @pytest.fixture
 def calls(monkeypatch):
     """Cells that are trained in this process."""
-    found, train = [], results.train
+    found, train = [], trainings.train
 
     def watched(cell):
         found.append(cell)
         return train(cell)
 
-    monkeypatch.setattr(results, "train", watched)
+    monkeypatch.setattr(trainings, "train", watched)
     return found
 
 
@@ -68,13 +71,12 @@ def test_table1_sets_the_papers_numbers_beside_ours(config, tmp_path):
     assert (out / "table.txt").read_text() == f"{result}\n"
     assert is_png(out / "picture.png")
     records = json.loads((out / "table.json").read_text())
-    trainings = json.loads((out / "results.json").read_text())["trainings"]
+    found = json.loads((out / "results.json").read_text())["results"]
     assert len(records) == 4
-    assert len(trainings) == 8
+    assert len(found) == 8
     for record in records:
         both = [
-            trainings[f"moons {record['kind']} {record['xi']} rank=4 learning_rate={rate} seed=0"]
-            for rate in (0.02, 0.001)
+            found[f"moons {record['kind']} {record['xi']} rank=4 learning_rate={rate} seed=0"] for rate in (0.02, 0.001)
         ]
         chosen = min(both, key=lambda training: training["loss"])
         assert record["test_accuracy"] == chosen["test_accuracy"], "chosen by training loss, not by test accuracy"
@@ -101,7 +103,7 @@ def test_what_was_stopped_goes_on_where_it_was(config, tmp_path, calls):
     out, whole = tmp_path / "out", tmp_path / "whole"
     with pytest.raises(KeyboardInterrupt, match=r"^$"):
         run_experiment("table1", out, config=config, progress=stop)
-    assert len(json.loads((out / "results.json").read_text())["trainings"]) == 3
+    assert len(json.loads((out / "results.json").read_text())["results"]) == 3
     seen = []
     result = run_experiment("table1", out, config=config, progress=lambda *step: seen.append(step[:2]))
     assert len(calls) == 8
@@ -118,6 +120,21 @@ def test_processes_find_what_one_process_finds(config, tmp_path):
     assert one.rows == two.rows
     with pytest.raises(DataError, match="jobs is the number of processes, 1 or more; got 0"):
         run_experiment("table1", tmp_path / "none", config=config, jobs=0)
+
+
+def test_a_cell_has_one_thread_of_every_blas():
+    """In a process of its own: SciPy's BLAS must not be loaded yet."""
+    code = """
+from threadpoolctl import threadpool_info
+from tnalgebra.experiments.results import _alone
+def work(cell):
+    import scipy.linalg
+    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+print(set(_alone(work, None)))
+"""
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "2"}
+    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert run.stdout == "{1}\n"
 
 
 def test_results_of_another_configuration_are_refused(config, tmp_path):
@@ -146,7 +163,7 @@ def test_a_training_that_diverges_is_an_outcome_and_is_not_chosen(config, tmp_pa
             return Outcome(failure="the loss is nan")
         return Outcome(n_params=7, loss=0.5, train_accuracy=0.75, test_accuracy=0.625)
 
-    monkeypatch.setattr(results, "train", diverging)
+    monkeypatch.setattr(trainings, "train", diverging)
     result = run_experiment("table1", tmp_path / "out", config=config)
     assert [row[2:] for row in result.rows[::2]] == [("–", "–"), ("0.6250", "0.6250")]
     assert [record["learning_rate"] for record in result.records] == [0.02, 0.02, 0.001, 0.001]
@@ -179,7 +196,7 @@ def test_boundaries_separate_the_points(config, tmp_path):
     assert float(result.rows[1][3].split()[0]) > 0.9
     assert not result.rows[2][2].endswith(")"), "no paper is named for circles in this configuration"
     assert is_png(out / "picture.png")
-    training = json.loads((out / "results.json").read_text())["trainings"][
+    training = json.loads((out / "results.json").read_text())["results"][
         "moons tt rectifier rank=4 learning_rate=0.02 seed=0"
     ]
     picture = np.array(training["picture"])
@@ -226,7 +243,7 @@ def test_the_package_has_a_configuration_and_a_quick_one(name):
     quick = config.quick()
     assert len(quick.cells()) <= len(config.cells())
     assert len({cell.key for cell in config.cells()}) == len(config.cells())
-    for task in quick.data:
+    for task in getattr(quick, "data", ()):
         assert (task.train, task.test, task.epochs) == (120, 60, 2)
         assert max(cell.task.features for cell in quick.cells()) <= 4
 
@@ -253,8 +270,8 @@ def test_mistakes_in_a_configuration_are_named(config, tmp_path, old, new, error
 
 
 def test_other_mistakes(config, tmp_path):
-    with pytest.raises(UnknownNameError, match="unknown experiment 'table2'; known: table1, boundaries, accuracy-vs"):
-        run_experiment("table2", tmp_path)
+    with pytest.raises(UnknownNameError, match="unknown experiment 'table3'; known: table1, boundaries, accuracy-vs"):
+        run_experiment("table3", tmp_path)
     with pytest.raises(DataError, match=r"there is no file '.*none.toml'"):
         run_experiment("table1", tmp_path, config=tmp_path / "none.toml")
     with pytest.raises(DataError, match=r"cannot make the folder .*small.toml"):

@@ -93,7 +93,7 @@ def experiment(
     name: Annotated[str, typer.Argument(help=f"One of {', '.join(EXPERIMENTS)}.")],
     config: Annotated[Path | None, typer.Option(help="A TOML file in place of the one in the package.")] = None,
     folder: Annotated[Path | None, typer.Option("--out", help="Where results are; results/NAME if not given.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Little data, small networks, few epochs.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Little data, small networks, few samples.")] = False,
     jobs: Annotated[int, typer.Option(help="Processes.")] = 1,
 ) -> None:
     """Reproduce a table or figure of the papers; what was stopped goes on where it was."""

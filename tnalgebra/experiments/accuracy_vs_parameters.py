@@ -9,9 +9,10 @@ from ..errors import DataError
 from .cell import Cell
 from .config import Sweep
 from .paper import FORMULAS, NAMES
-from .result import Result, accuracy, record
-from .results import Outcomes, Progress, best, needs_pictures, trained
+from .result import Result, accuracy
+from .results import Progress, needs_pictures
 from .table1 import COLOURS
+from .trainings import Outcomes, best, record, trained
 
 __all__ = ["Config", "run"]
 

@@ -6,7 +6,6 @@ from math import ceil
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from ..errors import DataError, TrainingError
 from ..training import Adam, CosineDecay, Dataset, Steps, load_data, train_model
@@ -91,27 +90,26 @@ class Outcome:
 
 
 def train(cell: Cell) -> Outcome:
-    """Train one network on one thread of BLAS; a training that diverges is an outcome too."""
-    with threadpool_limits(1):
-        data = _data(cell.task)
-        steps = cell.task.epochs * ceil(len(data.X_train) / cell.batch_size)
-        try:
-            model, history = train_model(
-                data, cell.kind, rank=cell.rank, features=cell.task.features, xi=cell.xi,
-                steps=Steps(cell.task.patch, cell.task.stride, cell.task.order), seed=cell.seed,
-                optimizer=Adam(CosineDecay(cell.learning_rate, steps + 1)), epochs=cell.task.epochs,
-                batch_size=cell.batch_size, clip=cell.clip, dropout=cell.dropout,
-            )  # fmt: skip
-        except TrainingError as error:
-            return Outcome(failure=str(error))
-        last = history.epochs[-1]
-        picture, extent = _picture(model, data, cell.grid) if cell.grid else (None, None)
-        return Outcome(
-            n_params=model.network.n_params, loss=last.loss,
-            train_accuracy=model.accuracy(data.X_train, data.y_train),
-            test_accuracy=model.accuracy(data.X_test, data.y_test), seconds=last.seconds, picture=picture,
-            extent=extent,
+    """Train one network; a training that diverges is an outcome too."""
+    data = _data(cell.task)
+    steps = cell.task.epochs * ceil(len(data.X_train) / cell.batch_size)
+    try:
+        model, history = train_model(
+            data, cell.kind, rank=cell.rank, features=cell.task.features, xi=cell.xi,
+            steps=Steps(cell.task.patch, cell.task.stride, cell.task.order), seed=cell.seed,
+            optimizer=Adam(CosineDecay(cell.learning_rate, steps + 1)), epochs=cell.task.epochs,
+            batch_size=cell.batch_size, clip=cell.clip, dropout=cell.dropout,
         )  # fmt: skip
+    except TrainingError as error:
+        return Outcome(failure=str(error))
+    last = history.epochs[-1]
+    picture, extent = _picture(model, data, cell.grid) if cell.grid else (None, None)
+    return Outcome(
+        n_params=model.network.n_params, loss=last.loss,
+        train_accuracy=model.accuracy(data.X_train, data.y_train),
+        test_accuracy=model.accuracy(data.X_test, data.y_test), seconds=last.seconds, picture=picture,
+        extent=extent,
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=2)

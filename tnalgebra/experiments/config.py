@@ -6,14 +6,14 @@ from importlib.resources import files
 from itertools import product
 from pathlib import Path
 from types import UnionType
-from typing import Any, Self, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Protocol, Self, TypeVar, get_args, get_origin, get_type_hints
 
 from ..algebra import operator
 from ..errors import DataError, UnknownNameError
 from ..training.steps import KINDS
 from .cell import Cell, Task
 
-__all__ = ["Sweep", "read_config"]
+__all__ = ["Config", "Sweep", "read_config"]
 
 QUICK: dict[str, Any] = {"train": 120, "test": 60, "epochs": 2, "rank": 3, "features": 4}
 
@@ -74,7 +74,19 @@ class Sweep:
         )  # fmt: skip
 
 
-T = TypeVar("T", bound=Sweep)
+class Config(Protocol):
+    """What every experiment has: a frozen dataclass that knows its cells."""
+
+    def quick(self) -> Self:
+        """The same with little to do."""
+        ...
+
+    def cells(self) -> list[Any]:
+        """What there is to work on, each with its own key."""
+        ...
+
+
+T = TypeVar("T")
 
 
 def read_config(cls: type[T], name: str, path: str | Path | None = None) -> T:

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from ..formats.archive import write_whole
-from .cell import Cell, Outcome
-from .results import Outcomes, write_json, write_text
+from .results import write_json, write_text
 
-__all__ = ["Result", "accuracy", "record"]
+__all__ = ["Result", "accuracy"]
 
 Row = tuple[str, ...]
 
@@ -17,7 +16,7 @@ Row = tuple[str, ...]
 class Result:
     """A table with numbers of the papers beside; prints as text.
 
-    records: the numbers of the table, a dictionary a training. notes: what is to be known to read it.
+    records: the numbers of the table, a dictionary an entry. notes: what is to be known to read it.
     """
 
     title: str
@@ -42,17 +41,6 @@ class Result:
         write_json(paths[1], list(self.records))
         write_whole(paths[2], lambda file: self.figure.savefig(file, format="png", dpi=120))
         return paths
-
-
-def record(cell: Cell, outcome: Outcome, outcomes: Outcomes, paper: Any = None) -> dict[str, Any]:
-    """The numbers of one entry of a table, and between which test accuracies the trainings for it lie."""
-    name, kind, xi, rank = cell.entry
-    tests = [o.test_accuracy for c, o in outcomes.items() if c.entry == cell.entry and o.test_accuracy is not None]
-    found = {key: value for key, value in outcome.to_dict().items() if key not in ("picture", "extent")}
-    return {
-        "data": name, "kind": kind, "xi": xi, "rank": rank, "learning_rate": cell.learning_rate, "seed": cell.seed,
-        **found, "test_accuracies": sorted(tests), "paper": paper,
-    }  # fmt: skip
 
 
 def accuracy(value: float | None) -> str:

@@ -5,8 +5,9 @@ from typing import Any
 
 from .config import Sweep
 from .paper import FORMULAS, NAMES, table1
-from .result import Result, accuracy, record
-from .results import Outcomes, Progress, best, needs_pictures, trained
+from .result import Result, accuracy
+from .results import Progress, needs_pictures
+from .trainings import Outcomes, best, record, trained
 
 __all__ = ["Config", "run"]
 
