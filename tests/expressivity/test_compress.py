@@ -35,7 +35,7 @@ def test_a_train_of_sixteen_modes():
     assert {e.rank for e in report.tt.values()} == {3}
     assert max(e.rank for e in report.ht["balanced"].values()) == 9
     assert report.tt["7|8"].possible == 4**8
-    assert report.cp.lower >= 3**5  # every other mode of the first ten already shows it
+    assert report.cp.lower >= 3**4  # every other mode of the first eight already shows it
     assert report.cp.upper_by == "the paths of the train given"
     assert report.compressed[-1].name == "CP"
     assert report.compressed[-1].note
@@ -73,7 +73,7 @@ def test_a_conversion_that_would_be_too_large_is_not_tried():
     check(report, x)
     notes = {c.name: c.note for c in report.compressed}
     assert notes["HT balanced"].startswith("not tried: the exact conversion takes ")
-    assert notes["CP"] == "not tried: it needs a rank of 20 or more" or "eps" in notes["CP"] or "rank" in notes["CP"]
+    assert "rank" in notes["CP"]  # none that was tried, or none at all, reaches eps
     assert "HT balanced" in str(report)
 
 
@@ -82,7 +82,7 @@ def test_cp_bounds_of_large_formats_rest_on_what_is_cheap():
     assert cp_bounds(tna.HTTensor.random((3,) * 40, 2, seed=0)).upper_by == "the frames of the tree given"
     first, last = np.eye(2)[None], np.eye(2)[:, :, None]
     found = cp_bounds(tna.TTTensor([first, last] * 12))
-    assert found.lower >= 2**5
+    assert found.lower >= 2**4
     assert found.upper == 2**12
 
 

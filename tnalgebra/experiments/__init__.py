@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import UnknownNameError
-from . import accuracy_vs_parameters, boundaries, equal_cores, lower_bounds, table1, table2
+from . import accuracy_vs_parameters, boundaries, equal_cores, lower_bounds, open_set, separation, table1, table2
 from .cell import Task
 from .config import Config, Sweep, read_config
 from .result import Result
@@ -22,7 +22,7 @@ class Experiment(NamedTuple):
 
 EXPERIMENTS: dict[str, Experiment] = {
     module.NAME: Experiment(module.Config, module.run)
-    for module in (table1, boundaries, accuracy_vs_parameters, table2, equal_cores, lower_bounds)
+    for module in (table1, boundaries, accuracy_vs_parameters, table2, equal_cores, lower_bounds, separation, open_set)
 }
 """Experiments by name."""
 

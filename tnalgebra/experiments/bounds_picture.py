@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["draw"]
+__all__ = ["COLOURS", "draw"]
 
 COLOURS = ("#0072b2", "#009e73", "#e69f00", "#d55e00", "#cc79a7", "#56b4e9")
 """Okabe and Ito's palette: told apart by colour-blind readers."""

@@ -20,7 +20,9 @@ from .ranks import Matricizations, listed
 __all__ = ["CPBounds", "bipartitions", "cp_bounds", "predicted_widths"]
 
 ALL_BIPARTITIONS = 10**10
-"""Multiplications for which all bipartitions are tried; beyond, single modes, prefixes, odd/even, intervals."""
+"""Multiplications for which all bipartitions are tried; beyond, single modes, prefixes and odd/even."""
+CHEAP = 3 * 10**9
+"""Multiplications that the bipartitions of a large format may take together."""
 FIT_UNKNOWNS = 600
 """Largest R·Σn for which a fit is tried."""
 FIT_RANKS = 3
@@ -68,7 +70,7 @@ def bipartitions(matricizations: Matricizations) -> Iterator[tuple[int, ...]]:
 
 def _cheap(matricizations: Matricizations) -> Iterator[tuple[int, ...]]:
     """Single modes, prefixes, intervals, and every other mode of the first ones, as far as the budget goes."""
-    ndim, left = matricizations.ndim, ALL_BIPARTITIONS
+    ndim, left = matricizations.ndim, CHEAP
     lengths = [2**power for power in range(1, ndim.bit_length()) if 2**power < ndim]
     sets = [
         *((mode,) for mode in range(ndim)),

@@ -79,14 +79,15 @@ def compress_format(
 
 def _fitted(unit: Any, eps: float, scale: tuple[float, int], seed: Any) -> Compressed:
     """A fit, or the CP tensor given, where the rank that eps needs at least leaves few unknowns."""
-    cap, least = FIT_UNKNOWNS // sum(unit.shape), least_rank(unit, eps) if scale[0] else 1
+    cap = FIT_UNKNOWNS // sum(unit.shape)
     if isinstance(unit, CPTensor):
         cap = min(cap, unit.rank)
-    if least > cap:
-        return Compressed("CP", None, float("nan"), f"not tried: it needs a rank of {least} or more")
-    if isinstance(unit, CPTensor):
-        return _measured("CP", unit, _quietly(partial(unit.round, eps=eps or None)), scale, "")
     try:
+        least = least_rank(unit, eps) if scale[0] else 1
+        if least > cap:
+            return Compressed("CP", None, float("nan"), f"not tried: it needs a rank of {least} or more")
+        if isinstance(unit, CPTensor):
+            return _measured("CP", unit, _quietly(partial(unit.round, eps=eps or None)), scale, "")
         tensor = _quietly(partial(unit.fit_cp, eps=eps, max_rank=cap, seed=seed, restarts=1, sweeps=100))
         return _measured("CP", unit, tensor, scale, _missed(tensor, cap))
     except MemoryLimitError as error:

@@ -15,12 +15,12 @@ from ..errors import FormatError, RankError, ToleranceError
 from ..formats import CPTensor
 from ..formats.orthogonal import spread
 from ..formats.parts import check_rank, sealed
+from .groups import Groups, check_groups, neighbours
 from .ranks import dense_of
 
 __all__ = ["Diagonalized", "simultaneous_diagonalization"]
 
 Array = Any
-Groups = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 TRIES = 4
 """Pairs of combinations of slices, of which the best is taken."""
 DISTINCT = 1e-7
@@ -88,7 +88,7 @@ def simultaneous_diagonalization(
     if not dense.norm:
         raise RankError(f"the zero tensor has rank 0, and no decomposition of rank {rank} that is unique")
     array, reasons, best = dense.array / dense.norm, list[str](), None
-    for choice in _groupings(array.shape, rank) if groups is None else [_checked(groups, array.ndim)]:
+    for choice in _groupings(array.shape, rank) if groups is None else [check_groups(groups, array.ndim)]:
         try:
             found = _diagonalized(array, rank, choice, np.random.default_rng(seed))
         except RankError as error:
@@ -106,13 +106,6 @@ def simultaneous_diagonalization(
     raise RankError(f"no CP decomposition of rank {rank} by simultaneous diagonalization: {reasons[0]}")
 
 
-def _checked(groups: Sequence[int | Sequence[int]], ndim: int) -> Groups:
-    found = tuple((group,) if isinstance(group, int) else tuple(group) for group in groups)
-    if len(found) != 3 or not all(found) or sorted(mode for group in found for mode in group) != list(range(ndim)):
-        raise FormatError(f"groups must share the modes 0, …, {ndim - 1} out among three; got {list(groups)}")
-    return found[0], found[1], found[2]
-
-
 def _groupings(shape: tuple[int, ...], rank: int) -> Iterator[Groups]:
     """Three groups of modes, of which the first two have sizes of at least the rank; a small C last."""
     ndim, found = len(shape), set[Groups]()
@@ -124,9 +117,8 @@ def _groupings(shape: tuple[int, ...], rank: int) -> Iterator[Groups]:
                     c = tuple(mode for mode in rest if mode not in b)
                     found |= {(min(a, b), max(a, b), c)}
     else:
-        for i, j in combinations(range(1, ndim), 2):
-            parts = [tuple(range(i)), tuple(range(i, j)), tuple(range(j, ndim))]
-            found |= {(parts[0], parts[1], parts[2]), (parts[0], parts[2], parts[1]), (parts[1], parts[2], parts[0])}
+        for a, b, c in neighbours(ndim):
+            found |= {(a, b, c), (a, c, b), (b, c, a)}
 
     def size(group: tuple[int, ...]) -> int:
         return prod(shape[mode] for mode in group)
@@ -194,7 +186,10 @@ def _eigenvectors(slices: Array, rng: Any) -> Array:
             "x.astype(complex) may have one"
         )
     if best is None or most < DISTINCT:
-        raise RankError("its slices have eigenvalues that coincide: two columns of C are parallel (k-rank below 2)")
+        raise RankError(
+            "its slices have eigenvalues that coincide: two columns of C are parallel (k-rank below 2), or its rank is "
+            f"above {rank}"
+        )
     return best
 
 

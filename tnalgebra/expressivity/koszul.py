@@ -11,12 +11,12 @@ import numpy as np
 from ..decompose.cp_search import core_of
 from ..errors import FormatError, MemoryLimitError, RankError
 from ..execute.memory import as_bytes
+from .groups import Groups, check_groups, neighbours
 from .ranks import Matricizations, RankEstimate, check_tol, estimate
 
 __all__ = ["KoszulBound", "koszul_bound"]
 
 Array = Any
-Groups = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 WORK = 10**9
 """Multiplications that all flattenings of one call take together, where p is not given."""
 
@@ -70,7 +70,7 @@ def koszul_bound(
     cuts = x if isinstance(x, Matricizations) else Matricizations(x, check_tol(tol))
     if cuts.ndim < 3:
         raise FormatError(f"a Koszul flattening needs three modes; got {cuts.ndim}: matricization_rank is the CP rank")
-    candidates = list(_groupings(cuts.ndim)) if groups is None else [_checked(groups, cuts.ndim)]
+    candidates = list(_groupings(cuts.ndim)) if groups is None else [check_groups(groups, cuts.ndim)]
     if p is None:
         return _best(cuts, candidates, seed)
     sizes = {each: prod(cuts.shape[mode] for mode in each[0]) for each in candidates}
@@ -111,17 +111,9 @@ def _ceiling(shape: tuple[int, ...], groups: Groups) -> int:
     return (2 if a > 2 else 1) * min(b, c)
 
 
-def _checked(groups: Sequence[int | Sequence[int]], ndim: int) -> Groups:
-    found = tuple((group,) if isinstance(group, int) else tuple(group) for group in groups)
-    if len(found) != 3 or not all(found) or sorted(mode for group in found for mode in group) != list(range(ndim)):
-        raise FormatError(f"groups must share the modes 0, …, {ndim - 1} out among three; got {list(groups)}")
-    return found[0], found[1], found[2]
-
-
 def _groupings(ndim: int) -> Iterator[Groups]:
     """Modes in a row cut in three, each of them as the first."""
-    for i, j in combinations(range(1, ndim), 2):
-        parts = (tuple(range(i)), tuple(range(i, j)), tuple(range(j, ndim)))
+    for parts in neighbours(ndim):
         for first in range(3):
             rest = [part for place, part in enumerate(parts) if place != first]
             yield parts[first], rest[0], rest[1]

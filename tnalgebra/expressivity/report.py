@@ -12,6 +12,7 @@ from ..formats.parts import check_eps
 from ..formats.tree import modes_of
 from .bounds import CPBounds, cp_bounds, predicted_widths
 from .compress import Compressed, Progress, compress_array, compress_format
+from .grids import as_grid, one_class, value_of
 from .known import KnownRank, generic_cp_rank, maximal_cp_rank
 from .ranks import Matricizations, RankEstimate, listed
 
@@ -131,13 +132,22 @@ class RankReport:
 
 
 def compare_ranks(
-    x: Any, eps: float = 0.1, *, tol: float | None = None, seed: Any = 0, progress: Progress = lambda stage: None
+    x: Any,
+    eps: float = 0.1,
+    *,
+    templates: Any = None,
+    steps: int | None = None,
+    tol: float | None = None,
+    seed: Any = 0,
+    progress: Progress = lambda stage: None,
 ) -> RankReport:
     """Compare the CP, TT and HT ranks of a tensor, exact and at a relative error.
 
-    x: an array or a format. A format of more than 4 million entries is not made dense: its ranks come from its parts,
-    its CP rank is bounded by cheap matricizations and by what was given, and it is compressed by exact conversion and
-    rounding, with the distance for the error; where a conversion would be too large, the row says so.
+    x: an array, a format, or a network with its templates (M, N), whose grid tensor is then computed in float64;
+    several classes are its last mode. steps: T, where the network takes any number.
+    A format of more than 4 million entries is not made dense: its ranks come from its parts, its CP rank is bounded by
+    cheap matricizations and by what was given, and it is compressed by exact conversion and rounding, with the distance
+    for the error; where a conversion would be too large, the row says so.
     eps: relative Frobenius error at which the formats are compressed.
     tol: of the numerical ranks, as in `matricization_rank`. seed: of the CP fits. progress: called with each stage.
 
@@ -152,6 +162,9 @@ def compare_ranks(
     (2, [2, 2])
     """
     eps = check_eps(eps) or 0.0
+    if (grid := as_grid(x, templates, steps)) is not None:
+        progress("the grid tensor")
+        x = one_class(value_of(grid))
     progress("ranks of matricizations")
     cuts = Matricizations(x, tol)
     ndim = cuts.ndim

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from ..algebra.scalar import cast
 from ..errors import FormatError, NonFiniteError
-from ..execute.namespace import namespace_of, to_device
+from ..execute.namespace import to_device
 from ..formats import Format
-from ..networks import GridTensor, Network
+from ..networks import GridTensor
+from .grids import as_grid
 from .ranks import RankEstimate, dense_of, estimate
 
-__all__ = ["alternating", "in_double", "sampled_rank"]
+__all__ = ["alternating", "sampled_rank"]
 
 Array = Any
 
@@ -58,16 +58,6 @@ def alternating(ndim: int) -> list[int]:
     return list(range(0, ndim, 2))
 
 
-def in_double(network: Network) -> Network:
-    """The network in float64: ranks of single precision are those of its rounding errors."""
-
-    def wide(arrays: dict[str, Array]) -> dict[str, Array]:
-        return {name: cast(array, "float64", namespace_of([array])) for name, array in arrays.items()}
-
-    feature_map = network.feature_map.replaced(wide(network.feature_map.parameters()))
-    return network._with_parts(feature_map, wide(network._parts()))
-
-
 def _drawn(sizes: Sequence[int], count: int, rng: np.random.Generator) -> Array:
     """Different multi-indices: all of them where there are no more than count."""
     total = prod(sizes)
@@ -86,7 +76,8 @@ def _distinct(total: int, count: int, rng: np.random.Generator) -> Array:
 
 def _submatrix(x: Any, rows: Sequence[int], columns: Sequence[int], r: Array, c: Array) -> Array:
     if isinstance(x, GridTensor):
-        grid = x if x.features.dtype == np.float64 else GridTensor(in_double(x.network), x.templates, x.steps)
+        grid = as_grid(x)
+        assert grid is not None
         return np.asarray(to_device(grid.submatrix(rows, r, c), "cpu")).reshape(len(r), -1)
     points = np.empty((len(r), len(c), len(rows) + len(columns)), int)
     points[..., list(rows)], points[..., list(columns)] = r[:, None], c[None]

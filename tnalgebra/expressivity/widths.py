@@ -10,13 +10,13 @@ import numpy as np
 from ..algebra import Operator, operator
 from ..errors import AlgebraError, FormatError
 from ..execute.memory import MemoryLimit
-from ..execute.namespace import to_device
 from ..formats import Format
-from ..networks import GridTensor, Network, ShallowNetwork
+from ..networks import GridTensor, ShallowNetwork
 from .bounds import cp_bounds
 from .fitted import FittedShallow, fit_shallow
+from .grids import as_grid, value_of
 from .ranks import RankEstimate, matricization_rank
-from .sampling import alternating, in_double, sampled_rank
+from .sampling import alternating, sampled_rank
 
 __all__ = ["WidthBound", "WidthBounds", "shallow_width_bounds", "shallow_width_lower_bound"]
 
@@ -121,7 +121,7 @@ def shallow_width_lower_bound(
     >>> print(tna.shallow_width_lower_bound(tna.theory.exponential_separation(6, 5, 4), templates=np.eye(6)))
     3 (rank 26 of the matricization with rows 0 2, by c = 12 for ξ = rectifier)
     """
-    grid = _grid(x, templates, steps)
+    grid = as_grid(x, templates, steps)
     if grid is not None:
         xi, shape = grid.network.xi, grid.shape[:-1]
     elif xi is None:
@@ -134,7 +134,7 @@ def shallow_width_lower_bound(
     if samples is not None:
         found = sampled_rank(x if grid is None else grid, rows, samples=samples, tol=tol, seed=seed)
     else:
-        value = x if grid is None else _value(grid, memory_limit)
+        value = x if grid is None else value_of(grid, memory_limit)
         found = matricization_rank(value, rows, tol=tol)
     return WidthBound(found, constant, xi.name, tuple(rows))
 
@@ -164,11 +164,11 @@ def shallow_width_bounds(
     at most   10 (9 entries differ from the most frequent one)
     gap       5
     """
-    grid = _grid(network, templates, steps)
+    grid = as_grid(network, templates, steps)
     if grid is None:
         raise FormatError(f"the widths of shallow networks are compared with a network; got {type(network).__name__}")
     _constant(grid.network.xi, grid.shape[:-1], alternating(len(grid.shape) - 1))
-    value = _value(grid, memory_limit)
+    value = value_of(grid, memory_limit)
     lower = shallow_width_lower_bound(grid, tol=tol, memory_limit=memory_limit)
     upper, by = _narrowest(grid, value, tol, seed)
     fitted = None
@@ -176,23 +176,6 @@ def shallow_width_bounds(
         dense = value.to_dense() if isinstance(value, Format) else value
         fitted = _trained(grid, dense, max(1, lower.width), upper, error, seed)
     return WidthBounds(lower, upper, by, fitted)
-
-
-def _grid(x: Any, templates: Any, steps: int | None) -> GridTensor | None:
-    if isinstance(x, Network):
-        if templates is None:
-            raise FormatError("a network has a grid tensor on templates: templates=…, one a row")
-        return GridTensor(in_double(x), templates, steps)
-    if isinstance(x, GridTensor) and x.features.dtype != np.float64:
-        return GridTensor(in_double(x.network), x.templates, x.steps)
-    return x if isinstance(x, GridTensor) else None
-
-
-def _value(grid: GridTensor, memory_limit: MemoryLimit) -> Any:
-    """The grid tensor: a format for multiply, an array for the others."""
-    if grid.network.xi.name == "multiply":
-        return grid.to_format().to_device("cpu")
-    return np.asarray(to_device(grid.to_dense(memory_limit), "cpu"))
 
 
 def _constant(xi: Operator, shape: Sequence[int], rows: Sequence[int]) -> float:

@@ -24,6 +24,7 @@ from ..execute import contract
 from ..execute.expression import evaluate
 from ..execute.memory import MemoryLimit, as_bytes
 from ..execute.namespace import as_array, concatenate, namespace_of, to_device
+from ..formats import Format
 from ..formats.indexing import checked_points
 from ..graph import Leaf
 from .network import Network, features_of
@@ -211,17 +212,28 @@ class GridTensor:
 
     def _sampled(self, indices: Sequence[Array], labels: Sequence[str]) -> Array:
         """Scores where steps of one label go together, some samples of the first label at a time."""
+        tensor = self.to_format() if self.network.xi.name == "multiply" else None
         xp = namespace_of([self.features])
-        features = [xp.take(self.features, xp.asarray(index), axis=0) for index in indices]
-        count = int(features[0].shape[0])
-        others = [int(f.shape[0]) for f, label in zip(features, labels, strict=True) if label != labels[0]]
-        chunk = max(1, ROWS // max([1, *others]))
-        parts = []
+        if tensor is None:
+            carriers = [(self.features, 0)] * len(indices)
+        else:
+            parts = tensor.parameters()
+            carriers = [(parts[name], axis) for name, axis in tensor._carriers()[:-1]]
+        taken = [
+            xp.take(part, xp.asarray(index), axis=axis) for (part, axis), index in zip(carriers, indices, strict=True)
+        ]
+        sizes = dict(zip(labels, map(len, indices), strict=True))
+        others = [size for label, size in sizes.items() if label != labels[0]]
+        count, chunk = sizes[labels[0]], max(1, ROWS // max([1, *others]))
+        found = []
         for start in range(0, max(1, count), chunk):
             cut = slice(start, min(start + chunk, count))
-            own = [f[cut, :] if label == labels[0] else f for f, label in zip(features, labels, strict=True)]
-            parts.append(self._scores(own, labels))
-        return parts[0] if len(parts) == 1 else concatenate(parts, 0, xp)
+            own = [
+                part[(*[slice(None)] * axis, cut, ...)] if label == labels[0] else part
+                for part, (_, axis), label in zip(taken, carriers, labels, strict=True)
+            ]
+            found.append(self._scores(own, labels) if tensor is None else _products(tensor, own, labels))
+        return found[0] if len(found) == 1 else concatenate(found, 0, xp)
 
     def _scores(
         self, features: Sequence[Array], labels: Sequence[str] | None = None, memory_limit: MemoryLimit = None
@@ -233,6 +245,14 @@ class GridTensor:
 
     def __repr__(self) -> str:
         return f"GridTensor(shape={_shown(self.shape)}, condition={self.condition:.3g}, network={self.network!r})"
+
+
+def _products(tensor: Format, carriers: Sequence[Array], labels: Sequence[str]) -> Array:
+    """Entries of a format whose last mode stays, with samples in the place of the others."""
+    modes = (*((label,) for label in labels), ("y",))
+    node = tensor._graph(tensor._leaves(), modes, (*dict.fromkeys(labels), "y"))
+    names = [name for name, _ in tensor._carriers()]
+    return evaluate(node, {**tensor.parameters(), **dict(zip(names, carriers, strict=False))})
 
 
 def _shown(shape: Sequence[int]) -> str:
