@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from ..execute.threads import one_thread
 from ..formats import Format
 from ..formats.convert import trivial_factors
 from ..formats.truncation import FitReport
 from .als import als, is_degenerate
 from .basis import exact_basis
 from .budget import cut
-from .factor import eigh, one_thread, svd
+from .factor import eigh, svd
 from .gauss_newton import refine
 
 __all__ = ["Search", "fit_rank"]

@@ -1,15 +1,15 @@
 """QR, SVD and eigenvalues by LAPACK and CuPy: on one thread where more would wait, in blocks where cache ends."""
 
 from contextlib import nullcontext
-from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from ..execute.namespace import concatenate
+from ..execute.threads import one_thread
 
-__all__ = ["cholesky", "eigh", "inverted", "lower_factor", "one_thread", "qr", "row_factor", "row_squares", "svd"]
+__all__ = ["cholesky", "eigh", "inverted", "lower_factor", "qr", "row_factor", "row_squares", "svd"]
 
 Array = Any
 SMALL = 1 << 21
@@ -23,19 +23,6 @@ LWORK = 32
 """Work space of a QR factorization for each column: LAPACK's block size."""
 COLUMNS = 2048
 """The least number of columns in a block of a long matrix, which has to stay in cache."""
-
-
-@lru_cache(maxsize=1)
-def _controller() -> Any:
-    import scipy.linalg  # noqa: F401  (it may bring a BLAS of its own, which must be there to be found)
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
-
-
-def one_thread() -> Any:
-    """Context in which every BLAS runs on one thread."""
-    return _controller().limit(limits=1, user_api="blas")
 
 
 def _threads(matrix: Array) -> Any:

@@ -12,8 +12,8 @@ __all__ = ["Pieces", "pieces"]
 
 TABLE = 1 << 17
 """Entries of the tables at once: they stay in cache while many numbers look into them."""
-ROWS = 1 << 16
-"""Numbers that look into the tables at once."""
+ROWS = 1 << 19
+"""Numbers that are looked up, or their results, at once, on all threads together."""
 LOOK = 30
 """Applications of ξ in a tile that take as long as to find the interval of a number, and to set it down."""
 BLAS = 16

@@ -13,12 +13,15 @@ from ...graph import Labels
 from ...plan import Step
 from ...plan.pieces import ROWS, pieces
 from ...plan.step import volume
+from ..threads import in_threads, thread_count
 from .weighted import lower_weighted
 
 __all__ = ["lower_pieces"]
 
 Array = Any
 Kernel = Callable[..., Array]
+MUCH = 1 << 15
+"""Numbers from which looking them up is worth threads."""
 
 
 def lower_pieces(step: Step, xp: ModuleType) -> Kernel:
@@ -89,10 +92,24 @@ def _lines(op: Operator, y: Array) -> tuple[Array, ...]:
 
 
 def _look_up(b: Array, points: Array, slopes: Array, intercepts: Array, out: Array) -> None:
-    """out[q] ← Σ_j slope · b[q, j] + intercept, as two products of sparse matrices that have the same places."""
+    """out[q] ← Σ_j slope · b[q, j] + intercept, on all threads where that is much."""
+    is_much = b.size >= MUCH
+    count = max(1, ROWS // (thread_count() if is_much else 1) // max(b.shape[1], slopes.shape[1]))
+
+    def part(rows: slice) -> None:
+        _look_up_one(b[rows], points, (slopes, intercepts), out[rows], count)
+
+    if is_much:
+        in_threads(part, len(b))
+    else:
+        part(slice(None))
+
+
+def _look_up_one(b: Array, points: Array, tables: tuple[Array, Array], out: Array, count: int) -> None:
+    """The same on one thread, some rows at a time: two products of sparse matrices that have the same places."""
     from scipy.sparse import csr_array
 
-    count = max(1, ROWS // max(b.shape[1], slopes.shape[1]))
+    slopes, intercepts = tables
     first = np.arange(b.shape[1]) * (len(points) + 1)
     for start in range(0, len(b), count):
         numbers = b[start : start + count]

@@ -1,0 +1,37 @@
+"""How many threads may run, and work shared out among them: as many as BLAS has, so that one limit holds for both."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any
+
+__all__ = ["in_threads", "one_thread", "thread_count"]
+
+
+@lru_cache(maxsize=1)
+def _controller() -> Any:
+    import scipy.linalg  # noqa: F401  (it may bring a BLAS of its own, which must be there to be found)
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")
+
+
+def one_thread() -> Any:
+    """Context in which every BLAS runs on one thread."""
+    return _controller().limit(limits=1)
+
+
+def thread_count() -> int:
+    """Threads that BLAS may use, by its settings and by threadpoolctl; 1 where there is none to ask."""
+    return max((library.num_threads for library in _controller().lib_controllers), default=1) or 1
+
+
+def in_threads(work: Callable[[slice], Any], length: int) -> None:
+    """Call work on slices of a range that share it out, one a thread; it must leave the interpreter's lock."""
+    count = min(thread_count(), length)
+    if count < 2:
+        work(slice(0, length))
+        return
+    ends = [length * i // count for i in range(count + 1)]
+    with ThreadPoolExecutor(count) as pool:
+        list(pool.map(work, map(slice, ends, ends[1:])))
