@@ -26,9 +26,9 @@ def thread_count() -> int:
     return max((library.num_threads for library in _controller().lib_controllers), default=1) or 1
 
 
-def in_threads(work: Callable[[slice], Any], length: int) -> None:
-    """Call work on slices of a range that share it out, one a thread; it must leave the interpreter's lock."""
-    count = min(thread_count(), length)
+def in_threads(work: Callable[[slice], Any], length: int, count: int) -> None:
+    """Call work on slices of a range that share it out among threads; it must leave the interpreter's lock."""
+    count = min(count, length)
     if count < 2:
         work(slice(0, length))
         return

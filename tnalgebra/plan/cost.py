@@ -14,21 +14,24 @@ __all__ = [
     "BLOCK",
     "TILE",
     "Layout",
+    "TileLayout",
     "block_entries",
     "chunk_sizes",
     "gathered",
     "layout",
     "peak_bytes",
     "priced",
-    "tile_order",
+    "tile_layout",
     "together",
     "tree_labels",
 ]
 
 BLOCK = 1 << 18
 """Entries of one block of a broadcast kernel: still cached, and long enough that its Python calls do not show."""
-TILE = 1 << 17
+TILE = 1 << 18
 """Entries of one block that BLAS consumes: large enough for a matrix product, still cached."""
+SHORT = 16
+"""Entries of a row of a tile below which the start of its loop takes longer than the loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +87,39 @@ def _work(tree: Tree, terms: Sequence[Labels], sizes: dict[str, int]) -> int:
     )
 
 
-def tile_order(
-    terms: Sequence[Labels], labels: Labels, weight: Labels, result: Labels, sizes: dict[str, int]
-) -> tuple[Labels, Labels]:
-    """Labels of a weighted tile, and those that are summed before BLAS sees it.
+@dataclass(frozen=True, slots=True)
+class TileLayout:
+    """How a weighted step is cut.
+
+    order: the labels of its tiles. alone: those that are summed before BLAS sees a tile. chunks: how much a tile spans.
+    """
+
+    order: Labels
+    alone: Labels
+    chunks: dict[str, int]
+
+
+def tile_layout(
+    terms: Sequence[Labels], labels: Labels, weight: Labels, result: Labels, sizes: dict[str, int], entries: int = TILE
+) -> TileLayout:
+    """Cut a weighted step into tiles of so many entries.
 
     The labels that BLAS sums are the last, so that a tile holds them whole; or the first, where the largest operand
-    ends with another: to read it against its grain takes longer than to add up more parts.
+    ends with another: to read it against its grain takes longer than to add up more parts. They are the first and whole
+    where they are so few that the loop along the last of them would not show beside its start.
     """
     alone = tuple(label for label in labels if label not in weight and label not in result)
     inner = tuple(label for label in labels if label in weight and label not in result)
+    outer = tuple(label for label in labels if label in result)
     lead = max(terms, key=lambda term: volume(term, sizes))
-    if lead and inner and lead[-1] not in inner and lead[-1] not in alone:
-        return (*inner, *alone, *(label for label in labels if label in result)), alone
-    return (*(label for label in labels if label in result), *alone, *inner), alone
+    summed = (*inner, *alone)
+    if inner and sizes[inner[-1]] < SHORT and volume(outer, sizes) > SHORT * volume(summed, sizes):
+        order = (*summed, *outer)
+        chunks = chunk_sizes(outer, sizes, max(1, entries // volume(summed, sizes)))
+        return TileLayout(order, alone, {**{label: sizes[label] for label in summed}, **chunks})
+    is_turned = lead and inner and lead[-1] in outer
+    order = (*summed, *outer) if is_turned else (*outer, *alone, *inner)
+    return TileLayout(order, alone, chunk_sizes(order, sizes, entries))
 
 
 def block_entries(trees: Sequence[Tree]) -> int:
@@ -161,14 +183,13 @@ def gathered(steps: Sequence[Step], itemsize: int) -> list[Step]:
 def _weighted_scratch(step: Step, tree: Tree, output: int) -> int:
     """Entries of the tiles of ξ, of the copies that BLAS needs, and of the part of the result that one tile gives."""
     *terms, weight = step.terms
-    order, alone = tile_order(terms, tree_labels(tree, terms), weight, step.result, step.sizes)
-    whole = volume(order, step.sizes)
+    cut = tile_layout(terms, tree_labels(tree, terms), weight, step.result, step.sizes)
+    whole = volume(cut.order, step.sizes)
     tile, is_cut = min(whole, TILE), whole > TILE
-    kept = tuple(label for label in order if label not in alone)
+    kept = tuple(label for label in cut.order if label not in cut.alone)
     copies = layout(kept, weight, step.result, step.sizes).copies
-    scratch = tile * (temporaries([tree]) + bool(alone) + copies[0]) + output * is_cut
-    cut = volume(weight, {**step.sizes, **chunk_sizes(order, step.sizes, TILE)})
-    return scratch + cut * (copies[1] or is_cut)
+    scratch = tile * (temporaries([tree]) + bool(cut.alone) + copies[0]) + output * is_cut
+    return scratch + volume(weight, {**step.sizes, **cut.chunks}) * (copies[1] or is_cut)
 
 
 def priced(step: Step, itemsize: int) -> Step:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import prod
 from types import ModuleType
 from typing import Any
 
@@ -19,6 +20,7 @@ __all__ = ["Evaluator"]
 
 Array = Any
 Block = dict[str, slice]
+OFTEN = 4
 
 
 class Evaluator:
@@ -74,11 +76,17 @@ class Evaluator:
         def evaluate(block: Block, outs: Sequence[Array | None]) -> list[Array]:
             parts = [view[(*[block.get(label, whole) for label in axes], ...)] for view, axes in sources]
             shape = np.broadcast_shapes(*(part.shape for part in parts))
+            parts = [self._with_grain(part, shape) for part in parts]
             cut: tuple[Any, ...] = (...,) if shape == self.chunk else tuple(slice(None, size) for size in shape)
             spots = [out if room is None else room[cut] for out, room in zip(outs, rooms, strict=True)]
             return self._run(line, parts, spots, [buffer[cut] for buffer in buffers])
 
         return evaluate
+
+    def _with_grain(self, part: Array, shape: Sequence[int]) -> Array:
+        """An operand that is read often along its last axis, contiguous there: vectors are not gathered."""
+        is_against = part.ndim and part.shape[-1] > 1 and part.strides[-1] != part.itemsize
+        return self.xp.ascontiguousarray(part) if is_against and part.size * OFTEN <= prod(shape) else part
 
     def _run(
         self, line: Line, parts: Sequence[Array], outs: Sequence[Array | None], buffers: Sequence[Array]

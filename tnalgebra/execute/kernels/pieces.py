@@ -93,16 +93,13 @@ def _lines(op: Operator, y: Array) -> tuple[Array, ...]:
 
 def _look_up(b: Array, points: Array, slopes: Array, intercepts: Array, out: Array) -> None:
     """out[q] ← Σ_j slope · b[q, j] + intercept, on all threads where that is much."""
-    is_much = b.size >= MUCH
-    count = max(1, ROWS // (thread_count() if is_much else 1) // max(b.shape[1], slopes.shape[1]))
+    threads = thread_count() if b.size >= MUCH else 1
+    count = max(1, ROWS // threads // max(b.shape[1], slopes.shape[1]))
 
     def part(rows: slice) -> None:
         _look_up_one(b[rows], points, (slopes, intercepts), out[rows], count)
 
-    if is_much:
-        in_threads(part, len(b))
-    else:
-        part(slice(None))
+    in_threads(part, len(b), threads)
 
 
 def _look_up_one(b: Array, points: Array, tables: tuple[Array, Array], out: Array, count: int) -> None:

@@ -1,6 +1,7 @@
 """Σ of W · ξ(…): ξ in tiles, BLAS on the tile. It is the step of every score network and of CP and HT with weights."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from math import prod
 from types import ModuleType
 from typing import Any
@@ -8,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from ...plan import Step
-from ...plan.cost import TILE, chunk_sizes, tile_order, tree_labels
-from ...plan.step import union
+from ...plan.cost import TILE, tile_layout, tree_labels
+from ...plan.step import union, volume
+from ..threads import in_threads, one_thread, thread_count
 from .blas import product
 from .blocked import blocks
 from .evaluator import Evaluator
@@ -18,14 +20,17 @@ __all__ = ["lower_weighted"]
 
 Array = Any
 Kernel = Callable[..., Array]
+MUCH = 1 << 20
+"""Applications of ξ from which they are worth threads, each with its own tiles and its own BLAS."""
 
 
 def lower_weighted(step: Step, xp: ModuleType) -> Kernel:
     """(operands of ξ…, W) → Σ W · ξ(operands); the labels that BLAS sums stay whole in a tile as long as they fit."""
     assert step.tree is not None
     *terms, weight = step.terms
-    order, alone = tile_order(terms, tree_labels(step.tree, terms), weight, step.result, step.sizes)
-    chunks = chunk_sizes(order, step.sizes, TILE if xp is np else 256 * TILE)
+    entries = TILE if xp is np else 256 * TILE
+    cut = tile_layout(terms, tree_labels(step.tree, terms), weight, step.result, step.sizes, entries)
+    order, alone, chunks = cut.order, cut.alone, cut.chunks
     evaluator = Evaluator([step.tree], terms, order, [chunks[label] for label in order], xp)
     drop = tuple(map(order.index, alone))
     kept = tuple(label for label in order if label not in alone)
@@ -33,6 +38,7 @@ def lower_weighted(step: Step, xp: ModuleType) -> Kernel:
     inner = blocks([label for label in order if label not in step.result], step.sizes, chunks)
     shape = tuple(step.sizes[label] for label in step.result)
     is_empty = prod(step.sizes[label] for label in union(*step.terms)) == 0
+    is_much = xp is np and volume(order, step.sizes) >= MUCH and len(outer) > 1
     kernels: dict[tuple[int, ...], Kernel] = {}
 
     def contract_tile(tile: Array, part: Array) -> Array:
@@ -47,19 +53,25 @@ def lower_weighted(step: Step, xp: ModuleType) -> Kernel:
         if len(outer) == len(inner) == 1:
             (tile,) = evaluator.whole(operands, [None])
             return contract_tile(xp.sum(tile, axis=drop, dtype=tile.dtype) if drop else tile, w)
-        run = evaluator.blockwise(operands, [True])
         out = (xp.zeros if is_empty else xp.empty)(shape, np.result_type(dtype, w.dtype))
-        for outside in outer if not is_empty else ():
-            spot = out[(*(outside.get(label, slice(None)) for label in step.result), ...)]
-            for position, inside in enumerate(inner):
-                block = {**outside, **inside}
-                (tile,) = run(block, [None])
-                tile = xp.sum(tile, axis=drop, dtype=tile.dtype) if drop else tile
-                part = contract_tile(tile, w[(*(block.get(label, slice(None)) for label in weight), ...)])
-                if position == 0:
-                    spot[...] = part
-                else:
-                    xp.add(spot, part, out=spot)
+
+        def share(places: slice) -> None:
+            run = evaluator.blockwise(operands, [True])
+            for outside in outer[places]:
+                spot = out[(*(outside.get(label, slice(None)) for label in step.result), ...)]
+                for position, inside in enumerate(inner):
+                    block = {**outside, **inside}
+                    (tile,) = run(block, [None])
+                    tile = xp.sum(tile, axis=drop, dtype=tile.dtype) if drop else tile
+                    part = contract_tile(tile, w[(*(block.get(label, slice(None)) for label in weight), ...)])
+                    if position == 0:
+                        spot[...] = part
+                    else:
+                        xp.add(spot, part, out=spot)
+
+        threads = thread_count() if is_much and not is_empty else 1
+        with one_thread() if threads > 1 else nullcontext():
+            in_threads(share, 0 if is_empty else len(outer), threads)
         return out
 
     return weighted
