@@ -1,0 +1,63 @@
+"""Work that is shared out among threads: the same numbers, and no more threads than BLAS has."""
+
+import threading
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_limits
+
+import tnalgebra as tna
+from tests.corpus import relative_error
+from tnalgebra.execute.kernels import pieces, weighted
+from tnalgebra.execute.threads import in_threads, one_thread, thread_count
+
+
+def unit(xi, a, h, g):
+    e = tna.contract("pi,qj->pqij", tna.leaf("A", "pi"), tna.leaf("H", "qj"), xi=xi)
+    return tna.contract("pqij,ijk->qpk", e, tna.leaf("G", "ijk")).evaluate(A=a, H=h, G=g)
+
+
+@pytest.fixture
+def operands(rng):
+    return [rng.standard_normal(shape) for shape in ((13, 5), (4001, 3), (5, 3, 2))]
+
+
+def test_threads_are_those_of_blas():
+    with threadpool_limits(1):
+        assert thread_count() == 1
+    with one_thread():
+        assert thread_count() == 1
+    assert thread_count() >= 1
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+@pytest.mark.parametrize("length", [0, 1, 2, 5, 100])
+def test_slices_share_a_range_out(count, length):
+    seen, names, lock = np.zeros(length, int), set(), threading.Lock()
+
+    def work(places):
+        with lock:
+            seen[places] += 1
+            names.add(threading.current_thread().name)
+
+    in_threads(work, length, count)
+    assert (seen == 1).all()
+    assert len(names) <= max(1, min(count, length))
+
+
+def test_an_error_in_a_thread_arrives():
+    with pytest.raises(ZeroDivisionError, match="division by zero"):
+        in_threads(lambda places: 1 / (places.start - 1), 2, 2)
+
+
+@pytest.mark.parametrize("xi", ["rectifier", "logaddexp", "hypot", "add"])
+def test_the_numbers_are_those_of_one_thread(xi, operands, monkeypatch):
+    with threadpool_limits(1):
+        expected = unit(xi, *operands)
+    tna.plan_cache.clear()
+    for module in (weighted, pieces):
+        monkeypatch.setattr(module, "MUCH", 1)
+        monkeypatch.setattr(module, "thread_count", lambda: 3)
+    found = unit(xi, *operands)
+    tna.plan_cache.clear()
+    assert relative_error(found, expected) < 1e-14
