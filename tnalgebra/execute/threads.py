@@ -22,8 +22,11 @@ def one_thread() -> Any:
 
 
 def thread_count() -> int:
-    """Threads that BLAS may use, by its settings and by threadpoolctl; 1 where there is none to ask."""
-    return max((library.num_threads for library in _controller().lib_controllers), default=1) or 1
+    """Threads that BLAS may use, by its settings and by threadpoolctl; 1 where there is none to ask.
+
+    Of two BLAS the one with fewer counts: a limit does not reach what was loaded after it was set.
+    """
+    return max(1, min((library.num_threads for library in _controller().lib_controllers), default=1))
 
 
 def in_threads(work: Callable[[slice], Any], length: int, count: int) -> None:
