@@ -68,7 +68,7 @@ def test_every_matricization_of_a_sum_has_rank_two_at_most():
 
 def test_there_is_no_bound_for_other_operators():
     with pytest.raises(AlgebraError, match="no lower bound on the width is known: with ξ = hypot"):
-        Config(variants=(Variant(),), ranks=(1,), xi="hypot")
+        Config(variants=(Variant(xi="hypot"),), ranks=(1,))
 
 
 def test_the_table_has_the_moments_of_the_bounds(config, tmp_path):

@@ -16,13 +16,14 @@ from ..expressivity import shallow_width_lower_bound
 from ..networks import FeatureMap, RecurrentNetwork
 from .bounds_picture import draw
 from .intervals import of_mean
-from .paper import FIGURE5, FIGURE5_AGAIN
+from .paper import FIGURE5, FIGURE5_AGAIN, FORMULAS
 from .result import Result
 from .results import Progress, computed, needs_pictures
 
 __all__ = ["Config", "Variant", "run"]
 
 Array = Any
+Entry = tuple[str, str, int, int]
 NAME = "lower-bounds"
 STARTS = {"normal": "N(0, 1)", "scores": "own"}
 """How parameters are drawn: all from N(0, 1) as in GTM, or as `RecurrentNetwork.random` draws them."""
@@ -30,8 +31,9 @@ STARTS = {"normal": "N(0, 1)", "scores": "own"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """start: "normal" or "scores". width: L, the rows of C. sets: how many sets of networks of each rank."""
+    """xi: one with a bound. start: "normal" or "scores". width: L, the rows of C. sets: how many of each rank."""
 
+    xi: str = "rectifier"
     start: str = "normal"
     width: int = 10
     sets: int = 1
@@ -47,7 +49,6 @@ class Config:
 
     variants: tuple[Variant, ...]
     ranks: tuple[int, ...]
-    xi: str = "rectifier"
     features: int = 10
     steps: int = 6
     networks: int = 20
@@ -55,7 +56,8 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse what has no bound or nothing to draw."""
-        shallow_width_lower_bound(np.ones((1, 1)), self.xi)  # raises for a ξ without a bound
+        for variant in self.variants:
+            shallow_width_lower_bound(np.ones((1, 1)), variant.xi)  # raises for a ξ without a bound
         numbers = [self.features, self.networks, *self.ranks, *(x for v in self.variants for x in (v.width, v.sets))]
         if not self.ranks or not self.variants or min(numbers) < 1 or self.steps < 2 or self.steps % 2:
             raise DataError(
@@ -74,8 +76,8 @@ class Config:
         """Every set of networks."""
         return [
             Cell(
-                xi=self.xi, features=self.features, steps=self.steps, networks=self.networks, seed=self.seed, rank=rank,
-                start=variant.start, width=variant.width, number=number,
+                xi=variant.xi, features=self.features, steps=self.steps, networks=self.networks, seed=self.seed,
+                rank=rank, start=variant.start, width=variant.width, number=number,
             )
             for variant, rank in product(self.variants, self.ranks)
             for number in range(variant.sets)
@@ -97,14 +99,14 @@ class Cell:
     number: int
 
     @property
-    def entry(self) -> tuple[str, int, int]:
-        """What has one place in the table: how networks are drawn, L and R."""
-        return self.start, self.width, self.rank
+    def entry(self) -> Entry:
+        """What has one place in the table: ξ, how networks are drawn, L and R."""
+        return self.xi, self.start, self.width, self.rank
 
     @property
     def key(self) -> str:
         """The name in a results file."""
-        return f"start={self.start} L={self.width} R={self.rank} set={self.number}"
+        return f"xi={self.xi} start={self.start} L={self.width} R={self.rank} set={self.number}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,17 +167,16 @@ def run(config: Config, out: str | Path, *, jobs: int = 1, progress: Progress | 
     """
     needs_pictures()
     outcomes = computed(NAME, config, measure, Outcome, Path(out), jobs, progress)
-    constant = next(iter(outcomes.values())).constant
-    sets: dict[tuple[str, int, int], list[list[float]]] = {}
+    sets: dict[Entry, list[list[float]]] = {}
     for cell, outcome in outcomes.items():
-        sets.setdefault(cell.entry, []).append([rank / constant for rank in outcome.ranks])
-    is_paper = (config.xi, config.features, config.steps) == ("rectifier", 10, 6)
+        sets.setdefault(cell.entry, []).append([rank / outcome.constant for rank in outcome.ranks])
+    is_paper = (config.features, config.steps) == (10, 6)
     records = tuple(_record(entry, found, is_paper) for entry, found in sets.items())
     result = Result(
         title="Least width of a shallow network for a random recurrent one: rank / c (GTM, Figure 5)",
-        header=("start", "L", "R", "networks", "mean ± sd", "95 % of the mean", "means of sets", "GTM", "NumPy"),
+        header=("ξ", "start", "L", "R", "networks", "mean ± sd", "95 % of the mean", "means of sets", "GTM", "NumPy"),
         rows=tuple(_row(record) for record in records),
-        notes=_notes(config, outcomes, constant),
+        notes=_notes(config, outcomes),
         records=records,
         figure=draw(config.ranks, records, {entry: list(chain.from_iterable(found)) for entry, found in sets.items()}),
     )
@@ -183,16 +184,18 @@ def run(config: Config, out: str | Path, *, jobs: int = 1, progress: Progress | 
     return result
 
 
-def _record(entry: tuple[str, int, int], found: list[list[float]], is_paper: bool) -> dict[str, Any]:
+def _record(entry: Entry, found: list[list[float]], is_paper: bool) -> dict[str, Any]:
     """Moments of the bounds of one entry, and the paper's."""
-    start, width, rank = entry
+    xi, start, width, rank = entry
+    is_paper = is_paper and (xi, start) == ("rectifier", "normal")
     values, means = list(chain.from_iterable(found)), [float(np.mean(part)) for part in found]
     return {
-        "start": STARTS[start], "L": width, "R": rank, "networks": len(values), "mean": float(np.mean(values)),
+        "xi": xi, "start": STARTS[start], "L": width, "R": rank, "networks": len(values),
+        "mean": float(np.mean(values)),
         "sd": float(np.std(values, ddof=1)) if len(values) > 1 else 0.0, "interval": of_mean(values),
         "median": float(np.median(values)), "largest": max(values), "means_of_sets": sorted(means),
-        "GTM": FIGURE5.get(rank) if is_paper and start == "normal" else None,
-        "independent": FIGURE5_AGAIN.get(rank) if is_paper and start == "normal" and width == 10 else None,
+        "GTM": FIGURE5.get(rank) if is_paper else None,
+        "independent": FIGURE5_AGAIN.get(rank) if is_paper and width == 10 else None,
     }  # fmt: skip
 
 
@@ -201,19 +204,19 @@ def _row(record: dict[str, Any]) -> tuple[str, ...]:
     means = record["means_of_sets"]
     papers = ("–" if pair is None else f"{pair[0]} ± {pair[1]}" for pair in (record["GTM"], record["independent"]))
     return (
-        record["start"], str(record["L"]), str(record["R"]), str(record["networks"]),
+        FORMULAS.get(record["xi"], record["xi"]), *(str(record[name]) for name in ("start", "L", "R", "networks")),
         f"{record['mean']:.1f} ± {record['sd']:.1f}", f"{low:.1f} to {high:.1f}", f"{means[0]:.1f} to {means[-1]:.1f}",
         *papers,
     )  # fmt: skip
 
 
-def _notes(config: Config, outcomes: dict[Cell, Outcome], constant: float) -> tuple[str, ...]:
+def _notes(config: Config, outcomes: dict[Cell, Outcome]) -> tuple[str, ...]:
     gaps = np.array([gap for outcome in outcomes.values() for gap in outcome.gaps if gap is not None])
     close = float(np.mean(gaps < 1)) if len(gaps) else 0.0
-    largest = config.features ** (config.steps // 2) / constant
+    full, constants = config.features ** (config.steps // 2), {cell.xi: o.constant for cell, o in outcomes.items()}
+    largest = ", ".join(f"{full / c:.1f} for {FORMULAS.get(xi, xi)} (c = {c:g})" for xi, c in constants.items())
     return (
-        f"ξ = {config.xi}, M = {config.features}, T = {config.steps}, c = {constant:g}; the largest value there can be "
-        f"is {largest:.1f}.",
+        f"M = {config.features}, T = {config.steps}; full rank would give {largest}.",
         f"GTM has {config.networks} networks a rank: the means of our sets of as many lie between the two given.",
         "NumPy: an independent computation with L = 10; GTM does not say its L.",
         f"Ranks in float64; {close:.1%} of the networks have a gap below 10 where their rank ends.",
