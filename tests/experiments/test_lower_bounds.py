@@ -74,18 +74,19 @@ def test_there_is_no_bound_for_other_operators():
 def test_the_table_has_the_moments_of_the_bounds(config, tmp_path):
     out = tmp_path / "out"
     result = run_experiment("lower-bounds", out, config=config)
-    assert [row[:4] for row in result.rows] == [
+    assert {row[0] for row in result.rows} == {"max(x, y, 0)"}
+    assert [row[1:5] for row in result.rows] == [
         ("N(0, 1)", "5", "1", "6"), ("N(0, 1)", "5", "2", "6"), ("own", "2", "1", "3"), ("own", "2", "2", "3"),
     ]  # fmt: skip
     found = json.loads((out / "results.json").read_text())["results"]
-    bounds = np.array([found[f"start=normal L=5 R=2 set={k}"]["ranks"] for k in (0, 1)]) / (4 * 3 / 2)
+    bounds = np.array([found[f"xi=rectifier start=normal L=5 R=2 set={k}"]["ranks"] for k in (0, 1)]) / (4 * 3 / 2)
     record = json.loads((out / "table.json").read_text())[1]
     assert record["mean"] == pytest.approx(bounds.mean())
     assert record["sd"] == pytest.approx(bounds.std(ddof=1))
     assert record["means_of_sets"] == pytest.approx(sorted(bounds.mean(axis=1)))
     assert record["interval"][0] <= record["mean"] <= record["interval"][1]
     assert record["GTM"] is None, "other sizes than the paper's"
-    assert "the largest value there can be is 1.5" in str(result)
+    assert "full rank would give 1.5 for max(x, y, 0) (c = 6)" in str(result)
     assert (out / "picture.png").read_bytes().startswith(b"\x89PNG")
     config.write_text(SMALL.replace("networks = 3", "networks = 4"))
     with pytest.raises(DataError, match="results of another configuration: networks is 3 there and 4 here"):
@@ -102,7 +103,7 @@ def test_the_papers_numbers_stand_beside(tmp_path, monkeypatch):
     assert [row[-2:] for row in result.rows[:4]] == [
         ("1.3 ± 0.7", "2.8 ± 5.2"), ("7.6 ± 7.8", "10.2 ± 8.5"), ("11.4 ± 8.5", "15.1 ± 8.4"), ("16.2 ± 8.0", "14.6 ± 4.9"),
     ]  # fmt: skip
-    assert result.rows[0][3:7] == ("150", "2.0 ± 0.8", "1.9 to 2.1", "2.0 to 2.0")
+    assert result.rows[0][4:8] == ("150", "2.0 ± 0.8", "1.9 to 2.1", "2.0 to 2.0")
     assert result.rows[4][-2:] == ("1.3 ± 0.7", "–"), "L = 5"
     assert result.rows[-1][-2:] == ("–", "–"), "another start"
     assert "50.0% of the networks have a gap below 10" in str(result)
