@@ -164,6 +164,16 @@ def test_the_plan_says_that_it_looks_up(rng):
     assert "pieces" not in [step.kind for step in few.steps], "tables pay only where many numbers look into them"
 
 
+def test_the_plan_names_a_generator(rng):
+    a, b, w = arrays(EQUATIONS[0], rng)
+    for xi, words in (("hypot", "hypot as sqrt(·) of a sum of · * ·"), ("logaddexp", "log(·) of a sum of exp(·)")):
+        _, e = weighted(EQUATIONS[0], a, b, w, xi)
+        assert words in e.plan(A=a, B=b, W=w).explain()
+        assert "of a sum of" not in e.plan(A=(11, 7), B=(1, 3), W=(7, 3, 2)).explain(), "every operand is used once"
+    least = tna.contract_path("pi,iq->pq", (11, 7), (7, 97), xi="hypot", reduce="minimum")
+    assert "of a sum of" not in least.explain(), "the least term is looked for by its digits"
+
+
 def test_the_memory_of_tables_is_planned(rng):
     a, b, w = arrays(EQUATIONS[0], rng)
     _, e = weighted(EQUATIONS[0], a, b, w, "rectifier")

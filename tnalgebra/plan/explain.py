@@ -7,6 +7,7 @@ from ..algebra import Pointwise
 from ..graph import Bundle, Contract, Labels, Leaf, Map, Node, Shaped, Stack, Sum, Take, label_sizes
 from ..graph.node import operators_of, postorder
 from ..graph.sizes import Shape, shapes_of
+from .generated import generating
 from .step import Step
 
 __all__ = ["explain"]
@@ -30,8 +31,16 @@ WORDS = {
 def explain(root: Node, shapes: Mapping[str, Shape], steps: Sequence[Step], is_reorderable: bool, reason: str) -> str:
     """Words, then the loop."""
     verdict = f"Sums may move: {reason}." if is_reorderable else f"Sums stay where they are: {reason}."
-    told = [f"{number}. {step.equation}: {WORDS[step.kind]}." for number, step in enumerate(steps, 1)]
+    told = [f"{number}. {step.equation}: {_told(step)}." for number, step in enumerate(steps, 1)]
     return "\n".join([str(root), "", verdict, *told, "", "The same numbers, slowly:", "", *_loops(root, shapes)])
+
+
+def _told(step: Step) -> str:
+    op = generating(step)
+    if op is None or op.generator is None:
+        return WORDS[step.kind]
+    g, inverse = (re.sub(r"\bx\b", "·", text) for text in op.generator)
+    return f"{WORDS[step.kind]}; {op} as {inverse} of a sum of {g}, where that neither overflows nor vanishes"
 
 
 def _loops(root: Node, shapes: Mapping[str, Shape]) -> list[str]:

@@ -12,7 +12,8 @@ from ...algebra import Operator, Pointwise
 from ...algebra.derivative import substituted
 from ...algebra.scalar import compile_arrays, parse
 from ...plan import Step
-from ...plan.step import Tree, union, volume
+from ...plan.generated import generating
+from ...plan.step import Tree, union
 from .blas import aligner, product
 
 __all__ = ["lower_generated"]
@@ -20,8 +21,6 @@ __all__ = ["lower_generated"]
 Array = Any
 Kernel = Callable[..., Array]
 Lower = Callable[[Step, ModuleType], Kernel]
-FACTOR = 4
-"""Generators pay where every operand is used that many times."""
 ROOM = 2.0**20
 """Between the values of g that are taken and the smallest and the largest number there is."""
 
@@ -31,14 +30,10 @@ def lower_generated(step: Step, xp: ModuleType, lower: Lower) -> Kernel:
 
     A generator is exact while g neither overflows nor vanishes; where it does, the step goes another way.
     """
-    plain, op = lower(step, xp), _only(step.tree)
-    count = len(step.terms) - (step.kind == "weighted")
-    terms = step.terms[:count]
-    largest = max(volume(term, step.sizes) for term in terms)
-    if op is None or op.generator is None or volume(union(*terms), step.sizes) < FACTOR * largest:
+    plain, op = lower(step, xp), generating(step)
+    if op is None or op.generator is None:
         return plain
-    if step.reduce is None or step.reduce.name != "add" or not step.summed:
-        return plain  # what looks for the term that is the minimum must find the same digits
+    count = len(step.terms) - (step.kind == "weighted")
     total: Any = "x0"
     for i in range(1, count):
         total = "add", (total, f"x{i}")
@@ -108,14 +103,6 @@ def _shift_one(step: Step, position: int, op: Operator, xp: ModuleType, lower: L
         return found
 
     return shifted
-
-
-def _only(tree: Tree | None) -> Operator | None:
-    """The one operator of a tree with several leaves."""
-    if not isinstance(tree, tuple) or not isinstance(tree[0], Operator):
-        return None
-    others = [_only(child) for child in tree[1] if isinstance(child, tuple)]
-    return tree[0] if all(other == tree[0] for other in others) else None
 
 
 def _fits(x: Array, g: Array, unit: float, xp: ModuleType) -> bool:
