@@ -1,4 +1,4 @@
-"""How wide must a shallow network be to do what a recurrent network of width 3 does?"""
+"""The width that a shallow network needs to do what a recurrent network of width 3 does."""
 
 import numpy as np
 
@@ -8,6 +8,7 @@ WIDTH = 3
 
 
 def main() -> None:
+    """Print bounds on both sides for growing numbers of steps."""
     print("steps  recurrent  shallow, at least  at most")
     for steps in (2, 4, 6, 8):
         network = tna.theory.exponential_separation(M=WIDTH, R=WIDTH, T=steps)
