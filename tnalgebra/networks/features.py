@@ -9,11 +9,13 @@ import numpy as np
 from ..algebra import Pointwise, operator
 from ..algebra.derivative import substituted
 from ..algebra.scalar import parse
-from ..errors import FormatError, UnknownNameError
+from ..errors import AxisMismatchError, FormatError, UnknownNameError
+from ..execute.expression import evaluate
+from ..execute.namespace import as_array
 from ..formats.parts import frozen, normal, one_home, sealed
 from ..graph import Contract, Labels, Leaf, Node, Sum
 
-__all__ = ["ACTIVATIONS", "FeatureMap", "FixedMap"]
+__all__ = ["ACTIVATIONS", "FeatureMap", "FixedMap", "features_of"]
 
 Array = Any
 
@@ -118,8 +120,6 @@ class FeatureMap:
 
     def __call__(self, x: Array) -> Array:
         """Features (batch, T, M) of inputs (batch, T, N)."""
-        from .network import features_of
-
         return features_of(self, x)
 
     def __repr__(self) -> str:
@@ -196,12 +196,19 @@ class FixedMap:
 
     def __call__(self, x: Array) -> Array:
         """Features (batch, T, M) of inputs (batch, T, N)."""
-        from .network import features_of
-
         return features_of(self, x)
 
     def __repr__(self) -> str:
         return f"FixedMap({self.inputs} → {self.n_features}: {', '.join(self.functions)})"
+
+
+def features_of(feature_map: FeatureMap | FixedMap, x: Array) -> Array:
+    """Features (batch, T, M) of inputs (batch, T, N)."""
+    x = as_array(x)
+    if x.ndim != 3 or x.shape[2] != feature_map.n_inputs:
+        raise AxisMismatchError(f"x must have shape (batch, T, {feature_map.n_inputs}); got {tuple(x.shape)}")
+    arrays = {**feature_map.parameters(), **feature_map.constants(), "X": x}
+    return evaluate(feature_map.graph(Leaf("X", BTN)), arrays)
 
 
 BTN: Labels = ("b", "t", "n")

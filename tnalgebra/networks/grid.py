@@ -27,7 +27,8 @@ from ..execute.namespace import as_array, concatenate, namespace_of, to_device
 from ..formats import Format
 from ..formats.indexing import checked_points
 from ..graph import Leaf
-from .network import Network, features_of
+from .features import features_of
+from .network import Network
 from .recurrent import RecurrentNetwork
 from .weights import weight_tensor
 

@@ -19,7 +19,7 @@ from ..graph import Contract, Labels, Leaf, Node
 from .features import BTN, FeatureMap, FixedMap
 from .initialise import LONG
 
-__all__ = ["Network", "features_of", "product", "with_unit"]
+__all__ = ["Network", "product", "with_unit"]
 
 Array = Any
 PROBES = 256
@@ -40,15 +40,6 @@ def with_unit(xi: Operator, node: Node) -> Node:
         return node
     tree = substituted(parse(xi.value, ("x", "y")), {"x": "x0", "y": xi.unit})
     return Contract(Pointwise(tree, ("x0",)), operator("add"), (node.output,), (node,), node.output)
-
-
-def features_of(feature_map: FeatureMap | FixedMap, x: Array) -> Array:
-    """Features (batch, T, M) of inputs (batch, T, N)."""
-    x = as_array(x)
-    if x.ndim != 3 or x.shape[2] != feature_map.n_inputs:
-        raise AxisMismatchError(f"x must have shape (batch, T, {feature_map.n_inputs}); got {tuple(x.shape)}")
-    arrays = {**feature_map.parameters(), **feature_map.constants(), "X": x}
-    return evaluate(feature_map.graph(Leaf("X", BTN)), arrays)
 
 
 class Network(ABC):

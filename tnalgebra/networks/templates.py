@@ -6,8 +6,7 @@ import numpy as np
 
 from ..errors import AxisMismatchError, NonFiniteError
 from ..execute.namespace import as_array, to_device
-from .features import FeatureMap, FixedMap
-from .network import features_of
+from .features import FeatureMap, FixedMap, features_of
 
 __all__ = ["independent_templates", "kmeans_templates", "random_templates"]
 

@@ -15,7 +15,7 @@ from ..formats import CPTensor, TTTensor
 from ..formats.structure import require_multiply
 from ..graph import Leaf
 from ..networks import Network, RecurrentNetwork, network_from_weights, weight_tensor
-from ..networks.network import features_of
+from ..networks.features import features_of
 from .fit import as_seed, datasets
 from .loss import loss_graph
 from .objective import Batch, Objective
