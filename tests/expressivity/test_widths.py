@@ -16,7 +16,8 @@ def network(kind="tt", xi="rectifier", steps=4, features=5, rank=3, classes=1, s
     net = KINDS[kind].random(
         steps=steps, inputs=features, features=features, rank=rank, classes=classes, xi=xi, seed=seed, **options
     )
-    return net.replace(feature_weight=np.eye(features), feature_bias=np.full(features, 0.1))
+    weight, bias = np.eye(features, dtype=net.dtype), np.full(features, 0.1, net.dtype)
+    return net.replace(feature_weight=weight, feature_bias=bias)
 
 
 def odd_even(values):
@@ -89,6 +90,8 @@ def test_single_precision_is_evaluated_in_double():
     found = tna.shallow_width_lower_bound(net, templates=templates)
     assert found.rank == tna.shallow_width_lower_bound(wide, templates=templates).rank
     assert found.estimate.tol < 1e-12
+    assert str(found).endswith("a float32 network, evaluated in float64)")
+    assert "evaluated" not in str(tna.shallow_width_lower_bound(wide, templates=templates))
     assert sampled_rank(GridTensor(net, templates)).tol < 1e-12
 
 

@@ -11,7 +11,7 @@ from ..algebra import Operator, operator
 from ..errors import AlgebraError, FormatError
 from ..execute.memory import MemoryLimit
 from ..formats import Format
-from ..networks import GridTensor, ShallowNetwork
+from ..networks import GridTensor, Network, ShallowNetwork
 from .bounds import cp_bounds
 from .fitted import FittedShallow, fit_shallow
 from .grids import as_grid, value_of
@@ -34,13 +34,15 @@ class WidthBound:
     """A lower bound on the width of shallow networks, and what it rests on.
 
     width: the least integer that is not below `value`. estimate: of the rank of the matricization, or of a part of it.
-    constant: c_ξ, the most that a single term adds to that rank.
+    constant: c_ξ, the most that a single term adds to that rank. given: the dtype of the network, which is evaluated in
+    float64.
     """
 
     estimate: RankEstimate
     constant: float
     xi: str
     rows: tuple[int, ...]
+    given: str = "float64"
 
     @property
     def rank(self) -> int:
@@ -58,9 +60,11 @@ class WidthBound:
         return ceil(self.value)
 
     def __str__(self) -> str:
+        rows = " ".join(map(str, self.rows))
+        wide = "" if self.given == "float64" else f"; a {self.given} network, evaluated in float64"
         return (
-            f"{self.width} (rank {self.rank} of the matricization with rows {' '.join(map(str, self.rows))}, by "
-            f"c = {self.constant:g} for ξ = {self.xi})"
+            f"{self.width} (rank {self.rank} of the matricization with rows {rows}, by c = {self.constant:g} for "
+            f"ξ = {self.xi}{wide})"
         )
 
 
@@ -136,7 +140,9 @@ def shallow_width_lower_bound(
     else:
         value = x if grid is None else value_of(grid, memory_limit)
         found = matricization_rank(value, rows, tol=tol)
-    return WidthBound(found, constant, xi.name, tuple(rows))
+    network = x.network if isinstance(x, GridTensor) else x
+    given = str(network.dtype) if isinstance(network, Network) else "float64"
+    return WidthBound(found, constant, xi.name, tuple(rows), given)
 
 
 def shallow_width_bounds(
@@ -169,7 +175,7 @@ def shallow_width_bounds(
         raise FormatError(f"the widths of shallow networks are compared with a network; got {type(network).__name__}")
     _constant(grid.network.xi, grid.shape[:-1], alternating(len(grid.shape) - 1))
     value = value_of(grid, memory_limit)
-    lower = shallow_width_lower_bound(grid, tol=tol, memory_limit=memory_limit)
+    lower = shallow_width_lower_bound(network, templates=templates, steps=steps, tol=tol, memory_limit=memory_limit)
     upper, by = _narrowest(grid, value, tol, seed)
     fitted = None
     if error is not None:
