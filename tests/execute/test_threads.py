@@ -45,6 +45,13 @@ def test_slices_share_a_range_out(count, length):
     assert len(names) <= max(1, min(count, length))
 
 
+def test_threads_have_the_context_of_the_caller():
+    seen = []
+    with np.errstate(over="ignore", divide="raise"):
+        in_threads(lambda places: seen.append(np.geterr()), 3, 3)
+    assert [(found["over"], found["divide"]) for found in seen] == [("ignore", "raise")] * 3
+
+
 def test_an_error_in_a_thread_arrives():
     with pytest.raises(ZeroDivisionError, match="division by zero"):
         in_threads(lambda places: 1 / (places.start - 1), 2, 2)

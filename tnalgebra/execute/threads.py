@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 __all__ = ["in_threads", "one_thread", "thread_count"]
@@ -30,11 +32,16 @@ def thread_count() -> int:
 
 
 def in_threads(work: Callable[[slice], Any], length: int, count: int) -> None:
-    """Call work on slices of a range that share it out among threads; it must leave the interpreter's lock."""
+    """Call work on slices of a range that share it out among threads; it must leave the interpreter's lock.
+
+    Every thread has the caller's context: what NumPy says of overflow, for one.
+    """
     count = min(count, length)
     if count < 2:
         work(slice(0, length))
         return
     ends = [length * i // count for i in range(count + 1)]
     with ThreadPoolExecutor(count) as pool:
-        list(pool.map(work, map(slice, ends, ends[1:])))
+        found = [pool.submit(copy_context().run, work, slice(*pair)) for pair in pairwise(ends)]
+        for future in found:
+            future.result()
