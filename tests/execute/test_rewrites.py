@@ -1,5 +1,7 @@
 """Exact rewrites of ξ: tables for what is piecewise linear, generators, shifts; compared with the nested loops."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 
 import tnalgebra as tna
 from tests.corpus import relative_error
+from tnalgebra.algebra import registry
 from tnalgebra.errors import LawError
 from tnalgebra.execute.kernels import generated
 
@@ -164,6 +167,56 @@ def test_the_plan_says_that_it_looks_up(rng):
     assert "pieces" not in [step.kind for step in few.steps], "tables pay only where many numbers look into them"
 
 
+@pytest.mark.parametrize("scale", [1e-2, 1e-4, 1e-8])
+@pytest.mark.parametrize("low", [-np.inf, -50.0])
+def test_small_logarithms_keep_their_digits(scale, low, rng):
+    """ξ(x, −∞) = x, also where x is near 0 and log(1 + x) would lose it."""
+    a, b, w = arrays(EQUATIONS[0], rng)
+    a, b = np.full_like(a, low), b * scale
+    found, _ = weighted(EQUATIONS[0], a, b, w, "logaddexp")
+    assert relative_error(found, truth(EQUATIONS[0], a, b, w, "logaddexp")) < 1e-13
+
+
+def test_tables_that_overflow_are_not_taken(rng):
+    a, b, _ = arrays(EQUATIONS[0], rng, 1e-10)
+    w = np.full((SIZES["i"], SIZES["j"], SIZES["k"]), 1.7e308)
+    for xi in ("add", "rectifier", "maximum"):
+        found, _ = weighted(EQUATIONS[0], abs(a), b, w, xi)
+        assert relative_error(found / 1e290, truth(EQUATIONS[0], abs(a), b, w / 1e290, xi)) < 1e-13
+
+
+@pytest.mark.parametrize(
+    ("value", "g", "inverse", "unit"),
+    [
+        ("-logaddexp(-x, -y)", "exp(-x)", "-log(x)", np.inf),
+        ("logaddexp(x, y)", "2 * exp(x)", "log(x / 2)", -np.inf),
+    ],
+)
+def test_a_shift_takes_a_generator_that_grows_from_one(value, g, inverse, unit, rng, monkeypatch):
+    monkeypatch.setattr(registry, "_OPERATORS", dict(registry._OPERATORS))
+    own = tna.Operator(name=f"own {g}", value=value, unit=unit, generator=(g, inverse), is_translative=True)
+    tna.register_operator(own)
+    a, b, w = arrays(EQUATIONS[0], rng)
+    a[0, 0], b[0, 0] = 1000.0, -1000.0
+    found, _ = weighted(EQUATIONS[0], a, b, w, own)
+    x, y = a[:, None, :, None], b[None, :, None, :]
+    with np.errstate(all="ignore"):
+        assert relative_error(found, np.einsum("pqij,ijk->qpk", own.apply(x, y), w)) < 1e-13
+
+
+@pytest.mark.parametrize("output", ["qpk", "pqk", "kpq"])
+def test_tables_keep_to_the_memory_that_was_planned(output, rng):
+    tile = tna.contract("pi,qj->pqij", tna.leaf("A", "pi"), tna.leaf("B", "qj"), xi="rectifier")
+    e = tna.contract(f"pqij,ijk->{output}", tile, tna.leaf("W", "ijk"))
+    given = {"A": rng.random((128, 20)), "B": rng.random((1024, 20)), "W": rng.random((20, 20, 2))}
+    e.evaluate(**given)
+    tracemalloc.start()
+    e.evaluate(**given)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak <= 1.05 * e.plan(**given).peak_bytes + 2**18
+
+
 def test_the_plan_names_a_generator(rng):
     a, b, w = arrays(EQUATIONS[0], rng)
     for xi, words in (("hypot", "hypot as sqrt(·) of a sum of · * ·"), ("logaddexp", "log(·) of a sum of exp(·)")):
@@ -187,6 +240,9 @@ def test_the_memory_of_tables_is_planned(rng):
 def test_laws_of_the_rewrites_are_checked():
     with pytest.raises(LawError, match="'bent' is not linear on either side of its breakpoint"):
         tna.register_operator(tna.Operator(name="bent", value="maximum(x, y)", unit=-np.inf, breakpoint="y + 1"))
+    far = tna.Operator(name="far", value="minimum(maximum(x, y), 1000)", unit=-np.inf, breakpoint="y")
+    with pytest.raises(LawError, match="'far' is not linear on either side"):
+        tna.register_operator(far)
     with pytest.raises(LawError, match="'power' is not what its generator makes"):
         tna.register_operator(
             tna.Operator(name="power", value="hypot(x, y)", unit=0.0, unit_is_strict=False, generator=("abs(x)", "x"))

@@ -1,5 +1,7 @@
 """Work that is shared out among threads: the same numbers, and no more threads than BLAS has."""
 
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -28,6 +30,30 @@ def test_threads_are_those_of_blas():
     with one_thread():
         assert thread_count() == 1
     assert thread_count() >= 1
+
+
+def test_the_last_of_several_contexts_gives_the_threads_back():
+    before, first, second = thread_count(), one_thread(), one_thread()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert thread_count() == 1
+    second.__exit__(None, None, None)
+    assert thread_count() == before
+
+
+def test_work_is_done_when_no_thread_can_be_started():
+    """Handlers that run at exit cannot start threads."""
+    code = (
+        "import atexit, numpy as np\n"
+        "from tnalgebra.execute.threads import in_threads\n"
+        "seen = np.zeros(10)\n"
+        "def work(places): seen[places] += 1\n"
+        "atexit.register(lambda: print(seen.sum()))\n"
+        "atexit.register(lambda: in_threads(work, 10, 3))\n"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "10.0\n"
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7])

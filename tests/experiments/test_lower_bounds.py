@@ -106,7 +106,7 @@ def test_the_papers_numbers_stand_beside(tmp_path, monkeypatch):
     assert result.rows[0][4:8] == ("150", "2.0 ± 0.8", "1.9 to 2.1", "2.0 to 2.0")
     assert result.rows[4][-2:] == ("1.3 ± 0.7", "–"), "L = 5"
     assert result.rows[-1][-2:] == ("–", "–"), "another start"
-    assert "50.0% of the networks have a gap below 10" in str(result)
+    assert "33.3% of the networks have a gap below 10" in str(result)
     assert FIGURE5 == {1: (1.3, 0.7), 2: (7.6, 7.8), 4: (11.4, 8.5), 8: (16.2, 8.0)}
 
 

@@ -83,6 +83,9 @@ def test_where_the_share_falls_below_one_half():
     [
         ("separation", "ranks = [2]\nsteps = [3]", r"steps must be even.*got \(3,\)"),
         ("separation", "ranks = []\nsteps = [2]", "ranks and networks must be 1 or more"),
+        ("separation", "ranks = [2, 2]\nsteps = [2]", "the configuration lists something twice"),
+        ("separation", "ranks = [2]\nsteps = [2]\nseed = -1", "seed must be 0 or more; got -1"),
+        ("open-set", "scales = [inf]\n[[cases]]\nfeatures = 2\nrank = 1\nsteps = 2", "some cases, scales of 0 or more"),
         ("open-set", "cases = []\nscales = [0.1]", "some cases, scales of 0 or more and networks are needed"),
         ("open-set", "scales = [0.1]\n[[cases]]\nfeatures = 1\nrank = 1\nsteps = 2", "features · rank 2 or more"),
         (

@@ -541,6 +541,11 @@ def test_width_one_equals_networks_of_any_kind_and_map(rng):
     np.testing.assert_array_equal(grid(theory.width_one_equivalent(zero, np.eye(3)), np.eye(3)), np.zeros((3, 3)))
 
 
+def test_a_width_of_one_that_is_exact_needs_no_tolerance():
+    net = theory.perturbed(theory.constant_grid_network(3, 2, 4), 0.05, seed=0)
+    assert theory.width_one_equivalent(net, np.eye(3), tol=0).ranks == (1,)
+
+
 def test_what_a_width_of_one_cannot_do_is_refused():
     F = np.eye(3)
     second = theory.universal_network(np.ones((3, 1)) * [1.0, 2.0, 3.0], F)

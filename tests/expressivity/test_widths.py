@@ -5,7 +5,14 @@ import pytest
 from scipy.stats import ks_2samp
 
 import tnalgebra as tna
-from tnalgebra.errors import AlgebraError, FormatError, MemoryLimitError, NonFiniteError
+from tnalgebra.errors import (
+    AlgebraError,
+    ConditionWarning,
+    FormatError,
+    MemoryLimitError,
+    NonFiniteError,
+    ToleranceError,
+)
 from tnalgebra.expressivity import fit_shallow, sampled_rank
 from tnalgebra.networks import GridTensor
 
@@ -250,6 +257,45 @@ def test_the_reason_is_true(xi, rank, rng):
         for _ in range(20)
     )  # fmt: skip
     assert found >= rank - 2
+
+
+def test_rounding_errors_that_count_as_rank_are_told(rng):
+    f = rng.standard_normal((4, 5, 1))
+    factors = np.concatenate([f, f + 1e-9 * rng.standard_normal(f.shape)], axis=2)
+    net = tna.ShallowNetwork(tna.FeatureMap.identity(5), factors, [[1e9], [-1e9]], "add")
+    with pytest.warns(ConditionWarning, match="counts rounding errors, as 1 terms are enough"):
+        found = tna.shallow_width_bounds(net, np.eye(5))
+    assert found.lower.width > found.upper
+    assert tna.shallow_width_bounds(net, np.eye(5), tol=1e-4).lower.width == 1
+
+
+@pytest.mark.parametrize("rows", [[], [0, 1, 2, 3], [4], [0, 0]])
+def test_rows_that_are_no_rows(rows):
+    for call in (
+        lambda: tna.shallow_width_lower_bound(network(), templates=np.eye(5), rows=rows),
+        lambda: tna.shallow_width_lower_bound(np.ones((2, 2, 2, 2)), "add", rows=rows),
+        lambda: sampled_rank(np.ones((2, 2, 2, 2)), rows),
+    ):
+        with pytest.raises(FormatError, match="must be some, but not all, of the modes 0, …, 3, each once"):
+            call()
+
+
+def test_samples_of_very_many_modes():
+    tensor = tna.TTTensor.ones((1,) * 138 + (2, 2))
+    assert sampled_rank(tensor).rank == 1
+    for wrong in (0, -1, 2.5):
+        with pytest.raises(FormatError, match="samples is a number of rows and columns, 1 or more"):
+            sampled_rank(tensor, samples=wrong)
+    with pytest.raises(ToleranceError, match="tol is relative to the largest singular value"):
+        sampled_rank(tensor, tol=2)
+
+
+def test_a_fit_of_another_grid():
+    grid = GridTensor(network("tt", features=2), np.eye(2))
+    with pytest.raises(FormatError, match=r"values must have shape \(2, 2, 2, 2, 1\), .* got \(2, 2\) and 1, 4, 500"):
+        fit_shallow(grid, np.ones((2, 2)), 1)
+    with pytest.raises(FormatError, match="starts and steps be 1 or more"):
+        fit_shallow(grid, grid.to_dense(), 1, starts=0)
 
 
 def test_bad_questions():

@@ -133,6 +133,27 @@ def test_a_memory_limit_is_kept():
     assert relative_error(tna.grid_tensor(net, rows, memory_limit="64KiB"), scores(net, rows, 4)) < 1e-12
 
 
+@pytest.mark.parametrize("steps", [33, 40])
+def test_blocks_of_many_steps(steps):
+    net = network("tt", steps)
+    grid = GridTensor(net, templates(2))
+    _, block = next(grid.blocks("64KiB"))
+    assert block.shape == (1,) * (steps - 12) + (2,) * 12 + (2,)
+    last = templates(2)[[0] * (steps - 12) + [1] * 12]
+    assert relative_error(block[(*[0] * (steps - 12), *[1] * 12)], net(last[None])[0]) < 1e-12
+    assert GridTensor(net, templates(1)).reduce("maximum") == pytest.approx(net(templates(1)[[[0] * steps]]).max())
+    with pytest.raises(FormatError, match=r"no array has the 71 axes of \(2,\)·70"):
+        next(GridTensor(network("tt", 70), templates(2)).blocks())
+
+
+def test_a_limit_holds_for_products():
+    net = network("cp", 6, "multiply", rank=300, features=8, classes=1)
+    with pytest.raises(MemoryLimitError, match=r"takes 1.25e\+05 bytes, more than 100000"):
+        GridTensor(net, templates(5)).to_dense(memory_limit=100_000)
+    limited = GridTensor(net, templates(5)).to_dense(memory_limit="1MiB")
+    assert relative_error(limited, scores(net, templates(5), 6)) < 1e-12
+
+
 def test_one_template_and_more_templates_than_features():
     net = network("tt", 3)
     for count in (1, 11):
@@ -181,6 +202,9 @@ def test_bad_questions():
         GridTensor(network("tt"), rows, 4)
     with pytest.raises(EquationError, match="takes any number of steps; say how many"):
         GridTensor(network("equal"), rows)
+    for wrong in (-1, 0, 2.0):
+        with pytest.raises(EquationError, match="steps must be an integer of 1 or more; got"):
+            GridTensor(network("equal"), rows, wrong)
     with pytest.raises(FormatError, match="needs a network; got ndarray"):
         GridTensor(rows, rows)
     with pytest.raises(AlgebraError, match="grid tensor of ξ = rectifier is in no format"):

@@ -23,6 +23,11 @@ def test_centres_of_groups(rng):
     assert distance.min(1).max() < 0.1
 
 
+def test_every_step_of_the_data_counts():
+    data = np.array([[0.0], [0.0], [0.0], [1.0], [10.0]])
+    assert np.sort(kmeans_templates(data, 2, seed=0), axis=0).ravel() == pytest.approx([0.25, 10.0])
+
+
 def test_independent_templates_are_better_conditioned_than_the_first(rng):
     feature_map = tna.FeatureMap.random(3, 6, seed=0)
     data = rng.standard_normal((200, 3))

@@ -114,10 +114,10 @@ def _check_pieces(op: Operator) -> None:
         return
     y = np.array(op.samples)
     bend = np.asarray(compile_arrays(op.breakpoint, ("y",), np)(y))
-    for side in (-1.0, 1.0):
+    for side in (-1e6, -1e3, -1.0, 1.0, 1e3, 1e6):
         near, middle, far = (op.function(np)(bend + side * step, y) for step in (0.0, 1.0, 2.0))
         law = "is not linear on either side of its breakpoint"
-        _check(op, law, "ξ(b ± 1, {0})", middle, "the mean of ξ(b, {0}) and ξ(b ± 2, {0})", (near + far) / 2, (y,))
+        _check(op, law, "ξ(b ± h, {0})", middle, "the mean of ξ(b, {0}) and ξ(b ± 2 h, {0})", (near + far) / 2, (y,))
 
 
 def _check_partial(op: Operator) -> None:

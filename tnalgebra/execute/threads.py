@@ -1,13 +1,19 @@
 """How many threads may run, and work shared out among them: as many as BLAS has, so that one limit holds for both."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import copy_context
 from functools import lru_cache
 from itertools import pairwise
+from threading import Lock
 from typing import Any
 
 __all__ = ["in_threads", "one_thread", "thread_count"]
+
+_LOCK = Lock()
+_held: list[Any] = []
+"""One entry for each context in which BLAS has one thread; the first knows how many it had."""
 
 
 @lru_cache(maxsize=1)
@@ -18,9 +24,19 @@ def _controller() -> Any:
     return ThreadpoolController().select(user_api="blas")
 
 
-def one_thread() -> Any:
-    """Context in which every BLAS runs on one thread."""
-    return _controller().limit(limits=1)
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Context in which every BLAS runs on one thread; of several at once the last to leave gives the others back."""
+    with _LOCK:
+        _held.append(_controller().limit(limits=1) if not _held else None)
+    try:
+        yield
+    finally:
+        with _LOCK:
+            if len(_held) > 1:
+                _held.pop()
+            else:
+                _held.pop().restore_original_limits()
 
 
 def thread_count() -> int:
@@ -42,6 +58,13 @@ def in_threads(work: Callable[[slice], Any], length: int, count: int) -> None:
         return
     ends = [length * i // count for i in range(count + 1)]
     with ThreadPoolExecutor(count) as pool:
-        found = [pool.submit(copy_context().run, work, slice(*pair)) for pair in pairwise(ends)]
+        parts = [slice(*pair) for pair in pairwise(ends)]
+        found = []
+        try:
+            for part in parts:
+                found.append(pool.submit(copy_context().run, work, part))
+        except RuntimeError:  # the interpreter is shutting down and starts no threads
+            for part in parts[len(found) :]:
+                work(part)
         for future in found:
             future.result()

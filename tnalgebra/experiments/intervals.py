@@ -21,7 +21,7 @@ def of_mean(values: Sequence[float], seed: int = 0) -> tuple[float, float]:
     """Of the mean, by bootstrap (BCa): the values need not be normal. Both ends are the mean where all are equal."""
     from scipy.stats import bootstrap
 
-    if len(set(values)) < 2:
+    if len(set(values)) < 2 or np.ptp(values) < np.finfo(float).tiny / np.finfo(float).eps:
         return float(np.mean(values)), float(np.mean(values))
     found = bootstrap(
         (values,), np.mean, confidence_level=LEVEL, n_resamples=2000, rng=np.random.default_rng(seed), batch=200

@@ -211,8 +211,7 @@ def _row(record: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _notes(config: Config, outcomes: dict[Cell, Outcome]) -> tuple[str, ...]:
-    gaps = np.array([gap for outcome in outcomes.values() for gap in outcome.gaps if gap is not None])
-    close = float(np.mean(gaps < 1)) if len(gaps) else 0.0
+    close = float(np.mean([gap is not None and gap < 1 for outcome in outcomes.values() for gap in outcome.gaps]))
     full, constants = config.features ** (config.steps // 2), {cell.xi: o.constant for cell, o in outcomes.items()}
     largest = ", ".join(f"{full / c:.1f} for {FORMULAS.get(xi, xi)} (c = {c:g})" for xi, c in constants.items())
     return (

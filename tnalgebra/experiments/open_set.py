@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass, replace
 from itertools import product
+from math import inf
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Self
@@ -55,7 +56,7 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse sweeps of nothing."""
-        if not self.cases or not self.scales or min(self.scales) < 0 or self.networks < 1:
+        if not self.cases or not self.scales or not all(0 <= s < inf for s in self.scales) or self.networks < 1:
             raise DataError(f"some cases, scales of 0 or more and networks are needed: {self}")
 
     def quick(self) -> Self:
@@ -80,7 +81,7 @@ class Cell:
     @property
     def key(self) -> str:
         """The name in a results file."""
-        return f"{self.case}, scale {self.scale:g}"
+        return f"{self.case}, scale {self.scale!r}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,6 +64,10 @@ def computed(
     except OSError as error:
         raise DataError(f"cannot make the folder {str(out)!r}: {error.strerror}") from error
     path, cells = out / "results.json", config.cells()
+    if len({cell.key for cell in cells}) < len(cells):
+        raise DataError("the configuration lists something twice: every cell needs a name of its own")
+    if getattr(config, "seed", 0) < 0:
+        raise DataError(f"seed must be 0 or more; got {config.seed}")
     file: dict[str, Any] = {"experiment": name, "config": json.loads(json.dumps(asdict(config)))}
     done = _read(path, file, made)
     tell = progress or (lambda count, total, key: None)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import FormatError
 from ..execute import Expression
 from ..execute.expression import evaluate
 from ..graph import Leaf
@@ -38,7 +39,7 @@ def fit_shallow(
         min over v, λ of ‖Γ(v, λ) − values‖²,    by L-BFGS, from several random networks: the best is kept
 
     values: the array of `grid`. steps: iterations of each at most. The network has the ξ and the feature map of the
-    grid's. Source: Byrd, Lu, Nocedal & Zhu 1995 (SciPy's L-BFGS-B).
+    grid's. Raises `FormatError` for values of another shape. Source: Byrd, Lu, Nocedal & Zhu 1995 (SciPy's L-BFGS-B).
 
     >>> import numpy as np, tnalgebra as tna
     >>> grid = tna.networks.GridTensor(tna.theory.pairwise_similarity(2, 2), np.eye(2))
@@ -47,6 +48,11 @@ def fit_shallow(
     """
     from scipy.optimize import minimize
 
+    if np.shape(values) != grid.shape or min(starts, width, steps) < 1:
+        raise FormatError(
+            f"values must have shape {grid.shape}, and width, starts and steps be 1 or more; "
+            f"got {np.shape(values)} and {width}, {starts}, {steps}"
+        )
     rng = np.random.default_rng(seed)
     problem = _Problem(grid, values, width)
     options = {"maxiter": steps, "maxfun": 2 * steps, "ftol": 1e-15, "gtol": 1e-10}

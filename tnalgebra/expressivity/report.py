@@ -53,8 +53,7 @@ class RankReport:
             (c.name, *(("",) * 4 if c.tensor is None else _size(c.tensor, c.error)), c.note) for c in self.compressed
         ]
         widths: list[tuple[str, ...]] = [
-            (f"{given} of width {_width(row, given)}", row["TT"], row["HT"], row["CP"])
-            for given, row in self.predicted.items()
+            (f"{given} of width {row[given]}", row["TT"], row["HT"], row["CP"]) for given, row in self.predicted.items()
         ]
         worst = "of the worst" if self.maximal.is_exact else "of the worst, at most"
         bounds: list[tuple[str, ...]] = [
@@ -200,10 +199,6 @@ def compare_ranks(
 
 def _widest(estimates: Mapping[str, RankEstimate]) -> int:
     return max((estimate.rank for estimate in estimates.values()), default=1)
-
-
-def _width(row: Mapping[str, str], given: str) -> str:
-    return row[given]
 
 
 def _ranks(tensor: Format) -> str:

@@ -11,9 +11,9 @@ from ..execute.namespace import to_device
 from ..formats import Format
 from ..networks import GridTensor
 from .grids import as_grid
-from .ranks import RankEstimate, dense_of, estimate
+from .ranks import RankEstimate, check_tol, dense_of, estimate
 
-__all__ = ["alternating", "sampled_rank"]
+__all__ = ["checked_rows", "sampled_rank"]
 
 Array = Any
 
@@ -37,10 +37,11 @@ def sampled_rank(
     20
     """
     shape = x.shape[:-1] if isinstance(x, GridTensor) else tuple(np.shape(x)) if not isinstance(x, Format) else x.shape
-    rows = alternating(len(shape)) if rows is None else [int(mode) for mode in rows]
+    rows = checked_rows(rows, len(shape))
     columns = [mode for mode in range(len(shape)) if mode not in rows]
-    if not rows or not columns or len(set(rows)) < len(rows) or not set(rows) <= set(range(len(shape))):
-        raise FormatError(f"rows {rows} must be some, but not all, of the modes 0, …, {len(shape) - 1}, each once")
+    tol = check_tol(tol)
+    if not isinstance(samples, int | np.integer) or samples < 1:
+        raise FormatError(f"samples is a number of rows and columns, 1 or more; got {samples!r}")
     rng = np.random.default_rng(seed)
     r, c = (_drawn([shape[mode] for mode in modes], samples, rng) for modes in (rows, columns))
     matrix = _submatrix(x, rows, columns, r, c)
@@ -51,22 +52,36 @@ def sampled_rank(
     return estimate(matrix, tol, float(np.finfo(matrix.dtype).eps))
 
 
-def alternating(ndim: int) -> list[int]:
-    """Every other mode: the rows of the odd/even matricization. Raises `FormatError` for an odd number of modes."""
-    if ndim % 2 or not ndim:
+def checked_rows(rows: Sequence[int] | None, ndim: int) -> list[int]:
+    """Modes of the rows of a matricization, every other one if not given.
+
+    Raises `FormatError` for an odd number of modes then, and for rows that are none or all of them.
+    """
+    if rows is None and (ndim % 2 or not ndim):
         raise FormatError(f"the odd/even matricization needs an even number of modes; got {ndim}: say which rows=…")
-    return list(range(0, ndim, 2))
+    rows = list(range(0, ndim, 2)) if rows is None else [int(mode) for mode in rows]
+    if not rows or len(set(rows)) < len(rows) or not set(rows) < set(range(ndim)):
+        raise FormatError(f"rows {rows} must be some, but not all, of the modes 0, …, {ndim - 1}, each once")
+    return rows
 
 
 def _drawn(sizes: Sequence[int], count: int, rng: np.random.Generator) -> Array:
     """Different multi-indices: all of them where there are no more than count."""
     total = prod(sizes)
     if total <= count:
-        return np.stack(np.unravel_index(np.arange(total), sizes), axis=1)
+        return _digits(np.arange(total), sizes)
     if total < 1 << 62:
         found = rng.choice(total, count, replace=False) if total < 64 * count else _distinct(total, count, rng)
-        return np.stack(np.unravel_index(found, sizes), axis=1)
+        return _digits(found, sizes)
     return np.stack([rng.integers(0, size, count) for size in sizes], axis=1)
+
+
+def _digits(numbers: Array, sizes: Sequence[int]) -> Array:
+    """Multi-indices of numbers in C order; of any number of modes, where NumPy has no more than 64."""
+    found = np.empty((len(numbers), len(sizes)), int)
+    for mode in reversed(range(len(sizes))):
+        numbers, found[:, mode] = np.divmod(numbers, sizes[mode])
+    return found
 
 
 def _distinct(total: int, count: int, rng: np.random.Generator) -> Array:

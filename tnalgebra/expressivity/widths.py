@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
+from warnings import warn
 
 import numpy as np
 
 from ..algebra import Operator, operator
-from ..errors import AlgebraError, FormatError
+from ..errors import AlgebraError, ConditionWarning, FormatError
 from ..execute.memory import MemoryLimit
 from ..formats import Format
 from ..networks import GridTensor, Network, ShallowNetwork
@@ -16,7 +17,7 @@ from .bounds import cp_bounds
 from .fitted import FittedShallow, fit_shallow
 from .grids import as_grid, value_of
 from .ranks import RankEstimate, matricization_rank
-from .sampling import alternating, sampled_rank
+from .sampling import checked_rows, sampled_rank
 
 __all__ = ["WidthBound", "WidthBounds", "shallow_width_bounds", "shallow_width_lower_bound"]
 
@@ -133,16 +134,19 @@ def shallow_width_lower_bound(
     else:
         shape = x.shape if isinstance(x, Format) else np.shape(x)
     xi = operator(xi)
-    rows = alternating(len(shape)) if rows is None else [int(mode) for mode in rows]
+    rows = checked_rows(rows, len(shape))
     constant = _constant(xi, shape, rows)
     if samples is not None:
         found = sampled_rank(x if grid is None else grid, rows, samples=samples, tol=tol, seed=seed)
     else:
         value = x if grid is None else value_of(grid, memory_limit)
         found = matricization_rank(value, rows, tol=tol)
+    return WidthBound(found, constant, xi.name, tuple(rows), _dtype_of(x))
+
+
+def _dtype_of(x: Any) -> str:
     network = x.network if isinstance(x, GridTensor) else x
-    given = str(network.dtype) if isinstance(network, Network) else "float64"
-    return WidthBound(found, constant, xi.name, tuple(rows), given)
+    return str(network.dtype) if isinstance(network, Network) else "float64"
 
 
 def shallow_width_bounds(
@@ -160,8 +164,10 @@ def shallow_width_bounds(
     lower: `shallow_width_lower_bound`. upper: of constructions, the narrowest: the network itself if it is shallow;
     for the rectifier and maximum one term for every entry that differs from the most frequent one, and one (GTM
     Theorem 4.7, `theory.universal_network`); for multiply an upper bound on the CP rank; for add one term a class.
-    They need templates with independent features. error: train shallow networks of growing width until one has the
-    grid tensor to this relative error, which says more than a construction but is no bound.
+    They need templates with independent features. Ranks are numerical: where numbers cancel inside of the network, tol
+    must be larger, and a `ConditionWarning` says so if the bounds contradict one another.
+    error: train shallow networks of growing width until one has the grid tensor to this relative error, which says more
+    than a construction but is no bound.
     Raises as `shallow_width_lower_bound` does.
 
     >>> import numpy as np, tnalgebra as tna
@@ -173,10 +179,19 @@ def shallow_width_bounds(
     grid = as_grid(network, templates, steps)
     if grid is None:
         raise FormatError(f"the widths of shallow networks are compared with a network; got {type(network).__name__}")
-    _constant(grid.network.xi, grid.shape[:-1], alternating(len(grid.shape) - 1))
+    rows = checked_rows(None, len(grid.shape) - 1)
+    constant = _constant(grid.network.xi, grid.shape[:-1], rows)
     value = value_of(grid, memory_limit)
-    lower = shallow_width_lower_bound(network, templates=templates, steps=steps, tol=tol, memory_limit=memory_limit)
+    rank = matricization_rank(value, rows, tol=tol)
+    lower = WidthBound(rank, constant, grid.network.xi.name, tuple(rows), _dtype_of(network))
     upper, by = _narrowest(grid, value, tol, seed)
+    if upper is not None and lower.width > upper:
+        warn(
+            f"the rank {rank.rank} counts rounding errors, as {upper} terms are enough ({by}): give a tol above "
+            f"{rank.tol:.1e}",
+            ConditionWarning,
+            stacklevel=2,
+        )
     fitted = None
     if error is not None:
         dense = value.to_dense() if isinstance(value, Format) else value

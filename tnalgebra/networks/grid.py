@@ -41,6 +41,8 @@ BLOCK = "64MiB"
 """Size of a block where no limit is given."""
 ROWS = 1 << 18
 """So many samples are scored at a time."""
+MOST_AXES = 64
+"""Of a NumPy array."""
 WHOLE = "50%"
 """Size of an array that is made without being asked whether it fits."""
 
@@ -51,7 +53,8 @@ def grid_tensor(network: Network, templates: Any, *, steps: int | None = None, m
         Γ[i₁, …, i_T, y] = l_y(x⁽ⁱ¹⁾, …, x⁽ⁱᵀ⁾)
 
     templates: (M, N), so that there are T modes of size M, and the classes last. steps: T, where the network takes any
-    number. memory_limit: of the array and what it takes to compute it; half of the memory if not given.
+    number. memory_limit: of the array and what it takes to compute it; without one the array may take half of the
+    memory.
     Raises `MemoryLimitError` with the size where the array would not fit, `AxisMismatchError`, `NonFiniteError`; warns
     with `ConditionWarning` where the features of the templates are nearly dependent.
     `networks.GridTensor` computes parts of it.
@@ -98,6 +101,8 @@ class GridTensor:
                 f"templates must have shape (M, {network.n_inputs}), one template a row; got {tuple(templates.shape)}"
             )
         steps = network.steps if network.steps is not None else self.steps
+        if self.steps is not None and (not isinstance(self.steps, int) or self.steps < 1):
+            raise EquationError(f"steps must be an integer of 1 or more; got {self.steps!r}")
         if steps is None or (self.steps not in (None, steps)):
             raise EquationError(
                 "the network takes any number of steps; say how many: steps=…"
@@ -118,7 +123,10 @@ class GridTensor:
 
     @property
     def condition(self) -> float:
-        """The condition number of F: its largest singular value by its smallest, infinite if that is 0."""
+        """The largest singular value of F by its smallest, infinite if that is 0.
+
+        It says how independent the templates are where there are no more of them than features.
+        """
         features = np.asarray(to_device(self.features, "cpu"), float)
         if not np.isfinite(features).all():
             raise NonFiniteError("the templates have features that are NaN or infinite")
@@ -157,14 +165,17 @@ class GridTensor:
                 "GridTensor.blocks goes through it in parts, and expressivity.sampled_rank bounds its rank from below"
             )
         if self.network.xi.name == "multiply":
-            return self.to_format().to_dense()
+            return self.to_format().to_dense(memory_limit=memory_limit)
         return self._scores([self.features] * (len(self.shape) - 1), memory_limit=memory_limit)
 
     def blocks(self, memory_limit: MemoryLimit = BLOCK) -> Iterator[tuple[tuple[slice, ...], Array]]:
         """Blocks of whole trailing modes, each with its place: ``dense[place] = block`` puts them together.
 
-        memory_limit: of one block, not of what it takes to compute it.
+        memory_limit: of one block, not of what it takes to compute it; the classes of one sequence are never parted.
+        Raises `FormatError` from 64 steps on, as no array has so many axes.
         """
+        if len(self.shape) > MOST_AXES:
+            raise FormatError(f"no array has the {len(self.shape)} axes of {_shown(self.shape)}; gather has entries")
         size, steps, limit = self.shape[0], len(self.shape) - 1, as_bytes(memory_limit) or 0
         inside = self.nbytes
         cut = 0
@@ -177,13 +188,15 @@ class GridTensor:
                 slice(start, min(start + span.step, size)) for start, span in zip(starts, ranges, strict=True)
             )
             features = [self.features[part, :] for part in place] + [self.features] * (steps - cut)
-            yield (*place, *[slice(None)] * (steps - cut + 1)), self._scores(features)
+            labels = ["one" if len(f) == 1 else f"i{t}" for t, f in enumerate(features)]
+            block = self._scores(features, labels)
+            shape = (*(len(f) for f in features), self.shape[-1])
+            yield (*place, *[slice(None)] * (steps - cut + 1)), block.reshape(shape)
 
     def reduce(self, reduce: str | Operator = "add", memory_limit: MemoryLimit = BLOCK) -> Any:
         """⊕ over all entries, block by block: "add" for the sum, "maximum", "logaddexp", "hypot" for the norm."""
         op = operator(reduce)
-        axes = "".join(chr(ord("a") + axis) for axis in range(len(self.shape)))
-        parts = (contract(f"{axes}->", block, reduce=op) for _, block in self.blocks(memory_limit))
+        parts = (contract("a->", block.reshape(-1), reduce=op) for _, block in self.blocks(memory_limit))
         total = next(parts)
         for part in parts:
             total = op.function(namespace_of([part]))(total, part)

@@ -38,7 +38,7 @@ def kmeans_templates(data: Any, count: int, *, seed: Any = None) -> Array:
     """
     from scipy.cluster.vq import kmeans2
 
-    steps = _steps(data, count)
+    steps, _ = _steps(data, count)
     centres, _ = kmeans2(steps, count, minit="++", rng=np.random.default_rng(seed), missing="raise")
     return np.asarray(centres)
 
@@ -58,7 +58,7 @@ def independent_templates(data: Any, count: int, feature_map: FeatureMap | Fixed
     """
     from scipy.linalg import qr
 
-    steps = _steps(data, count)
+    _, steps = _steps(data, count)
     if count > feature_map.n_features:
         raise AxisMismatchError(
             f"the feature map has {feature_map.n_features} features, so no more than that many templates are "
@@ -69,14 +69,15 @@ def independent_templates(data: Any, count: int, feature_map: FeatureMap | Fixed
     return steps[np.sort(order[:count])]
 
 
-def _steps(data: Any, count: int) -> Array:
-    """Every different step of the data, in a row."""
+def _steps(data: Any, count: int) -> tuple[Array, Array]:
+    """Every step of the data in a row, and every different one."""
     array = np.asarray(to_device(as_array(data), "cpu"), float)
     if array.ndim not in (2, 3):
         raise AxisMismatchError(f"data must have shape (samples, N) or (samples, T, N); got {array.shape}")
     if not np.isfinite(array).all():
         raise NonFiniteError("the data have entries that are NaN or infinite")
-    steps = np.unique(array.reshape(-1, array.shape[-1]), axis=0)
-    if not 1 <= count <= len(steps):
-        raise AxisMismatchError(f"the data have {len(steps)} different steps; got a count of {count}")
-    return steps
+    steps = array.reshape(-1, array.shape[-1])
+    different = np.unique(steps, axis=0)
+    if not 1 <= count <= len(different):
+        raise AxisMismatchError(f"the data have {len(different)} different steps; got a count of {count}")
+    return steps, different

@@ -12,6 +12,8 @@ from .step import Step, Tree, union, volume
 
 __all__ = [
     "BLOCK",
+    "MUCH",
+    "THREADS",
     "TILE",
     "Layout",
     "TileLayout",
@@ -30,6 +32,10 @@ BLOCK = 1 << 18
 """Entries of one block of a broadcast kernel: still cached, and long enough that its Python calls do not show."""
 TILE = 1 << 18
 """Entries of one block that BLAS consumes: large enough for a matrix product, still cached."""
+THREADS = 4
+"""Threads that may share the tiles of a weighted step, each with tiles of its own."""
+MUCH = 1 << 20
+"""Entries of all tiles from which they are worth threads."""
 SHORT = 16
 """Entries of a row of a tile below which the start of its loop takes longer than the loop."""
 
@@ -188,7 +194,8 @@ def _weighted_scratch(step: Step, tree: Tree, output: int) -> int:
     tile, is_cut = min(whole, TILE), whole > TILE
     kept = tuple(label for label in cut.order if label not in cut.alone)
     copies = layout(kept, weight, step.result, step.sizes).copies
-    scratch = tile * (temporaries([tree]) + bool(cut.alone) + copies[0]) + output * is_cut
+    own = tile * (temporaries([tree]) + bool(cut.alone) + copies[0])
+    scratch = own * (THREADS if whole >= MUCH else 1) + output * is_cut
     return scratch + volume(weight, {**step.sizes, **cut.chunks}) * (copies[1] or is_cut)
 
 

@@ -74,5 +74,6 @@ def _sides(table: int, pair: Sequence[Labels], weight: Labels, result: Labels, s
     flops = chunks * (4 * points * chunk * i * j * k + q * j * (int(log2(points)) + 4 * chunk * k))
     cost = chunks * (2 * points * chunk * i * (1 + j * k / BLAS) + q * j * (LOOK + chunk * k / 2))
     lines = min(q, max(1, ROWS // max(1, j, chunk * k)))
-    scratch = 2 * points * j * chunk * k + 3 * lines * j + 3 * lines * chunk * k
+    turned = p * q * k if (*rows, *outer, *kept) != result else 0  # the result is copied to its order
+    scratch = points * chunk * (4 * j * k + i) + 3 * lines * j + 3 * lines * chunk * k + turned
     return Pieces(table, outer, inner, rows, looked, kept, chunk, flops, scratch, cost)

@@ -28,7 +28,8 @@ ROOM = 2.0**20
 def lower_generated(step: Step, xp: ModuleType, lower: Lower) -> Kernel:
     """(operands) → the step with ξ(x, y, …) = g⁻¹(g(x) + g(y) + …), else as `lower` does it.
 
-    A generator is exact while g neither overflows nor vanishes; where it does, the step goes another way.
+    A generator is exact while g neither overflows nor vanishes; where it does, the step goes another way. So it does
+    where all that a logarithm could give is near 0: its error is ε there, and not ε times the value.
     """
     plain, op = lower(step, xp), generating(step)
     if op is None or op.generator is None:
@@ -46,6 +47,8 @@ def lower_generated(step: Step, xp: ModuleType, lower: Lower) -> Kernel:
         if any(array.dtype.kind != "f" or array.dtype != arrays[0].dtype for array in arrays):
             return plain(*arrays)
         with np.errstate(all="ignore"):
+            if op.is_translative and _is_near_zero(operands, xp):
+                return plain(*arrays)
             values = [g(array) for array in operands]
             if all(_fits(x, value, op.unit, xp) for x, value in zip(operands, values, strict=True)):
                 return inner(*values, *arrays[count:])
@@ -68,8 +71,13 @@ def _shifted(step: Step, op: Operator, xp: ModuleType, lower: Lower) -> Sequence
     """Kernels of a weighted step for numbers of any size in the first operand, and in the second.
 
     With m the largest of the other operand and c = max(x, m), ξ(x, y) = c + g⁻¹(g(x − c) + g(y − m) · g(m − c)), where
-    no g is above 1: what vanishes does not count. The weighted sum over c needs no ξ.
+    no g is above 1: what vanishes does not count. The weighted sum over c needs no ξ. It takes a g that grows from
+    g(0) = 1.
     """
+    assert op.generator is not None
+    one, more = (float(_compiled(op.generator[0], ("x",), np)(np.array(x))) for x in (0.0, 1.0))
+    if one != 1.0 or more <= 1.0:
+        return ()
     labels = union(*step.terms[:2])
     if (
         step.kind != "weighted"
@@ -105,10 +113,19 @@ def _shift_one(step: Step, position: int, op: Operator, xp: ModuleType, lower: L
     return shifted
 
 
+def _is_near_zero(operands: Sequence[Array], xp: ModuleType) -> bool:
+    """Whether ξ ≥ max(x, y) of these numbers may be small everywhere, which one number that is not would prevent."""
+    top = max((float(xp.max(x)) for x in operands if x.size), default=0.0)
+    return LOW < top < HIGH
+
+
 def _fits(x: Array, g: Array, unit: float, xp: ModuleType) -> bool:
     """Whether no value of g is lost or overflows, but for the unit, which gives 0."""
     info = np.finfo(x.dtype)
     return bool(xp.all(((g > info.tiny * ROOM) & (g < info.max / ROOM)) | (x == unit)))
 
+
+LOW, HIGH = -2.0, 0.1
+"""Between these is the largest operand where a logarithm of a sum may give nothing but small numbers."""
 
 _compiled = lru_cache(maxsize=512)(compile_arrays)

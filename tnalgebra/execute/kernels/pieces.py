@@ -46,7 +46,10 @@ def lower_pieces(step: Step, xp: ModuleType) -> Kernel:
         out = np.empty((len(b), shape[0], shape[2]), a.dtype)
         for start in range(0, len(a), sides.chunk):
             part = a[start : start + sides.chunk]
-            points, slopes, intercepts = _tables(op, part, weight, (len(part), *shape[1:]))
+            with np.errstate(all="ignore"):
+                points, slopes, intercepts = _tables(op, part, weight, (len(part), *shape[1:]))
+            if not _is_finite((slopes, intercepts)):  # terms of the tables are larger than those of the sum
+                return plain(*arrays)
             _look_up(b, points, slopes, intercepts, out[:, start : start + sides.chunk])
         found = out.reshape(tuple(sizes.values()))
         return found if turn is None else np.ascontiguousarray(found.transpose(turn))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...plan import Step
-from ...plan.cost import TILE, tile_layout, tree_labels
+from ...plan.cost import MUCH, THREADS, TILE, tile_layout, tree_labels
 from ...plan.step import union, volume
 from ..threads import in_threads, one_thread, thread_count
 from .blas import product
@@ -20,8 +20,6 @@ __all__ = ["lower_weighted"]
 
 Array = Any
 Kernel = Callable[..., Array]
-MUCH = 1 << 20
-"""Applications of ξ from which they are worth threads, each with its own tiles and its own BLAS."""
 
 
 def lower_weighted(step: Step, xp: ModuleType) -> Kernel:
@@ -69,7 +67,7 @@ def lower_weighted(step: Step, xp: ModuleType) -> Kernel:
                     else:
                         xp.add(spot, part, out=spot)
 
-        threads = thread_count() if is_much and not is_empty else 1
+        threads = min(thread_count(), THREADS) if is_much and not is_empty else 1
         with one_thread() if threads > 1 else nullcontext():
             in_threads(share, 0 if is_empty else len(outer), threads)
         return out

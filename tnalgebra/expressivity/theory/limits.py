@@ -108,7 +108,7 @@ def width_one_equivalent(net: Network, F: Any, *, tol: float | None = None) -> S
     grid = np.asarray(GridTensor(net, inputs).to_dense()).reshape(len(inputs), -1).astype(float)
     size = float(np.abs(grid).max())
     allowed = size * (float(np.finfo(net.dtype).eps) ** 0.5 if tol is None else tol)
-    first = grid.mean(axis=1)
+    first = grid[:, 0] + (grid - grid[:, :1]).mean(axis=1)  # the mean, exact where all are equal
     if not (change := float(np.abs(grid - first[:, None]).max())) <= allowed:
         raise ConstructionError(
             f"the grid tensor depends on more than its first index: it changes by {change:.3g} with the others, and "
