@@ -211,7 +211,7 @@ def by_hand(rank, seed, count=6, width=6, steps=4):
                 new += joined[:, :, None] * core[j, i]
         state = new.reshape(-1, right)
     grid = state.reshape((count,) * steps)
-    matrix = grid.transpose(0, 2, 1, 3).reshape(count**2, count**2)
+    matrix = grid.transpose([*range(0, steps, 2), *range(1, steps, 2)]).reshape(count ** (steps // 2), -1)
     return 2 * np.linalg.matrix_rank(matrix) / (steps * count)
 
 

@@ -9,8 +9,8 @@ from .paper import FORMULAS
 
 __all__ = ["COLOURS", "draw"]
 
-COLOURS = ("#0072b2", "#009e73", "#e69f00", "#d55e00", "#cc79a7", "#56b4e9")
-"""Okabe and Ito's palette: told apart by colour-blind readers."""
+COLOURS = ("#0072b2", "#009e73", "#e69f00", "#d55e00", "#cc79a7", "#56b4e9", "#7f7f7f")
+"""Okabe and Ito's palette, told apart by colour-blind readers, and grey."""
 BINS = 10
 
 
@@ -20,7 +20,7 @@ def draw(
     """Histograms of the first variant as in GTM's Figure 5, its distribution functions, and the means of all."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(13, 3.8), layout="constrained")
+    figure = Figure(figsize=(15, 3.8), layout="constrained")
     bars, steps, means = figure.subplots(1, 3)
     first = next(iter(values))[:3]
     own = {rank: np.sort(values[*first, rank]) for rank in ranks}
@@ -57,4 +57,4 @@ def _means(axes: Any, ranks: Sequence[int], records: Sequence[dict[str, Any]]) -
             axes.plot(places, shown.values(), marker, color="black", markersize=18 if marker == "_" else 6, label=label)
     axes.set_xticks(range(len(ranks)), [str(rank) for rank in ranks])
     axes.set(xlabel="rank R", ylabel="mean lower bound", title="Means, 95 %", yscale="log")
-    axes.legend(fontsize="x-small", loc="upper left")
+    axes.legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(1.02, 1.0))
