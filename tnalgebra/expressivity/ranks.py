@@ -168,10 +168,8 @@ class Matricizations:
         return SmallMatrix(self.array.transpose([*rows, *cols]).reshape(m, -1))
 
     def _estimate(self, rows: list[int], cols: list[int]) -> RankEstimate:
-        from scipy.linalg import svdvals
-
         small = self.matrix(rows, cols)
-        values = svdvals(small.array, check_finite=False)
+        values = np.linalg.svd(small.array, compute_uv=False)
         tol = self.tol if self.tol is not None else self.default_tol(small, float(values[0]))
         return _counted(values, tol, small.exponent, self.sides(rows))
 
@@ -194,10 +192,8 @@ def listed(modes: Sequence[int], ndim: int) -> str:
 
 def estimate(matrix: Array, tol: float | None, eps: float) -> RankEstimate:
     """Rank of a matrix; tol is its larger side times eps if not given."""
-    from scipy.linalg import svdvals
-
     tol = max(matrix.shape) * eps if tol is None else tol
-    return _counted(svdvals(matrix, check_finite=False), tol, 0, matrix.shape)
+    return _counted(np.linalg.svd(matrix, compute_uv=False), tol, 0, matrix.shape)
 
 
 def _counted(values: Array, tol: float, exponent: int, shape: tuple[int, int]) -> RankEstimate:
