@@ -162,8 +162,8 @@ class RecurrentNetwork(Network):
         return self._states([Take(signals, 1 + len(y), t) for t in range(steps)], mask)
 
     def _grid(self, features: Sequence[Node]) -> Node:
-        y = self._y
-        matrices = [self._shared() or Take(self._leaves()["inputs"], len(y), t) for t in range(len(features))]
+        y, shared, inputs = self._y, self._shared(), self._leaves()["inputs"]
+        matrices = [shared or Take(inputs, len(y), t) for t in range(len(features))]
         return self._states(
             [
                 product((step.output, f"{y}lm"), (*step.output[:1], *y, "l"), step, matrix)
