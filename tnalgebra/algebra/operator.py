@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from ..errors import AlgebraError
-from .scalar import as_ufunc, cast, compile_arrays, is_integral, number, temporaries
+from .scalar import as_ufunc, cast, compiled, is_integral, number, temporaries
 
 __all__ = ["Operator"]
 
@@ -82,7 +81,7 @@ class Operator:
 
     def function(self, xp: ModuleType) -> Callable[[Array, Array], Array]:
         """Return ξ as a function of two broadcastable arrays of the namespace `xp`."""
-        return _compiled(self.value, ("x", "y"), xp)
+        return compiled(self.value, ("x", "y"), xp)
 
     def apply(self, x: Array, y: Array) -> Array:
         """ξ(x, y) elementwise, with broadcasting, on NumPy arrays or numbers."""
@@ -92,7 +91,7 @@ class Operator:
         """(∂ξ/∂x, ∂ξ/∂y) elementwise; a tie is split equally, a kink at 0 or −∞ has derivative 0."""
         if self.partial is None:
             raise AlgebraError(f"operator {self.name!r} declares no partial; give Operator(partial=…)")
-        partial = _compiled(self.partial, ("x", "y", "t"), np)
+        partial = compiled(self.partial, ("x", "y", "t"), np)
         with np.errstate(all="ignore"):  # `where` evaluates the branch that it does not take
             t = self.apply(x, y)
             slopes = partial(x, y, t), partial(y, x, t)
@@ -107,7 +106,4 @@ class Operator:
         assert self.repeat is not None
         wide = cast(x, xp.int64, xp) if is_integral(x.dtype, xp) else x
         n = number(count, wide.dtype, wide, xp)
-        return cast(_compiled(self.repeat, ("x", "n"), xp)(wide, n), x.dtype, xp)
-
-
-_compiled = lru_cache(maxsize=512)(compile_arrays)
+        return cast(compiled(self.repeat, ("x", "n"), xp)(wide, n), x.dtype, xp)

@@ -3,13 +3,12 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from .scalar import BINARY, cast, compile_arrays
+from .scalar import BINARY, cast, compiled
 from .schedule import Tree, schedule
 
 __all__ = ["Pointwise", "shown"]
@@ -56,7 +55,7 @@ class Pointwise:
 
     def function(self, xp: ModuleType) -> Callable[..., Array]:
         """Return f as a function of broadcastable arrays of the namespace `xp`; the value has their shape and dtype."""
-        scalar = _compiled(self.value, self.variables, xp)
+        scalar = compiled(self.value, self.variables, xp)
 
         def evaluate(*arrays: Array) -> Array:
             with np.errstate(all="ignore"):  # `where` evaluates the branch that it does not take
@@ -69,9 +68,6 @@ class Pointwise:
     def apply(self, *arrays: Array) -> Array:
         """The value elementwise, with broadcasting, on NumPy arrays."""
         return self.function(np)(*arrays)
-
-
-_compiled = lru_cache(maxsize=512)(compile_arrays)
 
 
 def shown(tree: Tree) -> str:

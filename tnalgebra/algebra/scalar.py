@@ -23,6 +23,7 @@ __all__ = [
     "as_ufunc",
     "cast",
     "compile_arrays",
+    "compiled",
     "is_complex",
     "is_integral",
     "is_numpy_like",
@@ -166,6 +167,10 @@ def compile_arrays(expression: Tree, variables: tuple[str, ...], xp: ModuleType)
         return values[line.ends[0]]
 
     return evaluate
+
+
+compiled = lru_cache(maxsize=512)(compile_arrays)
+"""The same, each expression once."""
 
 
 def _function(head: str, xp: ModuleType) -> Callable[[list[Array], Array], Array]:

@@ -9,11 +9,12 @@ import numpy as np
 from ..errors import FormatError, NonFiniteError
 from ..execute.namespace import to_device
 from ..formats import Format
+from ..formats.indexing import checked_rows
 from ..networks import GridTensor
 from .grids import as_grid
 from .ranks import RankEstimate, check_tol, dense_of, estimate
 
-__all__ = ["checked_rows", "sampled_rank"]
+__all__ = ["sampled_rank"]
 
 Array = Any
 
@@ -50,19 +51,6 @@ def sampled_rank(
             f"{np.count_nonzero(~np.isfinite(matrix))} of {matrix.size} sampled numbers are not finite"
         )
     return estimate(matrix, tol, float(np.finfo(matrix.dtype).eps))
-
-
-def checked_rows(rows: Sequence[int] | None, ndim: int) -> list[int]:
-    """Modes of the rows of a matricization, every other one if not given.
-
-    Raises `FormatError` for an odd number of modes then, and for rows that are none or all of them.
-    """
-    if rows is None and (ndim % 2 or not ndim):
-        raise FormatError(f"the odd/even matricization needs an even number of modes; got {ndim}: say which rows=…")
-    rows = list(range(0, ndim, 2)) if rows is None else [int(mode) for mode in rows]
-    if not rows or len(set(rows)) < len(rows) or not set(rows) < set(range(ndim)):
-        raise FormatError(f"rows {rows} must be some, but not all, of the modes 0, …, {ndim - 1}, each once")
-    return rows
 
 
 def _drawn(sizes: Sequence[int], count: int, rng: np.random.Generator) -> Array:

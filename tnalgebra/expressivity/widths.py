@@ -12,12 +12,13 @@ from ..algebra import Operator, operator
 from ..errors import AlgebraError, ConditionWarning, FormatError
 from ..execute.memory import MemoryLimit
 from ..formats import Format
+from ..formats.indexing import checked_rows
 from ..networks import GridTensor, Network, ShallowNetwork
 from .bounds import cp_bounds
 from .fitted import FittedShallow, fit_shallow
 from .grids import as_grid, value_of
 from .ranks import RankEstimate, matricization_rank
-from .sampling import checked_rows, sampled_rank
+from .sampling import sampled_rank
 
 __all__ = ["WidthBound", "WidthBounds", "shallow_width_bounds", "shallow_width_lower_bound"]
 
@@ -122,7 +123,7 @@ def shallow_width_lower_bound(
     Source: GTM Lemma 4.10; Cohen & Shashua 2016. A term takes T·M/2 values on the rows at most, and rows of equal value
     are equal.
 
-    >>> import tnalgebra as tna
+    >>> import numpy as np, tnalgebra as tna
     >>> print(tna.shallow_width_lower_bound(tna.theory.exponential_separation(6, 5, 4), templates=np.eye(6)))
     3 (rank 26 of the matricization with rows 0 2, by c = 12 for ξ = rectifier)
     """

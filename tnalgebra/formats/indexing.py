@@ -194,3 +194,16 @@ def _checked(item: Any, mode: int, size: int) -> int | slice:
     if not -size <= index < size:
         raise IndexRangeError(f"index {index} is outside mode {mode} of size {size}")
     return index % size
+
+
+def checked_rows(rows: Sequence[int] | None, ndim: int) -> list[int]:
+    """Modes of the rows of a matricization, every other one if not given.
+
+    Raises `FormatError` for an odd number of modes then, and for rows that are none or all of them.
+    """
+    if rows is None and (ndim % 2 or not ndim):
+        raise FormatError(f"the odd/even matricization needs an even number of modes; got {ndim}: say which rows=…")
+    rows = list(range(0, ndim, 2)) if rows is None else [int(mode) for mode in rows]
+    if not rows or len(set(rows)) < len(rows) or not set(rows) < set(range(ndim)):
+        raise FormatError(f"rows {rows} must be some, but not all, of the modes 0, …, {ndim - 1}, each once")
+    return rows

@@ -25,7 +25,7 @@ from ..execute.expression import evaluate
 from ..execute.memory import MemoryLimit, as_bytes
 from ..execute.namespace import as_array, concatenate, namespace_of, to_device
 from ..formats import Format
-from ..formats.indexing import checked_points
+from ..formats.indexing import checked_points, checked_rows
 from ..graph import Leaf
 from .features import features_of
 from .network import Network
@@ -214,9 +214,7 @@ class GridTensor:
         modes in order. What depends on the rows or the columns alone is computed once for each.
         """
         modes, size = range(len(self.shape) - 1), self.shape[0]
-        rows = list(rows)
-        if not set(rows) < set(modes) or len(set(rows)) < len(rows) or not rows:
-            raise FormatError(f"rows {rows} must be some, but not all, of the modes 0, …, {modes[-1]}, each once")
+        rows = checked_rows(rows, len(modes))
         columns = [mode for mode in modes if mode not in rows]
         r = checked_points(row_indices, (size,) * len(rows))
         c = checked_points(column_indices, (size,) * len(columns))

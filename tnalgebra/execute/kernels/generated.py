@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from ...algebra import Operator, Pointwise
 from ...algebra.derivative import substituted
-from ...algebra.scalar import compile_arrays, parse
+from ...algebra.scalar import compiled, parse
 from ...plan import Step
 from ...plan.generated import generating
 from ...plan.step import Tree, union
@@ -40,7 +39,7 @@ def lower_generated(step: Step, xp: ModuleType, lower: Lower) -> Kernel:
         total = "add", (total, f"x{i}")
     inner = lower(replace(step, tree=_tree(op, total, count)), xp)
     shifted = _shifted(step, op, xp, lower) if op.is_translative else ()
-    g = _compiled(op.generator[0], ("x",), xp)
+    g = compiled(op.generator[0], ("x",), xp)
 
     def generated(*arrays: Array) -> Array:
         operands = arrays[:count]
@@ -75,7 +74,7 @@ def _shifted(step: Step, op: Operator, xp: ModuleType, lower: Lower) -> Sequence
     g(0) = 1.
     """
     assert op.generator is not None
-    one, more = (float(_compiled(op.generator[0], ("x",), np)(np.array(x))) for x in (0.0, 1.0))
+    one, more = (float(compiled(op.generator[0], ("x",), np)(np.array(x))) for x in (0.0, 1.0))
     if one != 1.0 or more <= 1.0:
         return ()
     labels = union(*step.terms[:2])
@@ -93,7 +92,7 @@ def _shift_one(step: Step, position: int, op: Operator, xp: ModuleType, lower: L
     wide, narrow, weight = step.terms[position], step.terms[1 - position], step.terms[2]
     total = ("add", (("multiply", ("x0", "x1")), "x2"))
     inner = lower(replace(step, terms=(narrow, wide, wide, weight), tree=_tree(op, total, 3)), xp)
-    g = _compiled(op.generator[0], ("x",), xp)
+    g = compiled(op.generator[0], ("x",), xp)
     rest = tuple(label for label in weight if label in wide or label in step.result)
     summed = tuple(axis for axis, label in enumerate(weight) if label not in rest)
     result = tuple(label for label in step.result if label in wide or label in weight)
@@ -127,5 +126,3 @@ def _fits(x: Array, g: Array, unit: float, xp: ModuleType) -> bool:
 
 LOW, HIGH = -2.0, 0.1
 """Between these is the largest operand where a logarithm of a sum may give nothing but small numbers."""
-
-_compiled = lru_cache(maxsize=512)(compile_arrays)

@@ -1,14 +1,13 @@
 """Σ of W · ξ(a, b) for a ξ that is linear on either side of a point: by tables between the points, exactly."""
 
 from collections.abc import Callable
-from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from ...algebra import Operator
-from ...algebra.scalar import compile_arrays
+from ...algebra.scalar import compiled
 from ...graph import Labels
 from ...plan import Step
 from ...plan.pieces import ROWS, pieces
@@ -87,7 +86,7 @@ def _lines(op: Operator, y: Array) -> tuple[Array, ...]:
     """ξ(·, y) as two lines: where they meet, their slopes and their intercepts."""
     assert op.breakpoint is not None
     with np.errstate(all="ignore"):
-        bends = np.broadcast_to(_compiled(op.breakpoint, ("y",), np)(y), y.shape).astype(y.dtype)
+        bends = np.broadcast_to(compiled(op.breakpoint, ("y",), np)(y), y.shape).astype(y.dtype)
         value = op.apply(bends, y)
         slopes = [op.partials(np.nextafter(bends, np.asarray(side, y.dtype)), y)[0] for side in (-np.inf, np.inf)]
     below, above = (slope.astype(y.dtype) for slope in slopes)
@@ -122,6 +121,3 @@ def _look_up_one(b: Array, points: Array, tables: tuple[Array, Array], out: Arra
         lines.data = np.ones(numbers.size, b.dtype)
         part += lines @ intercepts
         out[start : start + count] = part.reshape(-1, *out.shape[1:])
-
-
-_compiled = lru_cache(maxsize=512)(compile_arrays)
