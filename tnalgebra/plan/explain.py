@@ -36,6 +36,8 @@ def explain(root: Node, shapes: Mapping[str, Shape], steps: Sequence[Step], is_r
 
 
 def _told(step: Step) -> str:
+    if step.text == "apart":
+        return f"add the weighted sums of single operands: {step.reduce} separates"
     op = generating(step)
     if op is None or op.generator is None:
         return WORDS[step.kind]
