@@ -7,6 +7,7 @@ from math import prod
 from ..algebra import Pointwise
 from ..graph import Labels
 from .formula import temporaries
+from .generated import exponential
 from .pieces import pieces
 from .step import Step, Tree, union, volume
 
@@ -220,6 +221,8 @@ def priced(step: Step, itemsize: int) -> Step:
             scratch = _weighted_scratch(step, step.tree, output)
         else:
             scratch = _blocked_scratch([step], everything)
+            if exponential(step):
+                scratch = max(scratch, sum(operands) + 3 * output)
     elif step.kind == "pieces" and step.tree is not None and (tables := pieces(step.tree, terms, step.result, sizes)):
         flops, scratch = tables.flops, tables.scratch
     elif step.kind == "loop":

@@ -8,6 +8,7 @@ from ...plan import Step
 from ..namespace import is_numpy_like
 from .blas import lower_product
 from .blocked import lower_blocked
+from .exponential import lower_exponential
 from .generated import lower_generated
 from .generic import lower_generic
 from .part import lower_stack, lower_take
@@ -39,5 +40,6 @@ def lower(step: Step, xp: ModuleType) -> Kernel:
     if not is_numpy_like(xp):
         return lower_generic(step, xp)
     if step.kind in ("blocked", "weighted"):
-        return lower_generated(step, xp, LOWER[step.kind])
+        plain = lower_generated(step, xp, LOWER[step.kind])
+        return lower_exponential(step, xp, plain)
     return LOWER[step.kind](step, xp)
