@@ -39,7 +39,7 @@ def exponential(step: Step) -> Operator | None:
         return None
     is_product = all(label in term for label in step.summed for term in step.terms)
     largest = max(volume(term, step.sizes) for term in (*step.terms, step.result))
-    return op if is_product and volume(union(*step.terms), step.sizes) >= FACTOR * largest else None
+    return op if is_product and volume(union(*step.terms), step.sizes) >= FACTOR * largest > 0 else None
 
 
 @lru_cache(maxsize=64)
