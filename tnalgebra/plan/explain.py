@@ -7,6 +7,7 @@ from ..algebra import Pointwise
 from ..graph import Bundle, Contract, Labels, Leaf, Map, Node, Shaped, Stack, Sum, Take, label_sizes
 from ..graph.node import operators_of, postorder
 from ..graph.sizes import Shape, shapes_of
+from .cost import COMPILED
 from .generated import exponential, generating
 from .step import Step
 
@@ -36,6 +37,11 @@ def explain(root: Node, shapes: Mapping[str, Shape], steps: Sequence[Step], is_r
 
 
 def _told(step: Step) -> str:
+    is_long = step.kind == "blocked" and step.flops >= COMPILED
+    return _done(step) + ("; by a compiled kernel, where Numba is installed" if is_long else "")
+
+
+def _done(step: Step) -> str:
     if step.text == "apart":
         return f"add the weighted sums of single operands: {step.reduce} separates"
     op = exponential(step) or generating(step)
