@@ -7,7 +7,7 @@ more: it compresses digits, rows and columns each by itself, and shares the erro
 ![Left: singular values of three matricizations, falling slowly for the digits and fast for rows and columns. Right:
 numbers stored by TT, HT and CP, all far left of the line of the dense tensor.](compress_digits_ranks.png)
 
-![Four rows of ten digits: the data, and what TT, HT and CP keep of them. Most digits can still be read.](compress_digits.png)
+![Four rows of ten digits: the data, and what TT, HT and CP keep of them. Most can still be read.](compress_digits.png)
 """
 
 from matplotlib.figure import Figure

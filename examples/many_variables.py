@@ -1,9 +1,9 @@
 """A function of 20 variables.
 
 A grid of 12 points an axis has 12²⁰ points in 20 dimensions. `from_function` makes a tensor train of a function on this
-grid from some ten thousand values, at points that it chooses itself (cross approximation). The integral of the function
-is then one small contraction: Gauss's weights, substituted into every mode. The usual way is the mean of as many values
-at random points. Here the truth is known, by an integral over one variable.
+grid from at most a few hundred thousand values, at points that it chooses itself (cross approximation). The integral of
+the function is then one small contraction: Gauss's weights, substituted into every mode. The usual way is the mean of
+as many values at random points. Here the truth is known, by an integral over one variable.
 
 ![Relative errors of the integral against the number of values, both axes logarithmic. The error of the train falls from
 one in a hundred to less than one in 10¹¹; the standard error of Monte Carlo falls only a little.](many_variables.png)
