@@ -153,7 +153,9 @@ def leaf_names(node: Node) -> tuple[str, ...]:
 
 
 def leaf(name: str, labels: str | Sequence[str]) -> Expression:
-    """Return a tensor to be given later by name, with one label an axis.
+    """Return a tensor to be given later by name, with one label an axis; leaves of one name are one tensor.
+
+    Raises `EquationError` for a name that is no identifier, and labels that are no strings.
 
     >>> import tnalgebra as tna
     >>> print(tna.leaf("A", "ij"))

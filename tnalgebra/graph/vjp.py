@@ -23,7 +23,7 @@ FOLD = 6
 
 
 def leaves_of(root: Node, names: Sequence[str]) -> list[list[Leaf]]:
-    """The leaves of each name, one for all its labels; raises `EquationError` with the names that there are."""
+    """The leaves of each name, whatever labels they carry; raises `EquationError` with the names that there are."""
     found: dict[str, list[Leaf]] = {}
     for node in postorder(root):
         if isinstance(node, Leaf):
