@@ -14,7 +14,7 @@ from ..errors import EquationError
 from ..graph import Leaf, Node, Take
 from ..graph.node import operators_of, postorder
 from ..graph.show import show_labels
-from ..graph.vjp import leaves_of, paired, vjp
+from ..graph.vjp import paired, vjp_by_name
 from ..plan import Plan, build_plan
 from ..plan.paths import Optimizer
 from .cache import plan_cache
@@ -114,8 +114,7 @@ class Expression:
         names = self.free if wrt is None else (wrt,) if isinstance(wrt, str) else tuple(wrt)
         if seed in leaf_names(self.node) or seed in RESERVED:
             raise EquationError(f"the seed cannot be named {seed!r}: the expression has a leaf of that name")
-        root = paired(self.node)
-        found = vjp(root, leaves_of(root, names), Leaf(seed, self.node.output))
+        found = vjp_by_name(paired(self.node), names, Leaf(seed, self.node.output))
         return {name: Expression(node, self.bound) for name, node in zip(names, found, strict=True)}
 
     def given(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
@@ -162,7 +161,9 @@ def leaf_names(node: Node) -> tuple[str, ...]:
 
 
 def leaf(name: str, labels: str | Sequence[str]) -> Expression:
-    """Return a tensor to be given later by name, with one label an axis.
+    """Return a tensor to be given later by name, with one label an axis; leaves of one name are one tensor.
+
+    Raises `EquationError` for a name that is no identifier, and labels that are no strings.
 
     >>> import tnalgebra as tna
     >>> print(tna.leaf("A", "ij"))
@@ -170,6 +171,8 @@ def leaf(name: str, labels: str | Sequence[str]) -> Expression:
     """
     if not name.isidentifier() or name in RESERVED:
         raise EquationError(f"leaf name {name!r} must be an identifier, and none of {', '.join(RESERVED)}")
+    if not all(isinstance(label, str) for label in labels):
+        raise EquationError(f"labels of leaf {name!r} must be strings, as in 'ij'; got {labels!r}")
     return Expression(Leaf(name, tuple(labels)))
 
 
