@@ -10,7 +10,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 REQUIREMENTS := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types docs bench clean
+.PHONY: help demo test lint format types docs pictures bench clean
 
 help: ## list these commands
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1|\2/p' Makefile | while IFS='|' read -r name what; do \
@@ -53,6 +53,9 @@ types: $(VENV)/.installed-test ## check the types of the package
 
 docs: $(VENV)/.installed-test ## build the documentation into site/
 	$(BIN)/mkdocs build --strict
+
+pictures: $(VENV)/.installed-test ## draw the pictures of docs/guide/pictures.md again
+	$(BIN)/python docs/hooks/pictures.py
 
 bench: $(VENV)/.installed-bench ## run the benchmarks
 	$(BIN)/python -m benchmarks

@@ -80,6 +80,7 @@ PUBLIC: list[str] = [
     "networks",
     "operator",
     "plan_cache",
+    "plot",
     "register_operator",
     "shallow_width_bounds",
     "shallow_width_lower_bound",
