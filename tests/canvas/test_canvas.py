@@ -105,7 +105,8 @@ def graphs(draw):
 @given(graphs())
 def test_nodes_stand_below_those_that_read_them_and_apart_from_their_neighbours(graph):
     widths, links = graph
-    points, routes = layered(widths, links)
+    points, routes, places = layered(widths, links, [0.2] * len(links))
+    assert all(0 < place < 1 for place in places)
     assert points[-1] == (0, 0)
     for (start, end), route in zip(links, routes, strict=True):
         assert (route[0], route[-1]) == (points[start], points[end])
@@ -117,7 +118,8 @@ def test_nodes_stand_below_those_that_read_them_and_apart_from_their_neighbours(
 
 
 def test_a_tree_needs_no_crossing():
-    points, _ = layered([0.3] * 7, [(0, 4), (2, 5), (1, 4), (3, 5), (4, 6), (5, 6)])
+    links = [(0, 4), (2, 5), (1, 4), (3, 5), (4, 6), (5, 6)]
+    points, _, _ = layered([0.3] * 7, links, [0.1] * 6)
     assert points[0][0] < points[1][0] < points[2][0] < points[3][0]
 
 

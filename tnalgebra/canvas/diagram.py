@@ -36,6 +36,9 @@ class Node:
     dot    | where one label meets three or more      | a dot, black
 
     key: a name that `Diagram.numbered` knows. badge: a number beside it.
+
+    >>> Node(0.0, 0.0, "xi", "rectifier").width > Node(0.0, 0.0, "xi").width
+    True
     """
 
     x: float
@@ -68,7 +71,11 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A line through points, with a text on it, at this part of its way."""
+    """A line through points, with a text on it, at this part of its way.
+
+    >>> Edge(((0.0, 0.0), (1.0, 0.0), (1.0, 3.0)), "4").middle
+    (1.0, 1.0)
+    """
 
     points: tuple[Point, ...]
     text: str = ""
@@ -90,7 +97,11 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text beside a point: to the "left" or "right" of it, "above" or "below", or around its "center"."""
+    """A text beside a point: to the "left" or "right" of it, "above" or "below", or around its "center".
+
+    >>> Text(1.0, 2.0, "n", "above").box[1]
+    2.0
+    """
 
     x: float
     y: float
@@ -111,6 +122,10 @@ class Diagram:
     """Nodes, lines and texts, and what the roles of the nodes mean here.
 
     title and about: for those who do not see the picture. legend: role → meaning.
+
+    >>> import tnalgebra as tna
+    >>> [text.text for text in tna.TTTensor.random((2, 3), 4, seed=0).diagram().labels]
+    ['n₀ = 2', 'n₁ = 3', '4']
     """
 
     title: str
@@ -134,7 +149,12 @@ class Diagram:
         return min(left), min(bottom), max(right), max(top)
 
     def numbered(self, numbers: Mapping[str, int]) -> "Diagram":
-        """The same with a number beside every node whose key has one."""
+        """The same with a number beside every node whose key has one.
+
+        >>> import tnalgebra as tna
+        >>> [node.badge for node in tna.TTTensor.random((2, 3), 4, seed=0).diagram().numbered({"core1": 7}).nodes]
+        ['', '7']
+        """
         badges = (str(numbers.get(node.key, "")) for node in self.nodes)
         nodes = tuple(replace(node, badge=badge) for node, badge in zip(self.nodes, badges, strict=True))
         return replace(self, nodes=nodes)

@@ -1,37 +1,44 @@
 """Places for a directed graph without cycles: a row for every distance to the end, few crossings, straight lines."""
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from math import dist
 
 from .diagram import Point
 
-__all__ = ["between_rows", "layered"]
+__all__ = ["layered"]
 
 PITCH = 0.8
 """Inches from row to row."""
 SPACE = 0.22
 """Between neighbours in a row."""
 SWEEPS = 12
+AT, SHARED = 0.36, (0.52, 0.36, 0.68)
+"""Parts of the way of a line at which its text stands."""
 
 Link = tuple[int, int]
 
 
 def layered(
-    widths: Sequence[float], links: Sequence[Link], pitch: float = PITCH
-) -> tuple[list[Point], list[tuple[Point, ...]]]:
-    """A point for every node, and for every link, from a node to a later one, a line between the points.
+    widths: Sequence[float], links: Sequence[Link], texts: Sequence[float], pitch: float = PITCH
+) -> tuple[list[Point], list[tuple[Point, ...]], list[float]]:
+    """A point for every node; for every link, from a node to a later one, a line, and where on it its text stands.
 
-    The last node is on top. Links over several rows bend around what stands between. Source: Sugiyama et al. 1981.
+    The last node is on top. Links over several rows bend around what stands between. texts: the width of each link's.
+    Source: Sugiyama et al. 1981.
 
-    >>> layered([0.3, 0.3, 0.3], [(0, 2), (1, 2)])[0]
+    >>> layered([0.3, 0.3, 0.3], [(0, 2), (1, 2)], [0.1, 0.1])[0]
     [(-0.26, -0.8), (0.26, -0.8), (0.0, 0.0)]
     """
+    widths = list(widths)
+    for (start, _), text in zip(links, texts, strict=True):
+        widths[start] = max(widths[start], text / (1 - AT))
     depth = _depths(len(widths), links)
-    widths, depth, short, routes = list(widths), list(depth), list[Link](), list[list[int]]()
-    for start, end in links:
+    short, routes = list[Link](), list[list[int]]()
+    for (start, end), text in zip(links, texts, strict=True):
         bends = range(len(widths), len(widths) + depth[start] - depth[end] - 1)
-        widths += [0.0] * len(bends)
+        widths += [text] * len(bends)
         depth += range(depth[start] - 1, depth[end], -1)
         routes.append([start, *bends, end])
         short += pairwise(routes[-1])
@@ -42,17 +49,27 @@ def layered(
     rows = _ordered(depth, near)
     x = _places(rows, near, widths)
     points = [(round(x[i], 3), 0.0 - pitch * depth[i]) for i in range(len(widths))]
-    return points[: len(points) - sum(len(route) - 2 for route in routes)], [
-        tuple(points[i] for i in route) for route in routes
+    lines = [tuple(points[i] for i in route) for route in routes]
+    return points[: len(points) - sum(len(route) - 2 for route in routes)], lines, _text_places(links, lines)
+
+
+def _text_places(links: Sequence[Link], lines: Sequence[tuple[Point, ...]]) -> list[float]:
+    """Near the node that a line comes from; lines of shared nodes cross, so their texts stand at several heights."""
+    users = Counter(start for start, _ in links)
+    shared: dict[float, list[int]] = {}
+    for (start, _), line in zip(links, lines, strict=True):
+        row = shared.setdefault(line[0][1], [])
+        if users[start] > 1 and start not in row:
+            row.append(start)
+    height = {start: SHARED[i % len(SHARED)] for row in shared.values() for i, start in enumerate(row)}
+    return [
+        _between_rows(line) if len(line) > 2 else height.get(start, AT)
+        for (start, _), line in zip(links, lines, strict=True)
     ]
 
 
-def between_rows(route: Sequence[Point]) -> float:
-    """The part of the way at which a line is in the middle between two rows, near its own middle.
-
-    >>> between_rows([(0.0, 0.0), (0.0, 1.0), (3.0, 5.0)])
-    0.583...
-    """
+def _between_rows(route: Sequence[Point]) -> float:
+    """The part of the way at which a line is in the middle between two rows, near its own middle."""
     lengths = [dist(a, b) for a, b in pairwise(route)]
     half = len(lengths) // 2
     return (sum(lengths[:half]) + lengths[half] / 2) / sum(lengths)

@@ -1,6 +1,6 @@
 """Charts of ranks: singular values with the place where they are cut, and parameters at equal error."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from ..canvas import COLOURS, SERIES, check_path, finish, new_figure
 
-__all__ = ["draw_report", "draw_spectra"]
+__all__ = ["draw_report", "draw_spectra", "shape_text"]
 
 FORMATS = {
     "TT": COLOURS["blue"],
@@ -37,7 +37,7 @@ def draw_spectra(axes: Any, cuts: Mapping[str, Any], kept: Mapping[str, int], no
         index, relative = np.arange(1, len(values) + 1)[shown], relative[shown]
         longest = max(longest, len(index))
         colour, marker, rank = SERIES[i % len(SERIES)], MARKERS[i % len(MARKERS)], kept[name]
-        label = ", ".join(filter(None, (name, f"{rank} of {len(values)}", notes.get(name, ""))))
+        label = f"{name}: " * bool(name) + f"{rank} of {len(values)}" + (f", {notes[name]}" if name in notes else "")
         style: dict[str, Any] = {"color": colour, "marker": marker, "linewidth": 1.2}
         style["markersize"] = 4.5 if len(index) <= MARKED else 2.5
         axes.semilogy(index[:rank], relative[:rank], "-", label=label, **style)
@@ -64,10 +64,15 @@ def draw_report(report: Any, path: Any = None) -> tuple[Any, Any]:
     draw_spectra(left, cuts, {name: estimate.rank for name, estimate in cuts.items()}, {})
     left.set_title("Matricizations")
     _parameters(right, report)
-    title = f"{' × '.join(map(str, report.shape))} tensor"
+    title = f"{shape_text(report.shape)} tensor"
     figure.suptitle(title, wrap=True)
     finish(figure, path, f"ranks of a {title}", str(report))
     return left, right
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    """Sizes of the modes; many equal ones as a power."""
+    return f"{shape[0]}^{len(shape)}" if len(shape) > 12 and len(set(shape)) == 1 else " × ".join(map(str, shape))
 
 
 def _parameters(axes: Any, report: Any) -> None:

@@ -15,7 +15,7 @@ from .bounds import CPBounds, cp_bounds, predicted_widths
 from .compress import Compressed, Progress, compress_array, compress_format
 from .grids import as_grid, one_class, value_of
 from .known import KnownRank, generic_cp_rank, maximal_cp_rank
-from .picture import draw_report
+from .picture import draw_report, shape_text
 from .ranks import Matricizations, RankEstimate, listed
 
 __all__ = ["RankReport", "compare_ranks"]
@@ -91,10 +91,7 @@ class RankReport(Drawable):
         return cuts
 
     def __str__(self) -> str:
-        sizes = " × ".join(map(str, self.shape))
-        if len(self.shape) > 12 and len(set(self.shape)) == 1:
-            sizes = f"{self.shape[0]}^{len(self.shape)}"
-        title = f"{sizes} tensor, {self.dtype}, {_count(prod(self.shape))} entries"
+        title = f"{shape_text(self.shape)} tensor, {self.dtype}, {_count(prod(self.shape))} entries"
         return "\n".join([title, *(_text(*table) for table in self.tables())])
 
     def to_dict(self) -> dict[str, Any]:

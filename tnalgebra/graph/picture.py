@@ -1,13 +1,12 @@
 """The picture of a graph: a tensor network where it is one Σ of products of leaves, else a row for every depth."""
 
-from collections import Counter
 from collections.abc import Mapping
 
 from ..algebra import Pointwise
 from ..canvas import Diagram, Edge, outline
 from ..canvas import Node as Spot
 from ..canvas.diagram import HEIGHT, Text, legend_of, text_width
-from ..canvas.layered import between_rows, layered
+from ..canvas.layered import layered
 from .node import Bundle, Contract, Labels, Leaf, Map, Node, Sum, postorder
 from .part import Shaped, Stack, Take
 from .rewrite import inline
@@ -21,8 +20,6 @@ LONGEST = 22
 """Letters of a function, or of the labels on a line, that are shown."""
 MOST = 24
 """Leaves up to which a network is drawn as one."""
-AT = 0.36
-"""Where on a line its text stands: nearer to the node that it comes from, as others come from the sides."""
 MEANINGS = {
     "tensor": "tensor",
     "linear": "Σ of products",
@@ -45,18 +42,12 @@ def diagram_of(root: Node, shapes: Mapping[str, Shape]) -> Diagram:
             links.setdefault((number[child], number[node]), []).append(_line(labels, known.get(child)))
     notes = {link: "; ".join(dict.fromkeys(texts)) for link, texts in links.items()}
     widths = [Spot(0, 0, role, text).width for text, role in roles]
-    for (start, _), text in notes.items():
-        widths[start] = max(widths[start], text_width(text) / (1 - AT))
-    spots, routes = layered(widths, list(notes))
-    users = Counter(start for start, _ in notes)
+    spots, routes, places = layered(widths, list(notes), list(map(text_width, notes.values())))
     drawn = [
         Spot(*spot, role, text, node.name if isinstance(node, Leaf) else "")
         for spot, (text, role), node in zip(spots, roles, nodes, strict=True)
     ]
-    edges = [
-        Edge(route, text, between_rows(route) if users[start] > 1 else AT)
-        for ((start, _), text), route in zip(notes.items(), routes, strict=True)
-    ]
+    edges = [Edge(route, text, at) for route, text, at in zip(routes, notes.values(), places, strict=True)]
     x, y = spots[-1]
     end = y + HEIGHT / 2 + 0.2
     edges += [Edge(((x, y), (x, end)))] * bool(root.output)

@@ -133,10 +133,9 @@ def _tree(names: Sequence[str], found: _Labels, order: Sequence[tuple[int, int]]
     widths = [0.0] * len(names)
     for i, width in enumerate(_widths(names, found)):
         widths[number[i]] = width
-    for parent, child in order:
-        bond = found.bonds.get((parent, child)) or found.bonds[child, parent]
-        widths[number[child]] = max(widths[number[child]], *(text_width(text) / (1 - AT) for text in bond))
-    spots, _ = layered(widths, [(number[child], number[parent]) for parent, child in order])
+    bonds = [found.bonds.get((parent, child)) or found.bonds[child, parent] for parent, child in order]
+    links = [(number[child], number[parent]) for parent, child in order]
+    spots, _, _ = layered(widths, links, [max(map(text_width, words)) for words in bonds])
     ways = [(1.0, 0.0) if i in parents else (0.0, -1.0) for i in range(len(names))]
     return [spots[number[i]] for i in range(len(names))], ways
 

@@ -15,7 +15,8 @@ RISE = 0.65
 """From an input's features to the part that takes them, and on."""
 STEPS = 8
 """Steps in a row of a recurrent network; longer ones go on in the next."""
-AT = 0.42
+AT, LOW = 0.46, 0.32
+"""Where on a line its rank stands: low where many lines meet."""
 
 
 class _Picture:
@@ -26,17 +27,17 @@ class _Picture:
         self.nodes, self.edges, self.texts = list[Node](), list[Edge](), list[Text]()
         self.is_multiply = network.xi.name == "multiply"
 
-    def input(self, x: float, y: float, step: int, key: str, text: str) -> Point:
+    def input(self, x: float, y: float, step: int, key: str) -> Point:
         """The features of a step and the part that takes them, one above the other; the place of the part."""
         below = y - RISE
         self.edges += [Edge(((x, below - LEG), (x, below))), Edge(((x, below), (x, y)), str(self.network.n_features))]
-        self.nodes += [Node(x, below, "map", "f", "feature_weight"), Node(x, y, text=text, key=key)]
+        self.nodes += [Node(x, below, "map", "f", "feature_weight"), Node(x, y, key=key)]
         self.texts.append(Text(x, below - LEG - 0.03, subscript("x", step), "below"))
         return x, y
 
-    def join(self, ends: Sequence[Point], spot: Point, ranks: Sequence[int]) -> None:
+    def join(self, ends: Sequence[Point], spot: Point, ranks: Sequence[int], at: float = AT) -> None:
         """Lines from several parts to one place."""
-        self.edges += [Edge((end, spot), str(rank), AT) for end, rank in zip(ends, ranks, strict=True)]
+        self.edges += [Edge((end, spot), str(rank), at) for end, rank in zip(ends, ranks, strict=True)]
 
     def output(self, x: float, y: float, *, is_up: bool = True) -> None:
         """The line on which the scores leave."""
@@ -59,9 +60,9 @@ def shallow_diagram(network: Network, about: str) -> Diagram:
     picture, (rank,), steps = _Picture(network, about), network.ranks, network.steps or 1
     pitch = max(0.6, 0.35 + text_width(str(rank)))
     middle = pitch * (steps - 1) / 2
-    ends = [picture.input(pitch * t, 0.0, t, "factors", "") for t in range(steps)]
+    ends = [picture.input(pitch * t, 0.0, t, "factors") for t in range(steps)]
     top = 0.8 + min(1.2, 0.06 * steps)
-    picture.join(ends, (middle, top), [rank] * steps)
+    picture.join(ends, (middle, top), [rank] * steps, LOW)
     picture.edges.append(Edge(((middle, top), (middle, top + 0.6)), str(rank)))
     picture.nodes += [Node(middle, top, "dot" if picture.is_multiply else "xi"), Node(middle, top + 0.6, key="weights")]
     picture.output(middle, top + 0.6)
@@ -76,7 +77,7 @@ def recurrent_diagram(network: Network, about: str, width: int) -> Diagram:
     spots = chain_rows(count, pitch, -3 * RISE - 0.75, STEPS)
     before: Point | None = None
     for t, (x, y) in enumerate(spots):
-        end = picture.input(x, y - RISE, t, "inputs", "")
+        end = picture.input(x, y - RISE, t, "inputs")
         picture.join([end], (x, y), [width])
         core = (x + apart, y)
         if apart:
@@ -103,7 +104,7 @@ def hierarchical_diagram(network: Network, about: str, tree: DimensionTree) -> D
     pitch = max(0.6, 0.35 + max(map(text_width, map(str, ranks.values()))))
     spots = place_tree(tree, pitch, RISE if picture.is_multiply else 1.1)
     for mode in range(tree.ndim):
-        picture.input(*spots[mode], mode, f"leaf{mode}", "")
+        picture.input(*spots[mode], mode, f"leaf{mode}")
     for i, branch in enumerate(tree.inner):
         x, y = spots[branch]
         picture.nodes.append(Node(x, y, key=f"transfer{i}"))

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from ..algebra import Operator, Pointwise
 from ..canvas import Diagram, Edge, Node, outline
 from ..canvas.diagram import legend_of, text_width
-from ..canvas.layered import between_rows, layered
+from ..canvas.layered import layered
 from ..graph.sizes import Shape
 from .step import Step, Tree
 
@@ -14,8 +14,6 @@ __all__ = ["contraction_text", "contraction_tree"]
 LONGEST = 30
 """Letters of an equation that are shown."""
 PITCH = 0.95
-AT = 0.36
-"""Where on a line the size of what is handed on stands."""
 MEANINGS = {
     "tensor": "leaf",
     "linear": "step that is linear",
@@ -37,15 +35,10 @@ def contraction_tree(inputs: Sequence[str], shapes: Sequence[Shape], steps: Sequ
         for slot, labels in zip(step.inputs, step.terms, strict=True):
             size = shapes[slot] if slot < len(inputs) else [step.sizes[label] for label in labels]
             links[place[slot], place[step.output]] = _size(size)
-    widths = [node.width for node in nodes]
-    for (start, _), text in links.items():
-        widths[start] = max(widths[start], text_width(text) / (1 - AT))
-    spots, routes = layered(widths, list(links), PITCH) if nodes else ([], [])
+    widths, texts = [node.width for node in nodes], list(map(text_width, links.values()))
+    spots, routes, places = layered(widths, list(links), texts, PITCH) if nodes else ([], [], [])
     drawn = [Node(*spot, node.role, node.text, node.key) for spot, node in zip(spots, nodes, strict=True)]
-    edges = [
-        Edge(route, text, AT if len(route) == 2 else between_rows(route))
-        for text, route in zip(links.values(), routes, strict=True)
-    ]
+    edges = [Edge(route, text, at) for route, text, at in zip(routes, links.values(), places, strict=True)]
     title = f"contraction tree of {len(steps)} step{'s' * (len(steps) != 1)}"
     return Diagram(title, tuple(drawn), tuple(edges), legend=legend_of(drawn, MEANINGS), about=about)
 

@@ -100,7 +100,12 @@ class Plan(Diagrammed):
         return contraction_text(self.inputs, self.shapes, self.steps, self.output)
 
     def first_reads(self) -> dict[str, int]:
-        """For every leaf that is read, the number of the first step that reads it; steps count from 1."""
+        """For every leaf that is read, the number of the first step that reads it; steps count from 1.
+
+        >>> import tnalgebra as tna
+        >>> tna.contract_path("ij,jk,kl->il", (3, 4), (4, 5), (5, 6)).first_reads()
+        {'A': 1, 'B': 1, 'C': 2}
+        """
         found = dict[str, int]()
         for number, step in enumerate(self.steps, 1):
             for slot in step.inputs:

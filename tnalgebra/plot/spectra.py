@@ -29,8 +29,8 @@ def singular_values(
     >>> import numpy as np, tnalgebra as tna
     >>> x = 1 / (1 + np.add.outer(np.arange(6), np.arange(5)))
     >>> axes = tna.plot.singular_values(x, truncated=tna.TTTensor.from_dense(x, eps=1e-2))
-    >>> axes.get_legend().get_texts()[0].get_text()[:13]
-    '0|1, 2 of 5, '
+    >>> axes.get_legend().get_texts()[0].get_text()[:12]
+    '0|1: 2 of 5,'
     """
     check_path(path)
     cuts, kept, notes = _cuts(x, tol), dict[str, int](), dict[str, str]()

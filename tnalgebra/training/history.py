@@ -82,7 +82,8 @@ class History(Drawable):
                 axes.locator_params(axis="x", integer=True)
         if loss.lines and min(min(line.get_ydata()) for line in loss.lines) > 0:
             loss.set_yscale("log")
-        finish(figure, path, "training history", str(self))
+        ends = f", loss {self.losses[0]:.4g} at first and {self.losses[-1]:.4g} at last" if self.epochs else ""
+        finish(figure, path, "training history", f"{len(self.epochs)} epochs{ends}")
         return loss, accuracy
 
 
