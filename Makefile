@@ -10,7 +10,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 REQUIREMENTS := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types docs gallery bench clean
+.PHONY: help demo test lint format types docs gallery pictures bench clean
 
 help: ## list these commands
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1|\2/p' Makefile | while IFS='|' read -r name what; do \
@@ -58,6 +58,9 @@ gallery: $(VENV)/.installed-demo ## run every script of examples/ and leave what
 	mkdir -p gallery
 	cd gallery && for script in ../examples/*.py; do \
 	  echo "$$script"; $(abspath $(BIN))/python "$$script" > "$$(basename "$$script" .py).txt" || exit 1; done
+
+pictures: $(VENV)/.installed-test ## draw the pictures of docs/guide/pictures.md again
+	$(BIN)/python docs/hooks/pictures.py
 
 bench: $(VENV)/.installed-bench ## run the benchmarks
 	$(BIN)/python -m benchmarks

@@ -136,6 +136,13 @@ def test_links_and_pictures_are_there(page):
     assert re.findall(r"!\[\s*\]", text) == [], "a picture needs alternative text"
 
 
+def test_the_pictures_of_the_guide_are_those_that_its_code_draws():
+    page = (DOCS / "guide" / "pictures.md").read_text(encoding="utf-8")
+    shown = re.findall(r"\(\.\./assets/pictures/([\w.-]+)\)", page)
+    assert shown == re.findall(r'"([\w-]+\.(?:svg|png))"', page)
+    assert sorted(shown) == sorted(path.name for path in (DOCS / "assets" / "pictures").iterdir())
+
+
 # --- tables that repeat what the code declares -------------------------------------------------------------------
 
 

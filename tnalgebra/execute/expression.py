@@ -10,9 +10,11 @@ import numpy as np
 
 from ..algebra import Operator
 from ..algebra.scalar import is_complex, is_integral
+from ..canvas import Diagram, Diagrammed
 from ..errors import EquationError
 from ..graph import Leaf, Node, Take
 from ..graph.node import operators_of, postorder
+from ..graph.picture import diagram_of, tree_of
 from ..graph.show import show_labels
 from ..graph.vjp import paired, vjp_by_name
 from ..plan import Plan, build_plan
@@ -29,7 +31,7 @@ RESERVED = ("optimize", "memory_limit", "nonnegative")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Expression:
+class Expression(Diagrammed):
     """What is to be computed: a node of the graph, and the arrays of those leaves that have one already.
 
     >>> import numpy as np, tnalgebra as tna
@@ -140,6 +142,21 @@ class Expression:
         return build_plan(
             self.node, self.shapes(shapes), optimize=_hashable(optimize), memory_limit=limit, nonnegative=nonnegative
         )
+
+    def diagram(self) -> Diagram:
+        """The graph as a picture: a tensor network where it is one Σ of products, else a node for every operation."""
+        return diagram_of(self.node, {name: tuple(array.shape) for name, array in self.bound.items()})
+
+    def show(self) -> str:
+        """Draw the graph with characters, the result first.
+
+        >>> import tnalgebra as tna
+        >>> print(tna.contract("ir,jr->ij", tna.leaf("A", "ir"), tna.leaf("B", "jr"), xi="hypot").show())
+        Σ_r hypot [ij]
+        ├─ A [ir]
+        └─ B [jr]
+        """
+        return tree_of(self.node, {name: tuple(array.shape) for name, array in self.bound.items()})
 
     def _check_names(self, given: Mapping[str, Any]) -> None:
         free = self.free
