@@ -38,10 +38,11 @@ XI = (
     ("hypot", "add"),
     ("add", "add"),
     ("add", "maximum"),
+    ("add", "minimum"),
     ("add", "logaddexp"),
 )
 
-UNITS = ((32, 32, 32, 32), (256, 64, 64, 64), (1024, 128, 128, 128))
+UNITS = ((32, 8, 8, 8), (32, 32, 32, 32), (256, 64, 64, 64), (1024, 128, 128, 128))
 
 
 def operands(equation: str, sizes: dict[str, int], dtype: str) -> list[np.ndarray]:

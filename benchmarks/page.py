@@ -32,10 +32,13 @@ ABOUT = {
     "shapes before, opt_einsum looks for its path each time. *Planned* is `contract_expression`.",
     "tiny products": "Operands of a few entries: what is left is the cost of a call. `np.einsum` without `optimize` "
     "is one loop in C, without any plan.",
-    "generalized matrix products": "out[ik] = ⊕ⱼ ξ(A[ij], B[jk]) for n × n matrices. *Chunked NumPy* is the loop that "
-    "a careful user writes: one row at a time into a buffer. *Scratch* is the most memory in use beside operands and "
-    "result.",
-    "bilinear units": "out[bk] = Σᵢⱼ ξ(a[bi], h[bj]) G[ijk], the step of a recurrent network, for b × i × j × k.",
+    "generalized matrix products": "out[ik] = ⊕ⱼ ξ(A[ij], B[jk]) for n × n matrices, ours by `tna.compile`. *Not "
+    "compiled* is `tna.contract`. *Chunked NumPy* is the loop that a careful user writes: one row at a time into a "
+    "buffer. PyTorch and JAX are given the same algebra: logarithms of products of eight, the log semiring as a matrix "
+    "product of shifted exponentials (without a guard), updates of rank one in JAX. *Scratch* is the most memory in "
+    "use beside operands and result.",
+    "bilinear units": "out[bk] = Σᵢⱼ ξ(a[bi], h[bj]) G[ijk], the step of a recurrent network, for b × i × j × k, ours "
+    "by `tna.compile`.",
     "decompositions": "1 / (1 + x₁ + … + x_d) on a grid: with noise of 1e-10 at eps 1e-6, without at 1e-12; HT on a "
     "balanced tree. TensorLy takes no tolerance and gets our ranks.",
     "rounding": "A sum of two trains of rank 50 cut to half its rank, at 1e-10 where nothing can be cut, and the sum "

@@ -19,6 +19,7 @@ import tnalgebra as tna
 from . import chunked, formats, grids, networks
 from .cases import LARGE, TINY, UNITS, XI, operands, random_matrix
 from .harness import check, compare, peak_mib
+from .units import matrix_peers, unit_peers
 
 __all__ = ["SUITES", "missing_peers"]
 
@@ -83,36 +84,40 @@ def _planned(equation: str, arrays: list[np.ndarray]) -> dict[str, Callable[[], 
 
 
 def generalized_matrices() -> Iterator[Row]:
-    """out[ik] = ⊕_j ξ(A[ij], B[jk]) against NumPy on one row of A at a time, with buffers that it keeps."""
+    """out[ik] = ⊕_j ξ(A[ij], B[jk]), as a call of `contract` and compiled, against the same algebra elsewhere."""
     for dtype, n in (("float64", 256), ("float32", 256), ("float32", 1024)):
         a, b = random_matrix(n, n, dtype, 0), random_matrix(n, n, dtype, 1)
         wide_a, wide_b = a.astype("float64"), b.astype("float64")
         for xi, reduce in XI:
-            if n > 256 and {xi, reduce} & {"logaddexp", "hypot"}:
-                continue  # bound by the same slow ufunc at every size
-            ours = partial(tna.contract, "ij,jk->ik", a, b, xi=xi, reduce=reduce)
-            contestants = {"tnalgebra": ours, "chunked NumPy": partial(chunked.matrices, a, b, xi, reduce)}
+            planned = tna.contract_expression("ij,jk->ik", a.shape, b.shape, xi=xi, reduce=reduce)
+            plain, fast = partial(tna.contract, "ij,jk->ik", a, b, xi=xi, reduce=reduce), tna.compile(planned)
+            contestants = {"tnalgebra": partial(fast, a, b), "not compiled": plain} | matrix_peers(a, b, xi, reduce)
+            if n == 256 or not {xi, reduce} & {"logaddexp", "hypot"}:  # bound by the same slow ufunc at every size
+                contestants["chunked NumPy"] = partial(chunked.matrices, a, b, xi, reduce)
             check(contestants, chunked.matrices(wide_a, wide_b, xi, reduce), TOLERANCE[dtype])
-            row = {"case": f"{xi} over {reduce}", "n": n, "dtype": dtype, "peak_mib": peak_mib(ours)}
+            row = {
+                "case": f"{xi} over {reduce}",
+                "n": n,
+                "dtype": dtype,
+                "peak_mib": peak_mib(contestants["tnalgebra"]),
+            }
             yield {**row, **compare(contestants)}
 
 
 def bilinear_units() -> Iterator[Row]:
-    """out[bk] = Σ_ij ξ(a[bi], h[bj]) G[ijk], the step of a recurrent network, against NumPy on some rows at a time."""
+    """out[bk] = Σ_ij ξ(a[bi], h[bj]) G[ijk], the step of a recurrent network, compiled and not."""
     a, h, g = tna.leaf("a", "bi"), tna.leaf("h", "bj"), tna.leaf("G", "ijk")
     for dtype in ("float64", "float32"):
         for batch, left, right, outputs in UNITS:
             x, y = random_matrix(batch, left, dtype, 0), random_matrix(batch, right, dtype, 1)
             weight = random_matrix(left * right, outputs, dtype, 2).reshape(left, right, outputs)
-            for xi in ("rectifier", "logaddexp", "hypot"):
+            wide = [array.astype("float64") for array in (x, y, weight)]
+            for xi in ("multiply", "rectifier", "logaddexp", "add", "hypot"):
                 unit = tna.contract("bij,ijk->bk", tna.contract("bi,bj->bij", a, h, xi=xi), g)
-                ours = partial(unit.evaluate, a=x, h=y, G=weight)
-                contestants = {"tnalgebra": ours, "chunked NumPy": partial(chunked.unit, x, y, weight, xi)}
-                check(
-                    contestants,
-                    chunked.unit(x.astype("float64"), y.astype("float64"), weight.astype("float64"), xi),
-                    TOLERANCE[dtype],
-                )
+                ours, plain = (partial(call, a=x, h=y, G=weight) for call in (tna.compile(unit), unit.evaluate))
+                contestants = {"tnalgebra": ours, "not compiled": plain} | unit_peers(x, y, weight, xi)
+                contestants["chunked NumPy"] = partial(chunked.unit, x, y, weight, xi)
+                check(contestants, chunked.unit(*wide, xi), TOLERANCE[dtype])
                 size = f"{batch} × {left} × {right} × {outputs}"
                 yield {"case": xi, "size": size, "dtype": dtype, "peak_mib": peak_mib(ours), **compare(contestants)}
 
