@@ -1,0 +1,217 @@
+"""The built site in a browser: pages open without a network, are whole, and can be read by everyone.
+
+Skipped where there is no Chromium: `apt-get install chromium`, or `playwright install chromium`.
+"""
+
+import shutil
+import subprocess
+import sys
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from types import SimpleNamespace
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Error, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted(
+    path.relative_to(ROOT / "docs").with_suffix(".html").as_posix() for path in (ROOT / "docs").rglob("*.md")
+)
+DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 375, "height": 800}
+# Of the browser itself: it asks for no updates, and draws without a graphics card.
+FLAGS = ["--disable-background-networking", "--disable-component-update", "--disable-gpu", "--disable-sync"]
+
+
+# --- one build, one server, one browser --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        names = ("chromium", "chromium-browser", "google-chrome")
+        found = next(filter(None, map(shutil.which, names)), playwright.chromium.executable_path)
+        try:
+            opened = playwright.chromium.launch(executable_path=found, args=FLAGS, chromium_sandbox=False)
+        except Error as error:
+            pytest.skip(f"no Chromium can be started here: {error.message.splitlines()[0]}")
+        yield opened
+        opened.close()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        """Print nothing: pytest shows what the server writes."""
+
+
+@pytest.fixture(scope="module")
+def built(browser, tmp_path_factory):
+    """The folder of the built site; it is built only where a browser can look at it."""
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(built):
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=built)) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def seen(browser, address):
+    """Every page, looked at once: what went wrong while it opened, and what is on it."""
+    tab = browser.new_page(viewport=DESKTOP, color_scheme="light", reduced_motion="reduce")
+    troubles, found = [], {}
+    tab.on("console", lambda message: troubles.append(message.text) if message.type in ("error", "warning") else None)
+    tab.on("pageerror", lambda error: troubles.append(error.message))
+    tab.on("requestfailed", lambda request: troubles.append(f"failed: {request.url}"))
+    tab.on(
+        "request",
+        lambda request: None if request.url.startswith(address) else troubles.append(f"external: {request.url}"),
+    )
+    for page in PAGES:
+        troubles.clear()
+        tab.goto(address + page)
+        found[page] = look(tab)
+        found[page].troubles = list(troubles)
+    tab.close()
+    return found
+
+
+def look(tab):
+    found = SimpleNamespace(**tab.evaluate(FACTS))
+    tab.evaluate(ONE_TOKEN_A_KIND)
+    light = barriers(tab)
+    tab.evaluate("document.body.setAttribute('data-md-color-scheme', 'slate')")
+    dark = barriers(tab, "article", runOnly=["color-contrast"])
+    tab.set_viewport_size(PHONE)
+    phone = barriers(tab, runOnly=["scrollable-region-focusable"])
+    found.phone_width, found.too_wide = tab.evaluate(WIDE)
+    tab.set_viewport_size(DESKTOP)
+    found.barriers = {"light": light, "dark": dark, "phone": phone}
+    return found
+
+
+FACTS = """() => {
+  const all = (selector, value) => Array.from(document.querySelectorAll(selector), value);
+  return {
+    text: document.querySelector("article").innerText,
+    links: all("a[href]", a => a.href),
+    anchors: all("[id]", element => element.id),
+    equations: all("math", m => [m.textContent, m.getBoundingClientRect().width, m.getBoundingClientRect().height]),
+    untitled: all("img:not([alt]), img[alt='']", img => img.src),
+    broken: all("img", img => img).filter(img => img.complete && !img.naturalWidth).map(img => img.src),
+  };
+}"""
+
+# Contrast is slow to compute, and ten thousand pieces of code have a dozen colours.
+ONE_TOKEN_A_KIND = """() => {
+  const seen = new Set();
+  for (const token of document.querySelectorAll(".highlight span[class]"))
+    if (seen.has(token.className)) token.replaceWith(...token.childNodes);
+    else seen.add(token.className);
+}"""
+
+WIDE = """() => {
+  const width = document.documentElement.scrollWidth;
+  const scrolls = e => e && (getComputedStyle(e).overflowX !== "visible" || scrolls(e.parentElement));
+  const wide = Array.from(document.querySelectorAll("article *"))
+    .filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !scrolls(e.parentElement));
+  return [width, wide.slice(0, 5).map(e => e.outerHTML.slice(0, 120))];
+}"""
+
+
+def barriers(tab, part=None, **options):
+    """Rules of axe-core with serious or critical impact that the page breaks, and where."""
+    results = Axe().run(tab, part, options={"resultTypes": ["violations"], **options}).response["violations"]
+    return {
+        rule["id"]: [node["html"][:160] for node in rule["nodes"][:3]]
+        for rule in results
+        if rule["impact"] in ("serious", "critical")
+    }
+
+
+# --- claims ------------------------------------------------------------------------------------------------------
+
+
+def failing(seen, what):
+    return {page: what(facts) for page, facts in seen.items() if what(facts)}
+
+
+def test_pages_open_without_an_error_or_a_request_to_another_host(seen):
+    assert failing(seen, lambda facts: facts.troubles) == {}
+
+
+def test_links_and_anchors_resolve(seen, built, address):
+    ids = {address + page: set(facts.anchors) for page, facts in seen.items()}
+
+    def dangling(facts):
+        inside = {link for link in facts.links if link.startswith(address)}
+        return sorted(link for link in inside if not resolves(link, ids, built, address))
+
+    assert failing(seen, dangling) == {}
+
+
+def resolves(link, ids, built, address):
+    target, _, anchor = link.partition("#")
+    target += "index.html" if target.endswith("/") else ""
+    there = (built / target.removeprefix(address)).is_file()
+    return there and (not anchor or anchor in ids[target])
+
+
+def test_mathematics_is_drawn(seen):
+    assert sum(len(facts.equations) for facts in seen.values()) > 100
+    assert failing(seen, lambda facts: [e for e, width, height in facts.equations if min(width, height) < 4]) == {}
+    assert failing(seen, lambda facts: [s for s in ("\\sum", "\\xi", "$$") if s in facts.text]) == {}
+
+
+def test_pictures_are_there_and_have_alternative_text(seen):
+    assert failing(seen, lambda facts: facts.untitled + facts.broken) == {}
+
+
+@pytest.mark.parametrize("view", ["light", "dark", "phone"])
+def test_axe_finds_no_serious_barrier(seen, view):
+    assert failing(seen, lambda facts: facts.barriers[view]) == {}
+
+
+def test_no_page_is_wider_than_a_phone(seen):
+    assert failing(seen, lambda facts: facts.too_wide if facts.phone_width > PHONE["width"] else []) == {}
+
+
+def test_no_page_is_large(built):
+    assert max(path.stat().st_size for path in built.rglob("*.html")) < 1.5e6
+
+
+def test_search_finds_a_class(browser, address):
+    tab = browser.new_page(viewport=DESKTOP)
+    tab.goto(address)
+    tab.get_by_role("textbox", name="Search").fill("TTTensor")
+    result = tab.locator(".md-search-result__link").first
+    result.wait_for()
+    assert "TTTensor" in tab.locator(".md-search-result__list").inner_text()
+    tab.close()
+
+
+@pytest.mark.parametrize(("preference", "scheme"), [("light", "default"), ("dark", "slate")])
+def test_the_site_follows_the_preferred_colours(browser, address, preference, scheme):
+    tab = browser.new_page(color_scheme=preference)
+    tab.goto(address)
+    assert tab.locator("body").get_attribute("data-md-color-scheme") == scheme
+    tab.close()
+
+
+def test_the_landing_page_needs_no_script(browser, address):
+    context = browser.new_context(java_script_enabled=False, viewport=DESKTOP)
+    tab = context.new_page()
+    tab.goto(address)
+    for text in ("A tensor format is a picture of an einsum graph", "Install"):
+        assert tab.get_by_text(text).first.is_visible()
+    assert tab.locator("math").first.bounding_box()["height"] > 4
+    context.close()
