@@ -17,9 +17,6 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Error, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = sorted(
-    path.relative_to(ROOT / "docs").with_suffix(".html").as_posix() for path in (ROOT / "docs").rglob("*.md")
-)
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 375, "height": 800}
 # Of the browser itself: it asks for no updates, and draws without a graphics card.
 FLAGS = ["--disable-background-networking", "--disable-component-update", "--disable-gpu", "--disable-sync"]
@@ -65,7 +62,7 @@ def address(built):
 
 
 @pytest.fixture(scope="module")
-def seen(browser, address):
+def seen(browser, built, address):
     """Every page, looked at once: what went wrong while it opened, and what is on it."""
     tab = browser.new_page(viewport=DESKTOP, color_scheme="light", reduced_motion="reduce")
     tab.add_init_script(Axe().axe_script)
@@ -77,7 +74,7 @@ def seen(browser, address):
         "request",
         lambda request: None if request.url.startswith(address) else troubles.append(f"external: {request.url}"),
     )
-    for page in PAGES:
+    for page in sorted(path.relative_to(built).as_posix() for path in built.rglob("*.html")):
         troubles.clear()
         tab.goto(address + page)
         found[page] = look(tab, kinds)
