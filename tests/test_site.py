@@ -94,7 +94,11 @@ def look(tab, kinds):
         tab.evaluate("document.body.setAttribute('data-md-color-scheme', 'slate')")
         dark = barriers(tab, "[data-new]", runOnly=["color-contrast"])
     tab.set_viewport_size(PHONE)
-    phone = barriers(tab, runOnly=["scrollable-region-focusable"])
+    for _ in range(20):  # scripts follow a change of the width a moment later
+        phone = barriers(tab, runOnly=["scrollable-region-focusable"])
+        if not phone:
+            break
+        tab.wait_for_timeout(100)
     found.cut_off = tab.evaluate(CUT_OFF)
     tab.set_viewport_size(DESKTOP)
     found.barriers = {"light": light, "dark": dark, "phone": phone}
