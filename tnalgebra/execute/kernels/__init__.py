@@ -8,7 +8,7 @@ from ...plan import Step
 from ..namespace import is_numpy_like
 from .blas import lower_product
 from .blocked import lower_blocked
-from .compiled import lower_compiled
+from .compiled import CompiledEvaluator, lower_compiled
 from .exponential import lower_exponential
 from .generated import lower_generated
 from .generic import lower_generic
@@ -46,10 +46,17 @@ def lower(step: Step, xp: ModuleType, *, is_compiled: bool = False) -> Kernel:
         return lower_generic(step, xp)
     if step.kind not in ("blocked", "weighted"):
         return LOWER[step.kind](step, xp)
-    make = _compiled if is_compiled and step.kind == "blocked" else LOWER[step.kind]
+    make = COMPILED[step.kind] if is_compiled else LOWER[step.kind]
     return lower_exponential(step, xp, lower_generated(step, xp, make))
 
 
-def _compiled(step: Step, xp: ModuleType) -> Kernel:
+def _blocked(step: Step, xp: ModuleType) -> Kernel:
     nest = lower_compiled([step], xp)
     return lower_matrix(step, xp, lambda *arrays: nest(*arrays)[0])
+
+
+def _weighted(step: Step, xp: ModuleType) -> Kernel:
+    return lower_weighted(step, xp, CompiledEvaluator)
+
+
+COMPILED: dict[str, Callable[[Step, ModuleType], Kernel]] = {"blocked": _blocked, "weighted": _weighted}
