@@ -1,7 +1,9 @@
 """The documentation is true: examples run and print what the pages show, and no page or public name is left out."""
 
+import ast
 import doctest
 import os
+import pydoc
 import re
 import shlex
 import subprocess
@@ -156,3 +158,52 @@ def test_the_table_of_distributive_pairs_is_what_the_operators_declare():
     shown = {name: (names_in(over), names_in(nonnegative)) for xis, over, nonnegative in rows for name in names_in(xis)}
     declared = {op.name: (op.distributes_over, op.distributes_over_nonnegative) for op in BUILTIN}
     assert shown == declared
+
+
+PAPER = r"(?P<paper>GTM|ERNN)(?:'s)?,?"
+KIND = r"(?P<kind>eq\. |\(|Lemma |Theorem |Prop(?:osition|\.) |Hypothesis |Table |Figure )?"
+NUMBER = r"(?P<first>\d+(?:\.\d+)?)(?:–(?P<last>\d+))?\)?"
+ONE, ANY = re.compile(KIND + NUMBER), re.sub(r"\?P<\w+>", "?:", KIND + NUMBER)
+CITATION = re.compile(rf"{PAPER}\s+(?P<statements>(?:{ANY}(?:,? and |, )?)+)")
+
+
+def statements_cited(text):
+    """GTM (5) and GTM (14) for "GTM, eq. 5 and 14"; a kind holds for the numbers after it."""
+    for citation in CITATION.finditer(text):
+        kind = ""
+        for one in ONE.finditer(citation["statements"]):
+            kind = one["kind"] or kind
+            name = {"eq. ": "", "(": "", "Prop. ": "Proposition "}.get(kind, kind)
+            first = one["first"]
+            numbers = [first] if not one["last"] else range(int(first), int(one["last"]) + 1)
+            yield from (
+                f"{citation['paper']} {name}{number}" if name else f"{citation['paper']} ({number})"
+                for number in numbers
+            )
+
+
+def test_citations_are_read():
+    text = "GTM, eq. 5 and 14; GTM 21–23, GTM Theorem 4.7 and Prop. 4.8. ERNN's Table 2; ERNN (12)."
+    assert list(statements_cited(text)) == [
+        "GTM (5)", "GTM (14)", "GTM (21)", "GTM (22)", "GTM (23)", "GTM Theorem 4.7", "GTM Proposition 4.8",
+        "ERNN Table 2", "ERNN (12)",
+    ]  # fmt: skip
+
+
+def docstrings():
+    for path in sorted((ROOT / "tnalgebra").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                yield ast.get_docstring(node) or ""
+
+
+def test_the_table_of_equations_is_complete():
+    text = (DOCS / "theory" / "equations.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([^|]+) \|[^|]*\| (.*) \|$", text, re.MULTILINE)
+    functions = {
+        label: re.findall(r"\[`[^`]+`\]\[([\w.]+)\]", cell) for label, cell in rows if cell not in ("---", "function")
+    }
+    cited = {statement for text in docstrings() for statement in statements_cited(text)}
+    assert cited - functions.keys() == set()
+    assert [label for label, names in functions.items() if not names] == []
+    assert [name for names in functions.values() for name in names if pydoc.locate(name) is None] == []

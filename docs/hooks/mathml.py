@@ -19,8 +19,11 @@ def on_page_content(content, page, **_):
     def mathml(match):
         latex = html.unescape(match["latex"]).strip()
         try:
-            return convert(latex, display="block" if match["open"] == "[" else "inline")
+            found = convert(latex, display="block" if match["open"] == "[" else "inline")
         except Exception as error:
             raise PluginError(f"{page.file.src_uri}: cannot write {latex!r} as MathML: {error}") from error
+        if "\\" in found:  # a command that is not known is passed on as it stands
+            raise PluginError(f"{page.file.src_uri}: {latex!r} has an unknown command")
+        return found
 
     return EQUATION.sub(mathml, content)

@@ -30,7 +30,7 @@ ACTIVATIONS = {
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class FeatureMap:
-    """An affine map and an activation, the same for every step   (GTM 20).
+    """An affine map and an activation, the same for every step   (GTM 9 and 42).
 
         f(x)_m = activation(Σ_n A[m, n] x_n + b_m)
 
