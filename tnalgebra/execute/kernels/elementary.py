@@ -10,44 +10,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
+from numba import njit
+
+from .intrinsics import as_integer, as_number, fma, nearest
 
 __all__ = ["functions"]
 
 LOG2 = 2 * sum(Fraction(1, (2 * i + 1) * 3 ** (2 * i + 1)) for i in range(60))
 """ln 2 = 2 artanh(1/3), to far more digits than any of the numbers below has."""
-FLOATS = {32: (types.float32, types.int32, ir.FloatType()), 64: (types.float64, types.int64, ir.DoubleType())}
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def as_integer(_: Any, x: Any) -> Any:
-    """The bits of a number."""
-    return FLOATS[x.bitwidth][1](x), lambda _c, builder, _s, args: builder.bitcast(args[0], ir.IntType(x.bitwidth))
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def as_number(_: Any, bits: Any) -> Any:
-    """The number that has these bits."""
-    real, _, kind = FLOATS[bits.bitwidth]
-    return real(bits), lambda _c, builder, _s, args: builder.bitcast(args[0], kind)
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def nearest(_: Any, x: Any) -> Any:
-    """The nearest integer, as a number."""
-
-    def call(_c: Any, builder: Any, _s: Any, args: Any) -> Any:
-        return builder.call(builder.module.declare_intrinsic("llvm.rint", [args[0].type]), args)
-
-    return x(x), call
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def fma(_: Any, x: Any, y: Any, z: Any) -> Any:
-    """X · y + z, rounded once."""
-    return x(x, y, z), lambda _c, builder, _s, args: builder.fma(*args)
 
 
 def functions(name: str) -> SimpleNamespace:

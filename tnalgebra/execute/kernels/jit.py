@@ -15,7 +15,7 @@ from typing import Any
 
 from ...algebra.schedule import Schedule
 
-__all__ = ["FINITE", "VALUE", "attempted", "can_compile", "jitted", "numba_or_none", "written"]
+__all__ = ["FINITE", "VALUE", "attempted", "can_compile", "jitted", "native", "numba_or_none", "written"]
 
 Kernel = Callable[..., Any]
 
@@ -47,6 +47,7 @@ from tnalgebra.execute.kernels.elementary import functions  # {version}
 f = functions("{dtype}")
 exp, log, log1p, logaddexp, hypot = f.exp, f.log, f.log1p, f.logaddexp, f.hypot
 """
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc"}}
 FUNCTIONS = re.compile(r"\b(exp|log|log1p|logaddexp|hypot)\(")
 CONDITIONS = {"logical_and": (0, 1), "logical_or": (0, 1), "where": (0,)}
 
@@ -95,14 +96,27 @@ def numba_or_none() -> Any:
 @lru_cache(maxsize=512)
 def jitted(text: str, dtype: str) -> Kernel:
     """The kernel of a text, compiled at its first call or recalled from the disk."""
+    kernel, is_stored = _function(text, dtype)
+    return numba_or_none().njit(cache=is_stored, **OPTIONS)(kernel)  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=2048)
+def native(text: str, dtype: str) -> Any:
+    """The same as machine code with an address, for a function of two addresses; compiled at once."""
     numba = numba_or_none()
+    kernel, is_stored = _function(text, dtype)
+    options = {name: value for name, value in OPTIONS.items() if name != "nogil"}
+    return numba.cfunc(numba.void(numba.int64, numba.int64), cache=is_stored, **options)(kernel)
+
+
+def _function(text: str, dtype: str) -> tuple[Callable[..., Any], bool]:
+    """The function of a text, and whether Numba may keep what it compiles."""
     head = HEAD + ELEMENTARY * bool(FUNCTIONS.search(text))
     text = f"{head.format(dtype=dtype, version=_version())}\n\n{text}"
     scope: dict[str, Any] = {"__name__": __name__}  # Numba imports the module of what it finds on the disk
     path = _stored(text)
     exec(compile(text, str(path or "<kernel>"), "exec"), scope)
-    options = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc"}}
-    return numba.njit(cache=path is not None, **options)(scope["kernel"])  # type: ignore[no-any-return]
+    return scope["kernel"], path is not None
 
 
 def attempted(kernel: Kernel, *arguments: Any) -> bool:
@@ -118,7 +132,8 @@ def attempted(kernel: Kernel, *arguments: Any) -> bool:
 @lru_cache(maxsize=1)
 def _version() -> str:
     """A digest of the functions that kernels call: Numba sees a change of a kernel's own text alone."""
-    return hashlib.sha256(Path(__file__).with_name("elementary.py").read_bytes()).hexdigest()[:16]
+    texts = (Path(__file__).with_name(name).read_bytes() for name in ("elementary.py", "intrinsics.py"))
+    return hashlib.sha256(b"".join(texts)).hexdigest()[:16]
 
 
 def _stored(text: str) -> Path | None:

@@ -1,0 +1,59 @@
+"""What Numba's language lacks: bits of numbers, rounding, addresses. Imported by the texts of kernels alone."""
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+__all__ = ["as_integer", "as_number", "call", "fma", "nearest", "pointer"]
+
+FLOATS = {32: (types.float32, types.int32, ir.FloatType()), 64: (types.float64, types.int64, ir.DoubleType())}
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def as_integer(_: Any, x: Any) -> Any:
+    """The bits of a number."""
+    return FLOATS[x.bitwidth][1](x), lambda _c, builder, _s, args: builder.bitcast(args[0], ir.IntType(x.bitwidth))
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def as_number(_: Any, bits: Any) -> Any:
+    """The number that has these bits."""
+    real, _, kind = FLOATS[bits.bitwidth]
+    return real(bits), lambda _c, builder, _s, args: builder.bitcast(args[0], kind)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def nearest(_: Any, x: Any) -> Any:
+    """The nearest integer, as a number."""
+
+    def call(_c: Any, builder: Any, _s: Any, args: Any) -> Any:
+        return builder.call(builder.module.declare_intrinsic("llvm.rint", [args[0].type]), args)
+
+    return x(x), call
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def fma(_: Any, x: Any, y: Any, z: Any) -> Any:
+    """X · y + z, rounded once."""
+    return x(x, y, z), lambda _c, builder, _s, args: builder.fma(*args)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def pointer(_: Any, address: Any) -> Any:
+    """The pointer to an address, for `carray`."""
+    kind = ir.IntType(8).as_pointer()
+    return types.voidptr(address), lambda _c, builder, _s, args: builder.inttoptr(args[0], kind)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def call(_: Any, function: Any, first: Any, second: Any) -> Any:
+    """Call the function at an address with two addresses."""
+
+    def code(context: Any, builder: Any, _s: Any, args: Any) -> Any:
+        kind = ir.FunctionType(ir.VoidType(), [ir.IntType(64), ir.IntType(64)])
+        builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), code
