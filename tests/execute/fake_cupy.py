@@ -2,7 +2,8 @@
 
 CuPy differs from NumPy where kernels notice: its arrays are not converted to NumPy's without being asked, its ufuncs
 reduce by add and multiply alone, `where` takes no buffer, `max` and `any` take no dtype, `asarray` takes no device,
-and the names of the array standard (`concat`, `astype`, `isdtype`, `bool`, …) came with version 14.
+and the names of the array standard (`concat`, `astype`, `isdtype`, `bool`, …) came with version 14. It compiles no
+kernels; `cuda_sources` does.
 """
 
 import operator
@@ -174,12 +175,17 @@ def make():
         setattr(module, name, _function(name, known))
     as_array = module.asarray
     module.asarray = lambda array, **kwargs: as_array(wrap(array), **kwargs)  # it copies NumPy's arrays to the device
+    module.RawModule = _no_compiler
     runtime = SimpleNamespace(CUDARuntimeError=type("CUDARuntimeError", (RuntimeError,), {}))
     module.cuda = SimpleNamespace(runtime=runtime, Device=lambda number=0: nullcontext())
     module.linalg = SimpleNamespace(
         cholesky=_cholesky, **{name: _function(f"linalg.{name}", known) for name, known in LINALG.items()}
     )
     return module
+
+
+def _no_compiler(code):
+    raise RuntimeError("the stand-in compiles nothing")
 
 
 def _cholesky(matrix):

@@ -13,6 +13,7 @@ from ..plan.cost import together
 from .kernels import lower
 from .kernels.blocked import blocks, lower_siblings
 from .kernels.compiled import lower_compiled
+from .kernels.cuda import lower_cuda_siblings
 from .namespace import is_numpy_like
 from .scaling import largest, normalised
 
@@ -130,7 +131,8 @@ def _lowered(
         read = dict.fromkeys(slot for member in group for slot in member.inputs)
         done = tuple(number[slot] for slot in read if begin <= last[slot] <= end and slot not in outputs)
         if len(group) > 1 or (is_compiled and step.kind == "blocked"):
-            kernel = (lower_compiled if is_compiled else lower_siblings)(group, xp)
+            siblings = lower_cuda_siblings if xp.__name__ == "cupy" else lower_siblings
+            kernel = (lower_compiled if is_compiled else siblings)(group, xp)
         else:
             kernel = _loop(step, xp) if step.kind == "loop" else lower(step, xp)
         slots = tuple(number[member.output] for member in group)

@@ -8,6 +8,7 @@ from ...plan import Step
 from ..namespace import is_numpy_like
 from .blas import lower_product
 from .blocked import lower_blocked
+from .cuda import lower_cuda
 from .generated import lower_generated
 from .generic import lower_generic
 from .part import lower_stack, lower_take
@@ -38,6 +39,8 @@ def lower(step: Step, xp: ModuleType) -> Kernel:
     """Return the function that does one step on arrays of the namespace `xp`."""
     if not is_numpy_like(xp):
         return lower_generic(step, xp)
+    if xp.__name__ == "cupy" and step.kind in ("blocked", "weighted", "pieces"):
+        return lower_generated(step, xp, lower_cuda)
     if step.kind in ("blocked", "weighted"):
         return lower_generated(step, xp, LOWER[step.kind])
     return LOWER[step.kind](step, xp)

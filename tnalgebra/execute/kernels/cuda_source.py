@@ -1,0 +1,128 @@
+"""The text of CUDA kernels, and the simpler of the two: a thread has one entry of the result.
+
+Sizes and strides, in entries, are parameters of a kernel, so that one text serves arrays of any shape. Labels are
+numbers: `n2` is the size of label 2, `i2` an index, `x0_2` the stride of operand 0 along it.
+"""
+
+import hashlib
+from collections.abc import Container, Iterable, Sequence
+
+from ...graph import Labels
+from ...plan.step import union
+from .cuda_scalar import head, needed, number, written
+from .cuda_tiles import Problem
+
+__all__ = ["THREADS", "Writer", "flat"]
+
+THREADS = 256
+"""Threads of a block where there are no tiles."""
+SIGNATURE = 'extern "C" __global__ void __launch_bounds__({threads}) NAME({parameters})'
+
+
+class Writer:
+    """Lines of C for one problem: indices, offsets, operands, values and folds."""
+
+    def __init__(self, work: Problem, threads: int) -> None:
+        self.work, self.threads = work, threads
+        self.number = {label: i for i, label in enumerate(work.labels)}
+        self.lines: list[str] = []
+        self._depth = 1
+
+    def add(self, *lines: str) -> None:
+        """Append lines, indented by the braces that are open."""
+        for line in lines:
+            self._depth -= line.startswith("}")
+            self.lines.append("    " * self._depth + line)
+            self._depth += line.endswith("{")
+
+    def size(self, labels: Labels) -> str:
+        """How many entries these labels span."""
+        return " * ".join(f"n{self.number[label]}" for label in labels) or "1"
+
+    def indices(self, labels: Labels, counter: str, used: Labels) -> None:
+        """The index of each label that is used, from one number that runs over all; the last label changes first."""
+        for position, label in enumerate(labels):
+            if label not in used:
+                continue
+            after = labels[position + 1 :]
+            index = f"{counter} / ({self.size(after)})" if after else counter
+            index = f"{index} % n{self.number[label]}" if position else index
+            self.add(f"const int i{self.number[label]} = {index};")
+
+    def offset(self, name: str, own: Labels, labels: Iterable[str]) -> str:
+        """Where the entry at the indices of these labels lies in an array that has the labels `own`."""
+        numbers = (self.number[label] for label in labels if label in own)
+        return " + ".join(f"i{i} * {name}_{i}" for i in numbers) or "0"
+
+    def read(self, wanted: Sequence[int], given: Container[int] = ()) -> Labels:
+        """Labels of the operands that the values at these places need."""
+        places = needed(self.work.calls, len(self.work.terms), wanted, given)
+        return union(*(self.work.terms[place] for place in places if place < len(self.work.terms)))
+
+    def values(self, wanted: Sequence[int], given: dict[int, str], labels: Labels) -> list[str]:
+        """Compute the values at these places, from operands at the indices of the labels; their texts."""
+        count, names = len(self.work.terms), dict(given)
+        for place in needed(self.work.calls, count, wanted, given):
+            if place < count:
+                names[place] = f"v{place}"
+                self.add(f"const T v{place} = x{place}[{self.offset(f'x{place}', self.work.terms[place], labels)}];")
+        lines, texts = written(self.work.calls, count, wanted, names, "t")
+        self.add(*lines)
+        return texts
+
+    def folded(self, total: str, value: str) -> None:
+        """Total ← total ⊕ value, or the value where nothing is summed."""
+        if self.work.fold is None:
+            self.add(f"{total} = {value};")
+            return
+        lines, (end,) = written(self.work.fold, 2, self.work.fold.ends, {0: total, 1: value}, "f")
+        self.add(*lines, f"{total} = {end};")
+
+    def kernel(self, dtype: str, *more: str) -> tuple[str, str]:
+        """The name of the kernel and its text."""
+        work = self.work
+        parameters = [
+            "T* __restrict__ out",
+            *(f"const T* __restrict__ x{i}" for i in range(len(work.terms))),
+            *(f"const int n{i}" for i in range(len(work.labels))),
+            *(
+                f"const long long {name}_{self.number[label]}"
+                for name, own in (("out", work.result), *((f"x{i}", term) for i, term in enumerate(work.terms)))
+                for label in work.labels
+                if label in own
+            ),
+            "const long long part",
+            "const int splits",
+            *more,
+        ]
+        signature = SIGNATURE.format(threads=self.threads, parameters=", ".join(parameters))
+        text = "\n".join([head(dtype), f"{signature} {{", *self.lines, "}\n"])
+        name = f"tnalgebra_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        return name, text.replace("NAME", name)
+
+
+def flat(work: Problem, dtype: str) -> tuple[str, str]:
+    """One thread an entry of the result and a share of the terms: neighbours read neighbours where operands allow it.
+
+    Its own parameters: `part`, the entries of one share of the result, and how many shares there are.
+    """
+    to = Writer(work, THREADS)
+    kept = tuple(label for label in work.order if label in work.result)
+    is_summed_last = bool(work.summed) and work.order[-1] in work.summed
+    to.add(
+        "const long long thread = 1LL * blockIdx.x * blockDim.x + threadIdx.x;",
+        "if (thread >= part * splits) return;",
+        f"const int split = thread {'% splits' if is_summed_last else '/ part'};",
+        f"const int entry = thread {'/ splits' if is_summed_last else '% part'};",
+    )
+    to.indices(kept, "entry", kept)
+    to.add(f"T total = {number(work.unit)};")
+    if work.summed:
+        to.add(f"for (int k = split; k < {to.size(work.summed)}; k += splits) {{")
+        to.indices(work.summed, "k", to.read(work.calls.ends))
+    (value,) = to.values(work.calls.ends, {}, work.labels)
+    to.folded("total", value)
+    if work.summed:
+        to.add("}")
+    to.add(f"out[split * part + {to.offset('out', work.result, kept)}] = total;")
+    return to.kernel(dtype)
