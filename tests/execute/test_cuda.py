@@ -21,7 +21,8 @@ from tests.execute.test_gradients import random, scalar
 from tnalgebra.algebra import registry
 from tnalgebra.execute.kernels import cuda, cuda_tiles
 from tnalgebra.execute.kernels.cuda_tiled import tiled
-from tnalgebra.execute.kernels.cuda_tiles import TILES, Tile, chosen, problem, shares, tilings
+from tnalgebra.execute.kernels.cuda_tiles import TILES, Tile, chosen, shares, tilings
+from tnalgebra.execute.kernels.cuda_work import work_of
 
 SMALL = Tile(4, 6, 3, 2, 2)
 EQUATIONS = (
@@ -144,7 +145,7 @@ def ways(equation):
     """How many tilings the step of an equation has, and one more for a thread an entry."""
     arrays = operands(equation, np.random.default_rng(0))
     steps = tna.contract_path(equation, *arrays, xi="rectifier", optimize=False).steps
-    return 1 + max(len(list(tilings(problem(step)))) for step in steps)
+    return 1 + max(len(list(tilings(work_of(step)))) for step in steps)
 
 
 PAIRED = [pair for pair in PAIRS if pair not in {("multiply", "add"), ("add", "add")}]  # products, and sums apart
@@ -299,7 +300,7 @@ def test_a_kernel_that_does_not_compile_is_told_once_and_done_without():
 
 
 def last(expression, **shapes):
-    return problem(expression.plan(**shapes).steps[-1])
+    return work_of(expression.plan(**shapes).steps[-1])
 
 
 def product_of(size, xi="rectifier", reduce="add"):
@@ -327,6 +328,14 @@ def test_xi_of_a_unit_is_computed_once_for_all_outputs(xi):
     assert work.head == "multiply"
 
 
+def test_what_has_fewer_labels_is_computed_less_often():
+    """max(max(x, y), 0) of a product: one of the two is taken where x waits."""
+    work = product_of(4096)
+    places = chosen(work).places(work)
+    heads = {place: head for place, (head, _, _) in enumerate(work.calls.calls, len(work.terms) + 1)}
+    assert [(head, places[place]) for place, head in heads.items()] == [("maximum", "mk"), ("maximum", "mnk")]
+
+
 def test_few_entries_of_many_terms_are_shared_among_threads():
     work = last(tna.contract("i,i->", tna.leaf("A", "i"), tna.leaf("B", "i"), xi="hypot"), A=(10**6,), B=(10**6,))
     assert chosen(work) is None
@@ -347,7 +356,7 @@ def test_nvcc_compiles_the_sources(architecture, texts, tmp_path):
         for kind in ("float", "double")
     ]
     source = tmp_path / "kernels.cu"
-    source.write_text(joined(dict([*texts.items()][::8]) | dict(large)), encoding="utf-8")
+    source.write_text(joined(dict([*texts.items()][::12]) | dict(large)), encoding="utf-8")
     command = ["nvcc", "-cubin", f"-arch={architecture}", source, "-o", source.with_suffix(".cubin")]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")

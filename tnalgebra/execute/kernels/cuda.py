@@ -19,7 +19,8 @@ from .blocked import lower_blocked, lower_siblings
 from .cuda_scalar import HEADS, TRUTH
 from .cuda_source import THREADS, flat
 from .cuda_tiled import tiled
-from .cuda_tiles import Problem, Tiling, chosen, problem, shares
+from .cuda_tiles import Tiling, chosen, shares
+from .cuda_work import Work, work_of
 from .unary import fold
 from .weighted import lower_weighted
 
@@ -58,7 +59,7 @@ def lower_cuda_siblings(steps: Sequence[Step], xp: ModuleType) -> Kernel:
 
 def _launch(step: Step, xp: ModuleType) -> Launch | None:
     """The function of arrays that runs the kernel, or gives None for arrays it is not for; None if there is none."""
-    if 0 in step.sizes.values() or not _is_in_c(step, work := problem(step)):
+    if 0 in step.sizes.values() or not _is_in_c(step, work := work_of(step)):
         return None
     tiling = chosen(work)
     splits, chunk = shares(work, tiling)
@@ -95,14 +96,14 @@ def _launch(step: Step, xp: ModuleType) -> Launch | None:
     return launch
 
 
-def _is_in_c(step: Step, work: Problem) -> bool:
+def _is_in_c(step: Step, work: Work) -> bool:
     """Whether all functions are there in C, and the value is a number: NumPy keeps truth values as such."""
     is_truth = work.head in TRUTH and isinstance(step.tree, tuple) and isinstance(step.tree[0], Operator)
     lines = (work.calls, work.fold) if work.fold else (work.calls,)
     return not is_truth and all(head in HEADS for line in lines for head, _, _ in line.calls)
 
 
-def _strides(array: Array, term: Labels, work: Problem) -> dict[str, int]:
+def _strides(array: Array, term: Labels, work: Work) -> dict[str, int]:
     """Entries from one index of a label to the next, labels in the order of their numbers; 0 where an axis repeats."""
     found = dict.fromkeys((label for label in work.labels if label in term), 0)
     for label, size, stride in zip(term, array.shape, array.strides, strict=True):
@@ -110,7 +111,7 @@ def _strides(array: Array, term: Labels, work: Problem) -> dict[str, int]:
     return found
 
 
-def _turned(work: Problem, tiling: Tiling, steps: Sequence[dict[str, int]]) -> list[np.int32]:
+def _turned(work: Work, tiling: Tiling, steps: Sequence[dict[str, int]]) -> list[np.int32]:
     """For rows and for columns, whether they lie closer in memory than terms, in the operand that has most of both."""
     turned = []
     for group in (tiling.rows, tiling.columns):

@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable, Sequence
 from ...graph import Labels
 from ...plan.step import union
 from .cuda_scalar import head, needed, number, written
-from .cuda_tiles import Problem
+from .cuda_work import Work
 
 __all__ = ["THREADS", "Writer", "flat"]
 
@@ -22,7 +22,7 @@ SIGNATURE = 'extern "C" __global__ void __launch_bounds__({threads}) NAME({param
 class Writer:
     """Lines of C for one problem: indices, offsets, operands, values and folds."""
 
-    def __init__(self, work: Problem, threads: int) -> None:
+    def __init__(self, work: Work, threads: int) -> None:
         self.work, self.threads = work, threads
         self.number = {label: i for i, label in enumerate(work.labels)}
         self.lines: list[str] = []
@@ -101,7 +101,7 @@ class Writer:
         return name, text.replace("NAME", name)
 
 
-def flat(work: Problem, dtype: str) -> tuple[str, str]:
+def flat(work: Work, dtype: str) -> tuple[str, str]:
     """One thread an entry of the result and a share of the terms: neighbours read neighbours where operands allow it.
 
     Its own parameters: `part`, the entries of one share of the result, and how many shares there are.

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from ...graph import Labels
 from .cuda_scalar import number
 from .cuda_source import Writer
-from .cuda_tiles import Problem, Tiling
+from .cuda_tiles import Tiling
+from .cuda_work import Work
 
 __all__ = ["MORE", "tiled"]
 
@@ -17,7 +18,7 @@ MORE = ("const int chunk", "const int along_m", "const int along_n")
 """How many terms a share has; whether rows, and columns, lie closer in memory than terms."""
 
 
-def tiled(work: Problem, tiling: Tiling, dtype: str) -> tuple[str, str]:
+def tiled(work: Work, tiling: Tiling, dtype: str) -> tuple[str, str]:
     """A block of threads a tile of the result and a share of the terms."""
     to = _TileWriter(work, tiling)
     to.locate()
@@ -42,7 +43,7 @@ class _TileWriter(Writer):
     The entries of a thread lie as far apart as there are threads, so that neighbours read and write neighbours.
     """
 
-    def __init__(self, work: Problem, tiling: Tiling) -> None:
+    def __init__(self, work: Work, tiling: Tiling) -> None:
         super().__init__(work, tiling.tile.threads)
         tile = tiling.tile
         self.tiling, self.staged = tiling, tiling.staged(work)

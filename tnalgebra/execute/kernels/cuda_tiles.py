@@ -2,88 +2,20 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import product
 from math import prod
 
-from ...algebra import Pointwise
-from ...algebra.schedule import Schedule
 from ...graph import Labels
-from ...plan import Step
-from ...plan.formula import formulas
-from ...plan.step import Tree, volume
-from .blocked import loop_order
+from ...plan.step import volume
 from .cuda_scalar import arguments, needed
+from .cuda_work import Work, price
 
-__all__ = ["Problem", "Tile", "Tiling", "chosen", "problem", "shares", "tilings"]
+__all__ = ["BUSY", "TILES", "Tile", "Tiling", "chosen", "shares", "tilings"]
 
-PRODUCT = Pointwise(("multiply", ("x", "y")), ("x", "y"))
-LONG = frozenset(("cos", "divide", "exp", "expm1", "hypot", "log", "log1p", "power", "sin", "sqrt", "tanh"))
-"""Functions that take many instructions."""
-SLOW, READ = 16, 8
-"""What one of them costs, and a read of memory, in additions."""
 BUSY = 1 << 16
 """Threads that keep a GPU busy."""
 GROUPS = 4
 """Groups of labels up to which all ways to lay them are tried."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """result = ⊕ over `summed` of a scalar function of the operands."""
-
-    terms: tuple[Labels, ...]
-    result: Labels
-    summed: Labels
-    order: Labels
-    sizes: dict[str, int]
-    calls: Schedule
-    fold: Schedule | None
-    unit: float
-
-    @cached_property
-    def labels(self) -> Labels:
-        """All labels; their numbers are their positions here."""
-        return (*self.result, *self.summed)
-
-    @property
-    def head(self) -> str:
-        """The function that the value is of; none if it is an operand."""
-        return self._head(self.calls.ends[0])
-
-    def work(self, place: int) -> int:
-        """What the value at a place costs, by itself."""
-        head = self._head(place)
-        return _price(head) if head else 0
-
-    def _head(self, place: int) -> str:
-        position = place - len(self.terms) - len(self.calls.constants)
-        return self.calls.calls[position][0] if position >= 0 else ""
-
-    @cached_property
-    def everything(self) -> int:
-        """What one term of ⊕ costs, no value at hand."""
-        calls = (*self.calls.calls, *(self.fold.calls if self.fold else ()))
-        return sum(_price(head) for head, _, _ in calls) + READ * len(self.terms)
-
-
-def _price(head: str) -> int:
-    return SLOW if head in LONG else 1
-
-
-def problem(step: Step) -> Problem:
-    """The work of a step of kind blocked, or weighted: then it multiplies by its last operand."""
-    assert step.tree is not None
-    tree: Tree = step.tree
-    if step.kind != "blocked":
-        tree = (PRODUCT, (tree, len(step.terms) - 1))
-    is_folded = bool(step.summed) and step.reduce is not None
-    fold = formulas([(step.reduce, (0, 1))], 2) if is_folded and step.reduce else None
-    order = loop_order([step])
-    summed = tuple(label for label in order if label in step.summed)
-    calls = formulas([tree], len(step.terms))
-    unit = step.reduce.unit if step.reduce else 0.0
-    return Problem(step.terms, step.result, summed, order, step.sizes, calls, fold, unit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +54,7 @@ class Tiling:
         groups = zip("mnk", (self.rows, self.columns, summed), strict=True)
         return "".join(axis for axis, group in groups if not set(group).isdisjoint(labels))
 
-    def places(self, work: Problem) -> dict[int, str]:
+    def places(self, work: Work) -> dict[int, str]:
         """The axes of every operand and of every value computed from them."""
         count, constants = len(work.terms), len(work.calls.constants)
         found = {i: self.axes(term, work.summed) for i, term in enumerate(work.terms)}
@@ -132,7 +64,7 @@ class Tiling:
                 found[place] = "".join(axis for axis in "mnk" if axis in parts)
         return found
 
-    def staged(self, work: Problem) -> dict[int, str]:
+    def staged(self, work: Work) -> dict[int, str]:
         """The values that are at hand when the terms of an entry are folded: computed once for many entries."""
         count, axes = len(work.terms), self.places(work)
         first = count + len(work.calls.constants)
@@ -141,25 +73,24 @@ class Tiling:
         read = [end, *(p for place in inside for p in arguments(work.calls, count, place))]
         return {p: axes[p] for p in dict.fromkeys(read) if axes[p] != "mnk" and not count <= p < first}
 
-    def blocks(self, work: Problem) -> int:
+    def blocks(self, work: Work) -> int:
         """How many tiles there are."""
         rows, columns = volume(self.rows, work.sizes), volume(self.columns, work.sizes)
         return volume(self.batch, work.sizes) * -(-rows // self.tile.rows) * -(-columns // self.tile.columns)
 
-    def cost(self, work: Problem) -> float:
+    def cost(self, work: Work) -> float:
         """Additions that the work comes to, those of idle threads included."""
         tile, terms, axes = self.tile, volume(work.summed, work.sizes), self.places(work)
-        count, staged, blocks = len(work.terms), self.staged(work), self.blocks(work)
-        inside = sum(work.work(p) + READ * (p < count) for p in axes if axes[p] == "mnk")
-        inside += sum(_price(head) for head, _, _ in work.fold.calls) if work.fold else 0
+        staged, blocks = self.staged(work), self.blocks(work)
+        inside = sum(work.price_of(place) for place in axes if axes[place] == "mnk")
+        inside += sum(price(head) for head, _, _ in work.fold.calls) if work.fold else 0
         spans = {"m": tile.rows, "n": tile.columns, "k": tile.depth}
         each = {"m": 1 / tile.width, "n": 1 / tile.height}
         per_chunk = 0.0
         for place, where in staged.items():
             if "k" in where:
-                parts = needed(work.calls, count, [place])
-                price = sum(work.work(p) + READ * (p < count) for p in parts)
-                per_chunk += prod(spans[axis] for axis in where) * price
+                parts = needed(work.calls, len(work.terms), [place])
+                per_chunk += prod(spans[axis] for axis in where) * sum(map(work.price_of, parts))
         reads = sum(each.get(where[0], 0) for where in staged.values() if "k" in where)
         chunk = tile.rows * tile.columns * tile.depth * (inside + reads) + per_chunk
         splits = max(1, terms // (8 * tile.depth))
@@ -167,7 +98,7 @@ class Tiling:
         return blocks * max(1.0, terms / tile.depth) * chunk * idle
 
 
-def tilings(work: Problem) -> Iterator[Tiling]:
+def tilings(work: Work) -> Iterator[Tiling]:
     """All ways to lay the labels of the result; labels that the same operands carry stay together."""
     groups: dict[frozenset[int], list[str]] = {}
     for label in work.result:
@@ -184,7 +115,7 @@ def tilings(work: Problem) -> Iterator[Tiling]:
                 yield Tiling(batch, rows, columns, tile)
 
 
-def chosen(work: Problem) -> Tiling | None:
+def chosen(work: Work) -> Tiling | None:
     """The way that costs least; None stands for one thread an entry of the result."""
 
     def key(tiling: Tiling) -> tuple[float, bool]:
@@ -192,11 +123,11 @@ def chosen(work: Problem) -> Tiling | None:
 
     best = min(tilings(work), key=key, default=None)
     entries, terms = volume(work.result, work.sizes), volume(work.summed, work.sizes)
-    alone = entries * terms * work.everything * max(1.0, BUSY / (entries * max(1, terms // 32)))
+    alone = entries * terms * work.price_per_term * max(1.0, BUSY / (entries * max(1, terms // 32)))
     return best if best is not None and best.cost(work) < alone else None
 
 
-def shares(work: Problem, tiling: Tiling | None) -> tuple[int, int]:
+def shares(work: Work, tiling: Tiling | None) -> tuple[int, int]:
     """Into how many shares the terms of ⊕ are split, so that a GPU has enough to do, and how many terms one has."""
     terms = volume(work.summed, work.sizes)
     least, threads = 32, volume(work.result, work.sizes)
