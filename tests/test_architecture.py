@@ -64,6 +64,7 @@ PUBLIC: list[str] = [
     "TensorNetworkRegressor",
     "TnAlgebraError",
     "compare_ranks",
+    "compile",
     "concatenate",
     "contract",
     "contract_expression",

@@ -10,7 +10,16 @@ from . import decompose, expressivity, networks, training
 from .algebra import Operator, distributes, operator, register_operator
 from .decompose import TangentSpace, stack_sum
 from .errors import TnAlgebraError
-from .execute import Expression, contract, contract_expression, contract_path, leaf, plan_cache, value_and_grad
+from .execute import (
+    Expression,
+    compile,
+    contract,
+    contract_expression,
+    contract_path,
+    leaf,
+    plan_cache,
+    value_and_grad,
+)
 from .expressivity import compare_ranks, matricization_rank, shallow_width_bounds, shallow_width_lower_bound, theory
 from .formats import CPTensor, DimensionTree, HTTensor, TTTensor, concatenate, load
 from .networks import FeatureMap, FixedMap, HierarchicalNetwork, RecurrentNetwork, ShallowNetwork, grid_tensor
@@ -41,6 +50,7 @@ __all__ = [
     "TensorNetworkRegressor",
     "TnAlgebraError",
     "compare_ranks",
+    "compile",
     "concatenate",
     "contract",
     "contract_expression",

@@ -12,7 +12,7 @@ import pytest
 
 import tnalgebra as tna
 from tests.execute.test_gradients import EQUATIONS, PAIRS, random, scalar
-from tnalgebra.execute.kernels import compiled
+from tnalgebra.execute.kernels import jit
 
 pytest.importorskip("numba")
 COMPILED = [pair for pair in PAIRS if not {"logaddexp", "hypot"} & set(pair)]
@@ -105,7 +105,7 @@ def test_without_numba_there_is_one_warning(monkeypatch):
     expression, _, shapes = scalar("ij,jk->ik", ((2, 3), (3, 5)), "maximum")
     arrays = random(shapes)
     monkeypatch.setitem(sys.modules, "numba", None)
-    compiled._numba.cache_clear()
+    jit.numba_or_none.cache_clear()
     tna.plan_cache.clear()
     try:
         with pytest.warns(RuntimeWarning, match="compiled kernels need Numba; NumPy's are used") as warned:
@@ -113,7 +113,7 @@ def test_without_numba_there_is_one_warning(monkeypatch):
         assert len(warned) == 1
         np.testing.assert_array_equal(found[1]["A"], tna.value_and_grad(expression)(**arrays)[1]["A"])
     finally:
-        compiled._numba.cache_clear()
+        jit.numba_or_none.cache_clear()
         tna.plan_cache.clear()
 
 
@@ -134,7 +134,7 @@ def test_a_folder_that_cannot_be_written_is_done_without(monkeypatch, tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")
     monkeypatch.setenv("TNALGEBRA_CACHE_DIR", str(blocked / "below"))
-    compiled._kernel.cache_clear()
+    jit.jitted.cache_clear()
     tna.plan_cache.clear()
     expression, _, shapes = scalar("ij,jk->ik", ((2, 3), (3, 5)), "maximum")
     with warnings.catch_warnings():

@@ -131,7 +131,8 @@ def test_weighted_tiles_are_never_formed_whole(rng):
             "h": rng.standard_normal((7, 3)),
             "G": rng.standard_normal((5, 3, 2)),
         }
-        assert [step.kind for step in unit.plan(**arrays).steps] == ["weighted"]
+        kinds = [step.kind for step in unit.plan(**arrays).steps]
+        assert (kinds == ["weighted"]) == (xi != "add")  # sums are taken apart
         assert relative_error(unit.evaluate(**arrays), evaluate(unit.node, arrays)) < 1e-12
         large = unit.plan(a=(4096, 128), h=(4096, 128), G=(128, 128, 16))
         assert large.peak_bytes < 4096 * 16 * 8 + 64 * 2**20

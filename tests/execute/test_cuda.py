@@ -318,7 +318,7 @@ def test_large_products_take_large_tiles():
     assert chosen(product_of(256)).tile in TILES[1:]
 
 
-@pytest.mark.parametrize("xi", BUILTIN[1:7])
+@pytest.mark.parametrize("xi", ["rectifier", "logaddexp", "hypot", "maximum", "minimum"])
 def test_xi_of_a_unit_is_computed_once_for_all_outputs(xi):
     work = unit_of(1024, 128, 127, 64, xi)
     tiling = chosen(work)

@@ -17,7 +17,7 @@ BUILTIN = (
     ),
     Operator(
         name="add", value="x + y", partial="1", unit=0.0, repeat="x * n", reduction="sum", is_complex=True,
-        share="1", breakpoint="0 * y",
+        share="1",
         distributes_over=ORDER | {"logaddexp"}, distributes_over_nonnegative=frozenset({"rectifier"}),
     ),
     Operator(

@@ -144,17 +144,21 @@ def _constant(operands: Sequence[Any], position: int) -> Array:
 class PlannedContraction:
     """A contraction that was planned once; call it with arrays of the planned shapes."""
 
-    __slots__ = ("_constants", "_plan", "_programs", "_shapes")
+    __slots__ = ("_constants", "_is_compiled", "_plan", "_programs", "_shapes")
 
-    def __init__(self, plan: Plan, constants: Mapping[int, Array]) -> None:
-        self._plan, self._constants = plan, constants
+    def __init__(self, plan: Plan, constants: Mapping[int, Array], *, is_compiled: bool = False) -> None:
+        self._plan, self._constants, self._is_compiled = plan, constants, is_compiled
         self._shapes = [shape for position, shape in enumerate(plan.shapes) if position not in constants]
-        self._programs: dict[str, Program] = {"numpy": Program(plan, np)}
+        self._programs: dict[str, Program] = {"numpy": Program(plan, np, is_compiled=is_compiled)}
 
     @property
     def plan(self) -> Plan:
         """What every call does."""
         return self._plan
+
+    def compiled(self) -> "PlannedContraction":
+        """The same with kernels that are compiled at the first call, see `tna.compile`."""
+        return PlannedContraction(self._plan, self._constants, is_compiled=True)
 
     def __repr__(self) -> str:
         return f"<planned contraction of {', '.join(map(str, self._shapes))}>"

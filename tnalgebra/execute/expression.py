@@ -1,6 +1,6 @@
 """A graph that a user holds: symbolic leaves to be given, and bound ones that a format brought along."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import ModuleType
@@ -89,6 +89,14 @@ class Expression:
         Raises `EquationError` for a leaf that is missing or unknown, `AxisMismatchError` for sizes that do not fit.
         """
         return evaluate(self.node, self.given(arrays), optimize=optimize, memory_limit=memory_limit)
+
+    def compiled(self) -> Callable[..., Array]:
+        """`evaluate` as a function of the leaves, with kernels that are compiled at the first call: `tna.compile`."""
+
+        def call(**arrays: Array) -> Array:
+            return evaluate(self.node, self.given(arrays), is_compiled=True)
+
+        return call
 
     def gradients(self, wrt: str | Sequence[str] | None = None, *, seed: str = "seed") -> dict[str, "Expression"]:
         """Σ seed · ∂e/∂leaf as an expression in the leaves and the seed, for each leaf of `wrt` (all free ones).

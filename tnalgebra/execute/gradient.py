@@ -42,11 +42,7 @@ class ValueAndGrad:
         return value, dict(zip(self.wrt, gradients, strict=True))
 
     def compiled(self) -> "ValueAndGrad":
-        """The same with kernels that Numba compiles at the first call: for what is called many times, as in training.
-
-        On NumPy arrays of real numbers; where a kernel cannot be compiled, NumPy's is used, with a warning where Numba
-        is missing. Compiled kernels are kept on the disk, below `TNALGEBRA_CACHE_DIR` if it is set.
-        """
+        """The same with kernels that are compiled at the first call, see `tna.compile`."""
         return ValueAndGrad(self.expression, self.wrt, is_compiled=True)
 
     def plan(self, *, memory_limit: MemoryLimit = None, **shapes: Any) -> Plan:

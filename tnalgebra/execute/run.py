@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from ..algebra.scalar import cast, is_integral
 from ..plan import Plan, Step
-from ..plan.cost import together
+from ..plan.cost import COMPILED, together
 from .kernels import lower
 from .kernels.blocked import blocks, lower_siblings
 from .kernels.compiled import lower_compiled
@@ -130,16 +131,22 @@ def _lowered(
         step, begin, end = group[0], end + 1, end + len(group)
         read = dict.fromkeys(slot for member in group for slot in member.inputs)
         done = tuple(number[slot] for slot in read if begin <= last[slot] <= end and slot not in outputs)
-        if len(group) > 1 or (is_compiled and step.kind == "blocked"):
-            siblings = lower_cuda_siblings if xp.__name__ == "cupy" else lower_siblings
-            kernel = (lower_compiled if is_compiled else siblings)(group, xp)
-        else:
-            kernel = _loop(step, xp) if step.kind == "loop" else lower(step, xp)
         slots = tuple(number[member.output] for member in group)
         inputs_of = tuple(number[slot] for slot in step.inputs)
-        is_one = len(group) == 1 and not (is_compiled and step.kind == "blocked")
-        calls.append((kernel, inputs_of, slots[0] if is_one else slots, done))
+        if len(group) > 1:
+            siblings = lower_siblings if xp is np else lower_cuda_siblings
+            kernel = (lower_compiled if is_compiled else siblings)(group, xp)
+            calls.append((kernel, inputs_of, slots, done))
+        else:
+            is_fast = is_compiled or (xp is np and _pays(step))
+            kernel = _loop(step, xp) if step.kind == "loop" else lower(step, xp, is_compiled=is_fast)
+            calls.append((kernel, inputs_of, slots[0], done))
     return calls, len(steps), tuple(number[slot] for slot in outputs)
+
+
+def _pays(step: Step) -> bool:
+    """Whether a step takes so long that a compiler is worth waiting for, where there is one."""
+    return step.kind == "blocked" and step.flops >= COMPILED and find_spec("numba") is not None
 
 
 def _loop(step: Step, xp: ModuleType) -> Callable[..., Array]:

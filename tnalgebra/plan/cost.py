@@ -7,11 +7,13 @@ from math import prod
 from ..algebra import Pointwise
 from ..graph import Labels
 from .formula import temporaries
+from .generated import exponential, generating
 from .pieces import pieces
 from .step import Step, Tree, union, volume
 
 __all__ = [
     "BLOCK",
+    "COMPILED",
     "MUCH",
     "THREADS",
     "TILE",
@@ -36,6 +38,8 @@ THREADS = 4
 """Threads that may share the tiles of a weighted step, each with tiles of its own."""
 MUCH = 1 << 20
 """Entries of all tiles from which they are worth threads."""
+COMPILED = 1 << 33
+"""Operations of a blocked step, several seconds of NumPy, that are worth waiting for a compiler."""
 SHORT = 16
 """Entries of a row of a tile below which the start of its loop takes longer than the loop."""
 
@@ -220,6 +224,10 @@ def priced(step: Step, itemsize: int) -> Step:
             scratch = _weighted_scratch(step, step.tree, output)
         else:
             scratch = _blocked_scratch([step], everything)
+            if exponential(step):
+                scratch = max(scratch, sum(operands) + 3 * output)
+        if generating(step) or flops >= COMPILED:
+            scratch += sum(operands)
     elif step.kind == "pieces" and step.tree is not None and (tables := pieces(step.tree, terms, step.result, sizes)):
         flops, scratch = tables.flops, tables.scratch
     elif step.kind == "loop":

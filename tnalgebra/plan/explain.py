@@ -7,7 +7,8 @@ from ..algebra import Pointwise
 from ..graph import Bundle, Contract, Labels, Leaf, Map, Node, Shaped, Stack, Sum, Take, label_sizes
 from ..graph.node import operators_of, postorder
 from ..graph.sizes import Shape, shapes_of
-from .generated import generating
+from .cost import COMPILED
+from .generated import exponential, generating
 from .step import Step
 
 __all__ = ["explain"]
@@ -36,10 +37,22 @@ def explain(root: Node, shapes: Mapping[str, Shape], steps: Sequence[Step], is_r
 
 
 def _told(step: Step) -> str:
-    op = generating(step)
+    is_long = step.kind == "blocked" and step.flops >= COMPILED
+    return _done(step) + ("; by a compiled kernel, where Numba is installed" if is_long else "")
+
+
+def _done(step: Step) -> str:
+    if step.text == "apart":
+        return f"add the weighted sums of single operands: {step.reduce} separates"
+    op = exponential(step) or generating(step)
     if op is None or op.generator is None:
         return WORDS[step.kind]
     g, inverse = (re.sub(r"\bx\b", "·", text) for text in op.generator)
+    if op == step.reduce:
+        return (
+            f"a matrix product of {g} with rows and columns shifted, and {inverse} of it; single entries where"
+            " that loses digits"
+        )
     return f"{WORDS[step.kind]}; {op} as {inverse} of a sum of {g}, where that neither overflows nor vanishes"
 
 

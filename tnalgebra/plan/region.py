@@ -1,6 +1,6 @@
 """One `Contract` to steps: pairs on the path where sums may move, one blocked step where they may not."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 from math import prod
@@ -100,8 +100,7 @@ class Region:
     def _presum(self, term: Term, terms: Sequence[Term]) -> Term:
         """Reduce the labels that no other operand and not the output carries: legal, as ξ distributes."""
         elsewhere = {label for other in terms if other is not term for label in other.labels} | set(self.node.output)
-        kept = tuple(label for label in term.labels if label in elsewhere)
-        return term if kept == term.labels or isinstance(term.source, Tile) else self._unary(term, kept)
+        return term if isinstance(term.source, Tile) else self._kept(term, elsewhere)
 
     def _pairs(self, terms: list[Term]) -> None:
         """Follow the path; a label is summed in the step after which no one needs it."""
@@ -148,9 +147,43 @@ class Region:
 
     def _weighted(self, tile: Term, weight: Term, result: Labels) -> Term:
         tree, parts = self._tree([tile])
+        if self._is_sum(tree) and self._pays(parts, weight, result):
+            return self._weighted_sum(parts, weight, result)
         labels = [term.labels for term in (*parts, weight)]
         kind = "pieces" if pieces(tree, labels, result, self.sizes) else "weighted"
         return self._emit(kind, [*parts, weight], result, tree=tree)
+
+    def _is_sum(self, tree: Tree) -> bool:
+        """Whether ξ is ⊕ itself, over which the product with a weight distributes."""
+        return isinstance(tree, int) or (tree[0] == self.node.reduce and all(map(self._is_sum, tree[1])))
+
+    def _pays(self, parts: Sequence[Term], weight: Term, result: Labels) -> bool:
+        """Whether the products of the parts are less work than that of their sum."""
+        apart = sum(
+            volume(union(part.labels, tuple(l for l in weight.labels if l in (*part.labels, *result))), self.sizes)
+            for part in parts
+        )
+        return apart < volume(union(weight.labels, *(part.labels for part in parts)), self.sizes)
+
+    def _weighted_sum(self, parts: Sequence[Term], weight: Term, result: Labels) -> Term:
+        """Σ W · (a + b) = Σ W · a + Σ W · b: what a part lacks, W is summed over, and what W lacks too, counted."""
+        found = []
+        for part in parts:
+            pair = [self._kept(part, (*weight.labels, *result)), self._kept(weight, (*part.labels, *result))]
+            kept = tuple(label for label in result if label in part.labels or label in weight.labels)
+            lacks = {
+                label: self.sizes[label]
+                for label in union(*(term.labels for term in parts))
+                if label not in (*part.labels, *weight.labels, *result)
+            }
+            product = self._pair(pair, kept, is_last=False)
+            found.append(self._repeated(product, lacks) if prod(lacks.values()) > 1 else product)
+        return self._emit("blocked", found, result, tree=(self.node.reduce, tuple(range(len(found)))), text="apart")
+
+    def _kept(self, term: Term, labels: Container[str]) -> Term:
+        """The term, reduced over what is not among the labels."""
+        kept = tuple(label for label in term.labels if label in labels)
+        return term if kept == term.labels else self._unary(term, kept)
 
     def _blocked(self, terms: Sequence[Term], result: Labels) -> Term:
         tree, parts = self._tree(terms)

@@ -1,16 +1,22 @@
 """Kernels by kind of step: each `lower_*` turns a step into a function of arrays."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
+
+import numpy as np
 
 from ...plan import Step
 from ..namespace import is_numpy_like
 from .blas import lower_product
 from .blocked import lower_blocked
+from .compiled import lower_compiled
 from .cuda import lower_cuda
+from .exponential import lower_exponential
 from .generated import lower_generated
 from .generic import lower_generic
+from .matrix import lower_matrix
 from .part import lower_stack, lower_take
 from .pieces import lower_pieces
 from .unary import lower_map, lower_reduce, lower_shape, lower_sum, lower_view
@@ -35,12 +41,23 @@ LOWER: dict[str, Callable[[Step, ModuleType], Kernel]] = {
 }
 
 
-def lower(step: Step, xp: ModuleType) -> Kernel:
-    """Return the function that does one step on arrays of the namespace `xp`."""
+def lower(step: Step, xp: ModuleType, *, is_compiled: bool = False) -> Kernel:
+    """Return the function that does one step on arrays of the namespace `xp`.
+
+    is_compiled: whether loops over ξ are compiled, on NumPy arrays; kernels that no compiler makes faster are not.
+    """
     if not is_numpy_like(xp):
         return lower_generic(step, xp)
-    if xp.__name__ == "cupy" and step.kind in ("blocked", "weighted", "pieces"):
-        return lower_generated(step, xp, lower_cuda)
-    if step.kind in ("blocked", "weighted"):
-        return lower_generated(step, xp, LOWER[step.kind])
-    return LOWER[step.kind](step, xp)
+    if step.kind == "pieces" and xp is not np:
+        step = replace(step, kind="weighted")  # numbers are looked up in tables on the CPU alone
+    if step.kind not in ("blocked", "weighted"):
+        return LOWER[step.kind](step, xp)
+    make = _compiled if is_compiled and step.kind == "blocked" else LOWER[step.kind]
+    if xp is not np:
+        make = lower_cuda
+    return lower_exponential(step, xp, lower_generated(step, xp, make))
+
+
+def _compiled(step: Step, xp: ModuleType) -> Kernel:
+    nest = lower_compiled([step], xp)
+    return lower_matrix(step, xp, lambda *arrays: nest(*arrays)[0])

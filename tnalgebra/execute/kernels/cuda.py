@@ -35,7 +35,7 @@ MOST = 1 << 30
 
 
 def lower_cuda(step: Step, xp: ModuleType) -> Kernel:
-    """(operands) → the value of a step of kind blocked, weighted or pieces."""
+    """(operands) → the value of a step of kind blocked or weighted."""
     plain = (lower_blocked if step.kind == "blocked" else lower_weighted)(step, xp)
     launch = _launch(step, xp)
 

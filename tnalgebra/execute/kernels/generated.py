@@ -11,7 +11,7 @@ from ...algebra import Operator, Pointwise
 from ...algebra.derivative import substituted
 from ...algebra.scalar import compiled, parse
 from ...plan import Step
-from ...plan.generated import generating
+from ...plan.generated import generating, is_exponential
 from ...plan.step import Tree, union
 from .blas import aligner, product
 
@@ -73,9 +73,7 @@ def _shifted(step: Step, op: Operator, xp: ModuleType, lower: Lower) -> Sequence
     no g is above 1: what vanishes does not count. The weighted sum over c needs no ξ. It takes a g that grows from
     g(0) = 1.
     """
-    assert op.generator is not None
-    one, more = (float(compiled(op.generator[0], ("x",), np)(np.array(x))) for x in (0.0, 1.0))
-    if one != 1.0 or more <= 1.0:
+    if not is_exponential(op):
         return ()
     labels = union(*step.terms[:2])
     if (

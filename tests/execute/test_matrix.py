@@ -1,0 +1,198 @@
+"""Compiled matrix products of ⊕ and ξ against NumPy's kernels, on odd sizes, strides, and numbers that are not finite."""
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits
+
+import tnalgebra as tna
+from tests.corpus import relative_error
+from tnalgebra.algebra import registry
+from tnalgebra.errors import EquationError
+from tnalgebra.execute.kernels import jit, matrix
+
+PAIRS = [
+    ("rectifier", "add"),
+    ("maximum", "add"),
+    ("logaddexp", "add"),
+    ("hypot", "add"),
+    ("add", "maximum"),
+    ("add", "minimum"),
+    ("multiply", "maximum"),
+    ("multiply", "minimum"),
+    ("minimum", "rectifier"),
+    ("maximum", "minimum"),
+]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def folder(tmp_path_factory):
+    """A folder for compiled kernels that goes with the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TNALGEBRA_CACHE_DIR", str(tmp_path_factory.mktemp("kernels")))
+        yield
+
+
+@pytest.fixture
+def only(monkeypatch):
+    """Let nothing but the compiled matrix product give a result."""
+
+    def refuse(step, xp, plain):
+        def refused(*arrays):
+            raise AssertionError("not by the matrix kernel")
+
+        return matrix.lower_matrix(step, xp, refused)
+
+    monkeypatch.setattr("tnalgebra.execute.kernels.lower_matrix", refuse)
+
+
+def both(equation, x, y, xi, reduce):
+    planned = tna.contract_expression(equation, x.shape, y.shape, xi=xi, reduce=reduce)
+    with np.errstate(all="ignore"):
+        return tna.compile(planned)(x, y), planned(x, y)
+
+
+@pytest.mark.parametrize(("xi", "reduce"), PAIRS)
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-14), ("float32", 2e-6)])
+def test_every_pair(xi, reduce, dtype, tolerance, rng, only):
+    x, y = rng.standard_normal((7, 11)).astype(dtype), rng.standard_normal((11, 37)).astype(dtype)
+    found, expected = both("ij,jk->ik", x, y, xi, reduce)
+    assert found.dtype == expected.dtype == dtype
+    assert relative_error(found, expected) < tolerance
+
+
+@pytest.mark.parametrize("rows", [1, 3, 4, 5, 31])
+@pytest.mark.parametrize("inner", [1, 2, 4, 7, 33, 70])
+@pytest.mark.parametrize("columns", [16, 17, 1031])
+def test_rows_and_entries_that_are_left_over(rows, inner, columns, rng, only):
+    x, y = rng.standard_normal((rows, inner)), rng.standard_normal((inner, columns))
+    for xi in ("rectifier", "logaddexp") if rows > 3 else ("rectifier",):  # exponentials pay where they are used often
+        found, expected = both("ij,jk->ik", x, y, xi, "add")
+        assert relative_error(found, expected) < 1e-14
+
+
+@pytest.mark.parametrize("equation", ["ij,jk->ki", "ji,kj->ik", "bij,bjk->bik", "jbi,kjb->kib", "ijl,ljk->ki"])
+@pytest.mark.parametrize("xi", ["rectifier", "logaddexp", "own"])
+def test_labels_in_any_order(equation, xi, rng, only, monkeypatch):
+    monkeypatch.setattr(registry, "_OPERATORS", dict(registry._OPERATORS))
+    tna.register_operator(tna.Operator(name="own", value="x + y - x * y / 4", unit=0.0))
+    sizes = {"i": 5, "j": 3, "k": 29, "b": 2, "l": 7}
+    terms = equation.split("->")[0].split(",")
+    x, y = (rng.standard_normal([sizes[label] for label in term]) for term in terms)
+    found, expected = both(equation, x, y, xi, "add")
+    assert relative_error(found, expected) < 1e-14
+    strided = [np.repeat(array, 2, axis=-1)[..., ::2] for array in (x, y)]
+    for array in strided:
+        array.flags.writeable = False
+    np.testing.assert_array_equal(both(equation, *strided, xi, "add")[0], found)
+
+
+@pytest.mark.parametrize("equation", ["j,jk->k", "jk,j->k"])
+def test_a_vector(equation, rng, only):
+    shapes = [{"j": (3,), "jk": (3, 29)}[term] for term in equation.split("->")[0].split(",")]
+    found, expected = both(equation, *(rng.standard_normal(shape) for shape in shapes), "rectifier", "add")
+    assert relative_error(found, expected) < 1e-14
+
+
+@pytest.mark.parametrize(("xi", "reduce"), PAIRS)
+def test_infinities_and_nan_arrive_as_in_numpy(xi, reduce, rng):
+    for values in ([np.nan], [np.inf], [-np.inf], [np.inf, -np.inf], [np.nan, np.inf], [-0.0]):
+        x, y = rng.standard_normal((5, 6)), rng.standard_normal((6, 17))
+        for value in values:
+            x[rng.integers(5), rng.integers(6)] = y[rng.integers(6), rng.integers(17)] = value
+        found, expected = both("ij,jk->ik", x, y, xi, reduce)
+        np.testing.assert_allclose(found, expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("spread", [0.1, 5.0, 20.0, 60.0, 300.0, 5000.0])
+def test_a_sum_of_logarithms_at_every_spread(dtype, spread, rng):
+    """By products of many factors, of two, or term by term: never NaN, nor infinite where no number is."""
+    x, y = (rng.uniform(-spread, spread, shape).astype(dtype) for shape in ((6, 41), (41, 18)))
+    found, _ = both("ij,jk->ik", x, y, "logaddexp", "add")
+    expected = np.logaddexp(x.astype(float)[:, :, None], y.astype(float)).sum(1)
+    assert relative_error(found, expected) < (1e-14 if dtype == "float64" else 1e-6)
+
+
+def test_units_of_a_sum_of_logarithms(rng):
+    x, y = rng.standard_normal((6, 41)), rng.standard_normal((41, 18))
+    x[2], x[:, 5] = -np.inf, -np.inf
+    found, expected = both("ij,jk->ik", x, y, "logaddexp", "add")
+    np.testing.assert_allclose(found, expected, rtol=1e-13)
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 40), st.sampled_from(PAIRS[:6]), st.integers(0, 99))
+@settings(max_examples=40, deadline=None)
+def test_any_size(rows, inner, columns, pair, seed):
+    rng = np.random.default_rng(seed)
+    found, expected = both(
+        "ij,jk->ik", rng.standard_normal((rows, inner)), rng.standard_normal((inner, columns)), *pair
+    )
+    assert relative_error(found, expected) < 1e-13
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize(("shape", "equation"), [((67, 129), "ij,jk->ik"), ((5, 17, 129), "bij,bjk->bik")])
+def test_threads_share_the_rows(threads, shape, equation, rng, monkeypatch, only):
+    monkeypatch.setattr(matrix, "thread_count", lambda: threads)
+    monkeypatch.setattr(matrix, "SHARE", 1)
+    x, y = rng.standard_normal(shape), rng.standard_normal((*shape[:-2], shape[-1], 31))
+    for xi in ("rectifier", "logaddexp"):
+        found, expected = both(equation, x, y, xi, "add")
+        assert relative_error(found, expected) < 1e-14
+
+
+def test_limits_of_threads_hold(rng, monkeypatch):
+    counts = []
+    monkeypatch.setattr(matrix, "SHARE", 1)
+    monkeypatch.setattr(
+        matrix, "in_threads", lambda work, length, count: (counts.append(count), work(slice(0, length)))
+    )
+    x, y = rng.standard_normal((8, 5)), rng.standard_normal((5, 16))
+    with threadpool_limits(1):
+        both("ij,jk->ik", x, y, "rectifier", "add")
+    assert counts == [1]
+
+
+def test_what_a_compiled_function_takes(rng):
+    planned = tna.contract_expression("ij,jk->ik", (3, 5), (5, 16), xi="rectifier")
+    integers = rng.integers(-9, 9, (3, 5)), rng.integers(-9, 9, (5, 16))
+    np.testing.assert_array_equal(tna.compile(planned)(*integers), planned(*integers))
+    x, y = rng.standard_normal((3, 5)).astype("float32"), rng.standard_normal((5, 16))
+    np.testing.assert_allclose(tna.compile(planned)(x, y), planned(x, y), rtol=1e-14)
+    e = tna.contract("ij,jk->ik", tna.leaf("A", "ij"), tna.leaf("B", "jk"), xi="rectifier")
+    np.testing.assert_allclose(tna.compile(e)(A=x, B=y), planned(x, y), rtol=1e-14)
+    whole = tna.contract("ik->", e)
+    assert tna.compile(tna.value_and_grad(whole)).is_compiled
+    with pytest.raises(EquationError, match=r"cannot compile str: give what contract_expression\(…\) or"):
+        tna.compile("ij,jk->ik")
+    with pytest.raises(EquationError, match="leaves do not fit: missing B"):
+        tna.compile(e)(A=x)
+
+
+def test_a_kernel_that_does_not_compile_is_done_without(rng, monkeypatch):
+    def broken(*_):
+        raise jit.numba_or_none().errors.TypingError("no")
+
+    monkeypatch.setattr(matrix, "jitted", lambda *_: broken)
+    x, y = rng.standard_normal((3, 5)), rng.standard_normal((5, 16))
+    planned = tna.contract_expression("ij,jk->ik", x.shape, y.shape, xi="rectifier")
+    with pytest.warns(RuntimeWarning, match="a kernel does not compile, NumPy's is used: .*no"):
+        found = tna.compile(planned)(x, y)
+    np.testing.assert_allclose(found, planned(x, y), rtol=1e-14)
+
+
+def test_what_takes_seconds_is_compiled_unasked(rng, monkeypatch, only):
+    x, y = rng.standard_normal((13, 11)), rng.standard_normal((11, 17))
+    monkeypatch.setattr("tnalgebra.execute.run.COMPILED", 1000)
+    tna.plan_cache.clear()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = tna.contract("ij,jk->ik", x, y, xi="rectifier")
+    tna.plan_cache.clear()
+    assert relative_error(found, np.maximum(np.maximum(x[:, :, None], y), 0).sum(1)) < 1e-14
+    large = tna.contract_path("ij,jk->ik", (4096, 4096), (4096, 4096), xi="rectifier")
+    assert "by a compiled kernel, where Numba is installed" in large.explain()

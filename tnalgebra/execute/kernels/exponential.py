@@ -1,0 +1,84 @@
+"""⊕ over x + y where ⊕ is a sum behind an exponential: a matrix product of exponentials, and its logarithm."""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ...algebra.scalar import compiled
+from ...graph import Labels
+from ...plan import Step
+from ...plan.cost import BLOCK
+from ...plan.generated import exponential
+from ...plan.step import volume
+from .blas import aligner, product
+from .unary import fold
+
+__all__ = ["lower_exponential"]
+
+Array = Any
+Kernel = Callable[..., Array]
+FEW = 4
+"""Entries are computed one by one while they are fewer than the result's by this factor."""
+
+
+def lower_exponential(step: Step, xp: ModuleType, plain: Kernel) -> Kernel:
+    """(x, y) → ⊕ (x + y) = g⁻¹(Σ g(x − a) · g(y − b)) + a + b, with a and b the largest numbers that are summed.
+
+    No shift can save a sum whose every term is far below a + b: entries where digits may be lost are computed by
+    themselves, and everything is where most are, or where a number is not finite (−∞ is).
+    """
+    op = exponential(step)
+    if op is None or op.generator is None:
+        return plain
+    g, inverse = (compiled(text, ("x",), xp) for text in op.generator)
+    left, right = step.terms
+    axes = [tuple(term.index(label) for label in step.summed) for term in step.terms]
+    linear = product(left, right, step.result, step.sizes, xp)
+    spread = [aligner(tuple(label for label in term if label in step.result), step.result) for term in step.terms]
+    single = _entries(step, xp)
+    count = volume(step.summed, step.sizes)
+
+    def by_exponentials(*arrays: Array) -> Array:
+        x, y = arrays
+        if x.dtype != y.dtype or x.dtype.kind != "f":
+            return plain(x, y)
+        tops = [xp.max(array, axis=axis, keepdims=True) for array, axis in zip(arrays, axes, strict=True)]
+        if not all(bool((top < np.inf).all()) for top in tops):
+            return plain(x, y)
+        tops = [xp.maximum(top, np.finfo(x.dtype).min) for top in tops]
+        info = np.finfo(x.dtype)
+        with np.errstate(all="ignore"):
+            total = linear(*(g(array - top) for array, top in zip(arrays, tops, strict=True)))
+            out = inverse(total)
+            for top, axis, align in zip(tops, axes, spread, strict=True):
+                out += align(top.squeeze(axis))
+        lost = total < count * info.tiny / info.eps
+        if bool(lost.any()):
+            lost &= linear(*((array > -np.inf).astype(x.dtype) for array in arrays)) > 0
+            places = xp.nonzero(lost)
+            if FEW * len(places[0]) > out.size:
+                return plain(x, y)
+            single(x, y, places, out)
+        return out
+
+    return by_exponentials
+
+
+def _entries(step: Step, xp: ModuleType) -> Callable[..., None]:
+    """The function that computes entries of the result one by one, some at a time."""
+    op, many = step.reduce, max(1, BLOCK // max(1, volume(step.summed, step.sizes)))
+    assert op is not None
+    kept: list[Labels] = [tuple(label for label in term if label in step.result) for term in step.terms]
+    turns = [tuple(map(term.index, (*own, *step.summed))) for term, own in zip(step.terms, kept, strict=True)]
+    axes = tuple(range(1, 1 + len(step.summed)))
+
+    def single(x: Array, y: Array, places: tuple[Array, ...], out: Array) -> None:
+        turned = [array.transpose(turn) for array, turn in zip((x, y), turns, strict=True)]
+        for start in range(0, len(places[0]), many):
+            at = dict(zip(step.result, (place[start : start + many] for place in places), strict=True))
+            first, second = (array[tuple(at[label] for label in own)] for array, own in zip(turned, kept, strict=True))
+            out[tuple(at.values())] = fold(op, first + second, axes, xp)
+
+    return single

@@ -1,0 +1,123 @@
+"""Scalar expressions as lines of Python that Numba compiles, and kernels that are kept on the disk.
+
+Numba is optional and imported when a program asks for compiled kernels. Functions that it computes number by number,
+such as exp and log, stay with NumPy, whose own are vectorised.
+"""
+
+import hashlib
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ...algebra.schedule import Schedule
+
+__all__ = ["FINITE", "VALUE", "attempted", "can_compile", "jitted", "numba_or_none", "written"]
+
+Kernel = Callable[..., Any]
+
+TRUTH = {
+    "less": "({0} < {1})", "less_equal": "({0} <= {1})", "greater": "({0} > {1})", "greater_equal": "({0} >= {1})",
+    "equal": "({0} == {1})", "not_equal": "({0} != {1})",
+    "isfinite": "(abs({0}) < INF)", "isinf": "(abs({0}) == INF)", "isnan": "({0} != {0})",
+    "logical_and": "({0} and {1})", "logical_or": "({0} or {1})",
+}  # fmt: skip
+VALUE = {
+    "add": "{0} + {1}", "subtract": "{0} - {1}", "multiply": "{0} * {1}", "divide": "{0} / {1}", "abs": "abs({0})",
+    "maximum": "{0} if {0} > {1} or {0} != {0} else {1}", "minimum": "{0} if {0} < {1} or {0} != {0} else {1}",
+    "sign": "ONE if {0} > ZERO else (-ONE if {0} < ZERO else {0})", "sqrt": "sqrt({0})",
+    "where": "{1} if {0} else {2}",
+}  # fmt: skip
+"""As NumPy does it: NaN arrives, whatever it is compared with."""
+FINITE = {**VALUE, "maximum": "{0} if {0} > {1} else {1}", "minimum": "{0} if {0} < {1} else {1}"}
+"""Where there is no NaN, one instruction will do."""
+HEAD = """from math import inf, sqrt
+
+from numpy import {dtype} as NUMBER
+
+ONE, ZERO, INF = NUMBER(1), NUMBER(0), NUMBER(inf)
+"""
+CONDITIONS = {"logical_and": (0, 1), "logical_or": (0, 1), "where": (0,)}
+
+
+def can_compile(*lines: Schedule | None) -> bool:
+    """Whether every function of these expressions is one that Numba computes many at a time."""
+    return all(head in TRUTH or head in VALUE for line in lines if line for head, _, _ in line.calls)
+
+
+def written(
+    calls: Schedule,
+    names: Sequence[str],
+    prefix: str,
+    indent: str,
+    lines: list[str],
+    table: Mapping[str, str] = VALUE,
+) -> list[str]:
+    """Append one line a call to the lines of a kernel; the names of the values."""
+    values, truths = [*names, *(f"NUMBER({value!r})" for value in calls.constants)], set[str]()
+    for head, places, _ in calls.calls:
+        wanted, texts = CONDITIONS.get(head, ()), []
+        for position, place in enumerate(places):
+            name = values[place]
+            if position in wanted:
+                texts.append(name if name in truths else f"({name} != ZERO)")
+            else:
+                texts.append(f"(ONE if {name} else ZERO)" if name in truths else name)
+        name = f"{prefix}{len(values)}"
+        lines.append(f"{indent}{name} = {(TRUTH.get(head) or table[head]).format(*texts)}")
+        truths |= {name} if head in TRUTH else set()
+        values.append(name)
+    return [f"(ONE if {values[p]} else ZERO)" if values[p] in truths else values[p] for p in calls.ends]
+
+
+@lru_cache(maxsize=1)
+def numba_or_none() -> Any:
+    """The module, or None with one warning."""
+    try:
+        import numba
+    except ImportError:
+        warnings.warn("compiled kernels need Numba; NumPy's are used", RuntimeWarning, stacklevel=2)
+        return None
+    return numba
+
+
+@lru_cache(maxsize=512)
+def jitted(text: str, dtype: str) -> Kernel:
+    """The kernel of a text, compiled at its first call or recalled from the disk."""
+    numba = numba_or_none()
+    text = f"{HEAD.format(dtype=dtype)}\n\n{text}"
+    scope: dict[str, Any] = {"__name__": __name__}  # Numba imports the module of what it finds on the disk
+    path = _stored(text)
+    exec(compile(text, str(path or "<kernel>"), "exec"), scope)
+    options = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc"}}
+    return numba.njit(cache=path is not None, **options)(scope["kernel"])  # type: ignore[no-any-return]
+
+
+def attempted(kernel: Kernel, *arguments: Any) -> bool:
+    """Call a kernel; False, with a warning, where it does not compile."""
+    try:
+        kernel(*arguments)
+    except numba_or_none().errors.NumbaError as error:
+        warnings.warn(f"a kernel does not compile, NumPy's is used: {error}", RuntimeWarning, stacklevel=2)
+        return False
+    return True
+
+
+def _stored(text: str) -> Path | None:
+    """The file of this text, by which Numba knows what it has compiled; None where none can be written."""
+    root = (
+        os.environ.get("TNALGEBRA_CACHE_DIR")
+        or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tnalgebra"
+    )
+    path = Path(root) / f"kernel_{hashlib.sha256(text.encode()).hexdigest()[:16]}.py"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            part = path.with_suffix(f".{os.getpid()}")
+            part.write_text(text, encoding="utf-8")
+            part.replace(path)
+    except (OSError, RuntimeError):
+        return None
+    return path

@@ -1,0 +1,160 @@
+"""⊕ over ξ of two operands as a compiled matrix product, for any labels: batches, rows, summed entries, columns.
+
+Where ξ is a logarithm and ⊕ a sum, Σ log v = log Π v: one logarithm for an entry of the result, not one for each term.
+"""
+
+from collections.abc import Callable
+from functools import reduce
+from math import log
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ...algebra.scalar import parse
+from ...algebra.schedule import Schedule, Tree, schedule
+from ...plan import Step
+from ...plan.cost import layout
+from ...plan.formula import formula
+from ...plan.step import volume
+from ..threads import in_threads, thread_count
+from .jit import attempted, can_compile, jitted, numba_or_none
+from .panel import Factors, Panel
+
+__all__ = ["lower_matrix"]
+
+Array = Any
+Kernel = Callable[..., Array]
+VECTOR = 16
+"""Columns from which they make vectors."""
+SHARE = 1 << 20
+"""Evaluations of ξ that are worth threads."""
+GROUPS = (8, 2)
+"""Factors whose product is taken before its exponent is put aside: many, where none of them is large or small."""
+LOG_OF_SUM = ("log", (("add", ("x0", "x1")),))
+NUMBERS = ("add", "maximum", "minimum")
+"""Functions that make NaN of infinities of both signs only."""
+
+
+def lower_matrix(step: Step, xp: ModuleType, plain: Kernel) -> Kernel:
+    """(x, y) → ⊕ ξ(x, y) for two operands that share every summed label; else, and for other dtypes, as `plain`."""
+    if xp is not np or not _is_matrix(step) or step.tree is None or step.reduce is None or not numba_or_none():
+        return plain
+    tree = formula(step.tree)
+    if tree == LOG_OF_SUM and step.reduce.reduction == "sum":
+        return _shaped(step, False, _by_factors, plain)
+    left, right = step.terms
+    groups = layout(left, right, step.result, step.sizes)
+    is_turned = volume(groups.columns, step.sizes) < volume(groups.rows, step.sizes)
+    value = schedule((_flat(tree),), ("x1", "x0") if is_turned else ("x0", "x1"))
+    fold = schedule((parse(step.reduce.value, ("x", "y")),), ("x", "y"))
+    if not can_compile(value, fold):
+        return plain
+    return _shaped(step, is_turned, _by_panels(value, fold, step.reduce.unit), plain)
+
+
+def _is_matrix(step: Step) -> bool:
+    if step.kind != "blocked" or len(step.terms) != 2 or not step.summed or 0 in step.sizes.values():
+        return False
+    left, right = step.terms
+    groups = layout(left, right, step.result, step.sizes)
+    shared = all(label in term for label in step.summed for term in step.terms)
+    return shared and max(volume(group, step.sizes) for group in (groups.rows, groups.columns)) >= VECTOR
+
+
+def _flat(tree: Tree) -> Tree:
+    """Chains of one order take their constants first, so that these meet an operand once and not in every pair."""
+    if not isinstance(tree, tuple):
+        return tree
+    head, children = tree[0], tuple(map(_flat, tree[1]))
+    if head not in ("maximum", "minimum"):
+        return head, children
+    chain: list[Tree] = []
+    for child in children:
+        chain.extend(child[1] if isinstance(child, tuple) and child[0] == head else (child,))
+    chain.sort(key=lambda part: not isinstance(part, int | float))
+    return reduce(lambda x, y: (head, (x, y)), chain)
+
+
+def _shaped(step: Step, is_turned: bool, make: Callable[[Array, Array], Array | None], plain: Kernel) -> Kernel:
+    """The kernel on arrays of any labels: three axes each, as a matrix product in batches has them."""
+    left, right = step.terms[::-1] if is_turned else step.terms
+    groups = layout(left, right, step.result, step.sizes)
+    orders = ((groups.batch, groups.rows, groups.inner), (groups.batch, groups.inner, groups.columns))
+    moves = [
+        (tuple(map(term.index, (*a, *b, *c))), tuple(volume(group, step.sizes) for group in (a, b, c)))
+        for term, (a, b, c) in zip((left, right), orders, strict=True)
+    ]
+    shape, back = [step.sizes[label] for label in groups.result], tuple(map(groups.result.index, step.result))
+
+    def matrix(*arrays: Array) -> Array:
+        dtype = arrays[0].dtype
+        if dtype.name not in ("float32", "float64") or arrays[1].dtype != dtype:
+            return plain(*arrays)
+        pair = arrays[::-1] if is_turned else arrays
+        ready = [
+            np.require(array.transpose(turn).reshape(size), requirements=["C", "W"])
+            for array, (turn, size) in zip(pair, moves, strict=True)
+        ]
+        out = make(*ready)
+        if out is None:
+            return plain(*arrays)
+        out = out.reshape(shape).transpose(back)
+        return out if out.flags.c_contiguous else out.copy()
+
+    return matrix
+
+
+def _by_panels(value: Schedule, fold: Schedule, unit: float) -> Callable[[Array, Array], Array | None]:
+    heads = [head for line in (value, fold) for head, _, _ in line.calls]
+    is_ordered = not {"maximum", "minimum"}.isdisjoint(heads)
+    steps = sum(head not in ("maximum", "minimum") for head, _, _ in value.calls)
+    is_simple = is_ordered and steps < 2 and {*heads} <= {*NUMBERS, "multiply"}
+
+    def panels(x: Array, y: Array) -> Array | None:
+        is_finite = is_simple and _has_no_nan(x, y, "multiply" in heads)
+        kernel = jitted(Panel(value, fold, is_finite).text(x.dtype), x.dtype.name)
+        out = np.full((*x.shape[:2], y.shape[2]), unit, x.dtype)
+        return out if _shared_out(kernel, x, y, out) else None
+
+    return panels
+
+
+def _has_no_nan(x: Array, y: Array, is_product: bool) -> bool:
+    """Whether ξ of these numbers is never NaN: all are finite, or all infinities have one sign and only add."""
+    low, high = min(x.min(), y.min()), max(x.max(), y.max())
+    is_above, is_below = bool(low > -np.inf), bool(high < np.inf)
+    return (is_above and is_below) or (not is_product and not np.isnan(low) and (is_above or is_below))
+
+
+def _by_factors(x: Array, y: Array) -> Array | None:
+    """Σ_k log(x + y) by products of the terms; None where a product might leave the range of the numbers."""
+    info = np.finfo(x.dtype)
+    low, high = max(float(x.min()), float(y.min())), max(float(x.max()), float(y.max()))
+    if min(x.min(), y.min()) < 0:
+        return None
+    for group in GROUPS:
+        room = 2.0 ** (info.maxexp // group - 2)
+        if 1 / room <= low and high <= room:
+            kernel = jitted(Factors(group).text(x.dtype), x.dtype.name)
+            out = np.ones((*x.shape[:2], y.shape[2]), x.dtype)
+            power = np.zeros(out.shape, f"int{8 * x.itemsize}")
+            if not _shared_out(kernel, x, y, out, out.view(power.dtype), power):
+                return None
+            np.log(out, out=out)
+            out += power * x.dtype.type(log(2))
+            return out
+    return None
+
+
+def _shared_out(kernel: Kernel, x: Array, y: Array, *outs: Array) -> bool:
+    """Run on all rows, in threads where there is much to do; False where the kernel does not compile."""
+    arrays, (batches, rows) = (x, y, *outs), x.shape[:2]
+    if not attempted(kernel, *arrays, 0, 0, 0, 0):  # compiled before threads wait for it
+        return False
+    threads = thread_count() if x.size * y.shape[2] >= SHARE else 1
+    if batches >= threads > 1:
+        in_threads(lambda part: kernel(*arrays, part.start, part.stop, 0, rows), batches, threads)
+    else:
+        in_threads(lambda part: kernel(*arrays, 0, batches, part.start, part.stop), rows, threads)
+    return True
