@@ -46,6 +46,8 @@ class CuPyArray:
         raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()`")
 
     def __array_function__(self, function, types, args, kwargs):
+        if function in (np.ndim, np.shape):  # CuPy has its own, which NumPy's call
+            return function(self.array)
         raise TypeError(f"numpy.{function.__name__} of an array on the device")
 
     __array_priority__ = 1000  # as CuPy's: NumPy's numbers on the left leave the operation to it
