@@ -346,15 +346,26 @@ def test_few_entries_of_many_terms_are_shared_among_threads():
 # --- compilers and devices -----------------------------------------------------------------------------------------
 
 
+def steps_of_gradient(xi, reduce):
+    """All steps over ξ of a large product, its value and its slopes."""
+    expression, _, shapes = scalar("ij,jk->ik", ((1031, 1033), (1033, 1039)), xi, reduce)
+    steps = tna.value_and_grad(expression).plan(**shapes).steps
+    return [work_of(step) for step in steps if step.kind == "blocked"]
+
+
+@pytest.mark.parametrize(("xi", "reduce"), SMOOTH)
+def test_what_waits_has_room(xi, reduce):
+    for work in steps_of_gradient(xi, reduce):
+        for tiling in tilings(work):
+            assert tiling.fits(work)
+
+
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
 def test_nvcc_compiles_the_sources(architecture, texts, tmp_path):
     if shutil.which("nvcc") is None:
         pytest.skip("no nvcc to compile CUDA sources")
-    large = [
-        tiled(work, chosen(work), kind)
-        for work in (product_of(4096), unit_of(1024, 128, 128, 128))
-        for kind in ("float", "double")
-    ]
+    works = [product_of(4096), unit_of(1024, 128, 128, 128), *steps_of_gradient("logaddexp", "hypot")]
+    large = [tiled(work, tiling, kind) for work in works if (tiling := chosen(work)) for kind in ("float", "double")]
     source = tmp_path / "kernels.cu"
     source.write_text(joined(dict([*texts.items()][::12]) | dict(large)), encoding="utf-8")
     command = ["nvcc", "-cubin", f"-arch={architecture}", source, "-o", source.with_suffix(".cubin")]

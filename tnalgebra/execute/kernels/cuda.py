@@ -28,8 +28,7 @@ __all__ = ["lower_cuda", "lower_cuda_siblings"]
 
 Array = Any
 Kernel = Callable[..., Array]
-Launch = Callable[[Sequence[Array]], Array | None]
-TYPES = {"float32": "float", "float64": "double"}
+TYPES = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
 MOST = 1 << 30
 """Entries that an index of 32 bits counts, with room for a stride."""
 
@@ -48,52 +47,73 @@ def lower_cuda(step: Step, xp: ModuleType) -> Kernel:
 
 def lower_cuda_siblings(steps: Sequence[Step], xp: ModuleType) -> Kernel:
     """(operands) → the values of several blocked steps on the same operands."""
-    plain, launches = lower_siblings(steps, xp), [_launch(step, xp) for step in steps]
+    plain = lower_siblings(steps, xp)
+    launches = [launch for step in steps if (launch := _launch(step, xp))]
 
     def kernel(*arrays: Array) -> list[Array]:
-        found = [launch(arrays) if launch else None for launch in launches]
+        found = [launch(arrays) for launch in launches]
         return plain(*arrays) if any(value is None for value in found) else found
 
-    return kernel
+    return kernel if len(launches) == len(steps) else plain
 
 
-def _launch(step: Step, xp: ModuleType) -> Launch | None:
-    """The function of arrays that runs the kernel, or gives None for arrays it is not for; None if there is none."""
+def _launch(step: Step, xp: ModuleType) -> "_Launch | None":
+    """What runs the kernel of a step; None where there is no such kernel."""
     if 0 in step.sizes.values() or not _is_in_c(step, work := work_of(step)):
         return None
-    tiling = chosen(work)
-    splits, chunk = shares(work, tiling)
-    part, threads = volume(work.result, work.sizes), tiling.tile.threads if tiling else THREADS
-    blocks = tiling.blocks(work) * splits if tiling else -(-part * splits // threads)
-    if max(part, volume(work.summed, work.sizes), blocks) > MOST:
-        return None
-    shape = tuple(work.sizes[label] for label in work.result)
-    sizes = [np.int32(work.sizes[label]) for label in work.labels]
-    strides = [np.int64(volume(work.result[i + 1 :], work.sizes)) for i in range(len(shape))]
-    share = (np.int64(part), np.int32(splits))
-    kernels: dict[str, Callable[..., None] | None] = {}
+    launch = _Launch(work, step.reduce, xp)
+    return launch if max(launch.part, launch.blocks, volume(work.summed, work.sizes)) <= MOST else None
 
-    def launch(arrays: Sequence[Array]) -> Array | None:
-        dtype = arrays[0].dtype
-        if dtype.name not in TYPES or any(
+
+class _Launch:
+    """(operands) → the value, or None for operands that the kernel is not for."""
+
+    def __init__(self, work: Work, reduce: Operator | None, xp: ModuleType) -> None:
+        self.work, self.reduce, self.xp, self.tiling = work, reduce, xp, chosen(work)
+        self.shares, self.chunk = shares(work, self.tiling)
+        self.shape = tuple(work.sizes[label] for label in work.result)
+        self.part = volume(work.result, work.sizes)
+        self.threads, self.blocks = THREADS, -(-self.part * self.shares // THREADS)
+        if self.tiling:
+            self.threads, self.blocks = self.tiling.tile.threads, self.tiling.blocks(work) * self.shares
+        self._ready: dict[Any, tuple[Kernel, list[Any]] | None] = {}
+
+    def __call__(self, arrays: Sequence[Array]) -> Array | None:
+        kind = tuple([(array.dtype, array.shape, array.strides) for array in arrays])
+        if kind not in self._ready:
+            self._ready[kind] = self._prepared(arrays)
+        if (ready := self._ready[kind]) is None:
+            return None
+        kernel, arguments = ready
+        dtype, is_whole = arrays[0].dtype, self.shares == 1
+        out = self.xp.empty(self.shape if is_whole else (self.shares, *self.shape), dtype)
+        kernel((self.blocks,), (self.threads,), (out, *arrays, *arguments))
+        if is_whole or self.reduce is None:
+            return out
+        return self.xp.asarray(fold(self.reduce, out, (0,), self.xp), dtype=dtype)
+
+    def _prepared(self, arrays: Sequence[Array]) -> tuple[Kernel, list[Any]] | None:
+        """The kernel for arrays of this kind, and its arguments after the arrays."""
+        work, tiling, dtype = self.work, self.tiling, arrays[0].dtype
+        if dtype not in TYPES or any(
             array.dtype != dtype or any(stride % array.itemsize for stride in array.strides) for array in arrays
         ):
             return None
-        if dtype.name not in kernels:
-            kind = TYPES[dtype.name]
-            kernels[dtype.name] = _compiled(xp, *(tiled(work, tiling, kind) if tiling else flat(work, kind)))
-        if (kernel := kernels[dtype.name]) is None:
+        name, text = tiled(work, tiling, TYPES[dtype]) if tiling else flat(work, TYPES[dtype])
+        kernel = _compiled(self.xp, name, text)
+        if kernel is None:
             return None
         steps = [_strides(array, term, work) for array, term in zip(arrays, work.terms, strict=True)]
-        out = xp.empty(shape if splits == 1 else (splits, *shape), dtype)
-        more = [np.int32(chunk), *_turned(work, tiling, steps)] if tiling else []
-        given = [np.int64(stride) for found in steps for stride in found.values()]
-        kernel((blocks,), (threads,), (out, *arrays, *sizes, *strides, *given, *share, *more))
-        if splits == 1 or step.reduce is None:
-            return out
-        return xp.asarray(fold(step.reduce, out, (0,), xp), dtype=dtype)
-
-    return launch
+        arguments: list[Any] = [
+            *(np.int32(work.sizes[label]) for label in work.labels),
+            *(np.int64(volume(work.result[i + 1 :], work.sizes)) for i in range(len(work.result))),
+            *(np.int64(stride) for found in steps for stride in found.values()),
+            np.int64(self.part),
+            np.int32(self.shares),
+        ]
+        if tiling:
+            arguments += [np.int32(self.chunk), *_turned(work, tiling, steps)]
+        return kernel, arguments
 
 
 def _is_in_c(step: Step, work: Work) -> bool:
@@ -123,7 +143,7 @@ def _turned(work: Work, tiling: Tiling, steps: Sequence[dict[str, int]]) -> list
 
 
 @lru_cache(maxsize=512)
-def _compiled(xp: ModuleType, name: str, text: str) -> Callable[..., None] | None:
+def _compiled(xp: ModuleType, name: str, text: str) -> Kernel | None:
     """The kernel of a text; None, and a warning, where it cannot be compiled."""
     try:
         return xp.RawModule(code=text).get_function(name)  # type: ignore[no-any-return]

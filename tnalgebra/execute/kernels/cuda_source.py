@@ -113,8 +113,9 @@ def flat(work: Work, dtype: str) -> tuple[str, str]:
         "const long long thread = 1LL * blockIdx.x * blockDim.x + threadIdx.x;",
         "if (thread >= part * splits) return;",
         f"const int split = thread {'% splits' if is_summed_last else '/ part'};",
-        f"const int entry = thread {'/ splits' if is_summed_last else '% part'};",
     )
+    if kept:
+        to.add(f"const int entry = thread {'/ splits' if is_summed_last else '% part'};")
     to.indices(kept, "entry", kept)
     to.add(f"T total = {number(work.unit)};")
     if work.summed:

@@ -8,7 +8,7 @@ from math import prod
 from ...graph import Labels
 from ...plan.step import volume
 from .cuda_scalar import arguments, needed
-from .cuda_work import Work, price
+from .cuda_work import SLOW, Work, price
 
 __all__ = ["BUSY", "TILES", "Tile", "Tiling", "chosen", "shares", "tilings"]
 
@@ -16,6 +16,11 @@ BUSY = 1 << 16
 """Threads that keep a GPU busy."""
 GROUPS = 4
 """Groups of labels up to which all ways to lay them are tried."""
+
+SHARED = 48 * 1024 // 8
+"""Entries of float64 that a block may share."""
+HELD = 96
+"""Entries that a thread may hold in registers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +72,28 @@ class Tiling:
     def staged(self, work: Work) -> dict[int, str]:
         """The values that are at hand when the terms of an entry are folded: computed once for many entries."""
         count, axes = len(work.terms), self.places(work)
-        first = count + len(work.calls.constants)
         (end,) = work.calls.ends
         inside = [place for place in needed(work.calls, count, [end]) if axes[place] == "mnk"]
-        read = [end, *(p for place in inside for p in arguments(work.calls, count, place))]
-        return {p: axes[p] for p in dict.fromkeys(read) if axes[p] != "mnk" and not count <= p < first}
+        read = dict.fromkeys([end, *(p for place in inside for p in arguments(work.calls, count, place))])
+        constants = range(count, count + len(work.calls.constants))
+        found = {place: axes[place] for place in read if axes[place] != "mnk" and place not in constants}
+        for own in sorted(set(found.values())):
+            values = [place for place in found if found[place] == own]
+            parts = needed(work.calls, count, values)
+            operands = {place: axes[place] for place in parts if place < count}
+            if len(operands) < len(values) and all(work.price_of(place) < SLOW for place in parts):
+                found = {place: found[place] for place in found if found[place] != own} | operands
+        return found
+
+    def fits(self, work: Work) -> bool:
+        """Whether there is room for what waits."""
+        tile, own = self.tile, self.staged(work).values()
+        shared = {"k": tile.depth, "mk": tile.depth * (tile.rows + 1), "nk": tile.depth * (tile.columns + 1)}
+        held = {"m": tile.height, "n": tile.width, "mn": tile.height * tile.width, "mk": tile.height, "nk": tile.width}
+        return (
+            sum(shared.get(axes, 0) for axes in own) <= SHARED
+            and held["mn"] + sum(held.get(axes, 1) for axes in own) <= HELD
+        )
 
     def blocks(self, work: Work) -> int:
         """How many tiles there are."""
@@ -111,8 +133,8 @@ def tilings(work: Work) -> Iterator[Tiling]:
             for name in "bmn"
         )
         if rows and columns:
-            for tile in TILES:
-                yield Tiling(batch, rows, columns, tile)
+            tried = (Tiling(batch, rows, columns, tile) for tile in TILES)
+            yield from (tiling for tiling in tried if tiling.fits(work))
 
 
 def chosen(work: Work) -> Tiling | None:

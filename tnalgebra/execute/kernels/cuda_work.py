@@ -13,7 +13,7 @@ from ...plan.formula import formula, formulas
 from ...plan.step import Tree
 from .blocked import loop_order
 
-__all__ = ["READ", "Work", "price", "work_of"]
+__all__ = ["SLOW", "Work", "price", "work_of"]
 
 Labelled = tuple[Scalar, frozenset[str]]
 PRODUCT = Pointwise(("multiply", ("x", "y")), ("x", "y"))
