@@ -24,7 +24,7 @@ def joined(texts):
 def stand_in(compiler):
     """The stand-in for CuPy with something that takes the texts of kernels."""
     module = make()
-    module.RawModule = lambda code: compiler(code)
+    module.RawModule = lambda code, options: compiler(code)
     return module
 
 
@@ -57,7 +57,19 @@ class Host:
         library = source.with_suffix(".so")
         texts = {name: POINTER.sub(r"Checked<\1>", text) for name, text in texts.items()}
         source.write_text(joined(texts) + "".join(map(launcher, texts.values())), encoding="utf-8")
-        command = ["g++", "-std=c++17", "-shared", "-fPIC", "-w", "-include", SHIM, source, "-o", library]
+        command = [
+            "g++",
+            "-std=c++17",
+            "-shared",
+            "-fPIC",
+            "-ffp-contract=off",
+            "-w",
+            "-include",
+            SHIM,
+            source,
+            "-o",
+            library,
+        ]
         subprocess.run(command, check=True)
         loaded = ctypes.CDLL(str(library))
         self.functions |= {name: getattr(loaded, f"launch_{name}") for name in texts}

@@ -186,7 +186,7 @@ def make():
     return module
 
 
-def _no_compiler(code):
+def _no_compiler(code, options):
     raise RuntimeError("the stand-in compiles nothing")
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from ...algebra import Operator
 from ...graph import Labels
 from ...plan import Step
+from ...plan.formula import formula
 from ...plan.step import volume
 from .blocked import lower_blocked, lower_siblings
 from .cuda_scalar import HEADS, TRUTH
@@ -29,6 +30,8 @@ __all__ = ["lower_cuda", "lower_cuda_siblings"]
 Array = Any
 Kernel = Callable[..., Array]
 TYPES = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
+EXACT = ("--fmad=false",)
+"""A value is rounded as it is everywhere else, so that one that was the largest is found again."""
 MOST = 1 << 30
 """Entries that an index of 32 bits counts, with room for a stride."""
 
@@ -117,10 +120,13 @@ class _Launch:
 
 
 def _is_in_c(step: Step, work: Work) -> bool:
-    """Whether all functions are there in C, and the value is a number: NumPy keeps truth values as such."""
-    is_truth = work.head in TRUTH and isinstance(step.tree, tuple) and isinstance(step.tree[0], Operator)
-    lines = (work.calls, work.fold) if work.fold else (work.calls,)
-    return not is_truth and all(head in HEADS for line in lines for head, _, _ in line.calls)
+    """Whether all functions are there in C, and ξ gives a number: NumPy keeps truth values as such, and sums too."""
+    tree = step.tree
+    if step.kind == "blocked" and isinstance(tree, tuple) and isinstance(tree[0], Operator):
+        value = formula(tree)
+        if isinstance(value, tuple) and value[0] in TRUTH:
+            return False
+    return all(head in HEADS for head, _, _ in work.calls.calls)
 
 
 def _strides(array: Array, term: Labels, work: Work) -> dict[str, int]:
@@ -146,7 +152,7 @@ def _turned(work: Work, tiling: Tiling, steps: Sequence[dict[str, int]]) -> list
 def _compiled(xp: ModuleType, name: str, text: str) -> Kernel | None:
     """The kernel of a text; None, and a warning, where it cannot be compiled."""
     try:
-        return xp.RawModule(code=text).get_function(name)  # type: ignore[no-any-return]
+        return xp.RawModule(code=text, options=EXACT).get_function(name)  # type: ignore[no-any-return]
     except Exception as error:  # a compiler, a header or a driver that is missing has an error of its own each
         warnings.warn(
             f"a CUDA kernel does not compile, CuPy's functions are used: {error}", RuntimeWarning, stacklevel=2

@@ -1,11 +1,11 @@
 """Scalar expressions in CUDA C: one statement a call of their schedule."""
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
-from ...algebra.schedule import Schedule
 from ...plan.formula import LIKE
+from .cuda_work import Work
 
-__all__ = ["HEADS", "arguments", "head", "needed", "number", "written"]
+__all__ = ["HEADS", "TRUTH", "head", "number", "written"]
 
 TRUTH = {
     "less": "{0} < {1}", "less_equal": "{0} <= {1}", "greater": "{0} > {1}", "greater_equal": "{0} >= {1}",
@@ -17,7 +17,7 @@ VALUE = {
     "add": "{0} + {1}", "subtract": "{0} - {1}", "multiply": "{0} * {1}", "divide": "{0} / {1}",
     "power": "pow({0}, {1})", "maximum": "maximum({0}, {1})", "minimum": "minimum({0}, {1})", "fmin": "fmin({0}, {1})",
     "abs": "fabs({0})", "sign": "{0} > 0 ? T(1) : {0} < 0 ? T(-1) : {0}", "where": "{0} ? {1} : {2}", LIKE: "{0}",
-    "hypot": "hypot({0}, {1})",
+    "hypot": "hypot({0}, {1})", "fma": "fma({0}, {1}, {2})",
     **{name: name + "({0})" for name in ("cos", "exp", "expm1", "log", "log1p", "sin", "sqrt", "tanh")},
 }  # fmt: skip
 CONDITIONS = {"logical_and": (0, 1), "logical_or": (0, 1), "where": (0,)}
@@ -54,46 +54,27 @@ def number(value: float) -> str:
     """A constant in C."""
     if abs(value) == float("inf"):
         return "INF" if value > 0 else "-INF"
-    return f"T({value!r})"
+    return f"T({float(value)!r})"
 
 
-def arguments(calls: Schedule, count: int, place: int) -> tuple[int, ...]:
-    """The places that the value at a place is computed from, of a schedule with so many variables."""
-    position = place - count - len(calls.constants)
-    return calls.calls[position][1] if position >= 0 else ()
-
-
-def needed(calls: Schedule, count: int, wanted: Iterable[int], given: Container[int] = ()) -> list[int]:
-    """Places that these need, themselves included, in the order of computation; nothing is needed for what is given."""
-    found, open_ = set[int](), [place for place in wanted if place not in given]
-    while open_:
-        place = open_.pop()
-        if place not in found:
-            found.add(place)
-            open_ += [argument for argument in arguments(calls, count, place) if argument not in given]
-    return sorted(found)
-
-
-def written(
-    calls: Schedule, count: int, wanted: Iterable[int], given: Mapping[int, str], prefix: str
-) -> tuple[list[str], list[str]]:
+def written(work: Work, wanted: Iterable[int], given: Mapping[int, str]) -> tuple[list[str], list[str]]:
     """Statements that compute the values at these places from those that are given, and the texts of the values.
 
     given: texts by place, all variables that are needed among them.
     """
-    wanted, first = list(wanted), count + len(calls.constants)
-    texts = {**{count + i: number(value) for i, value in enumerate(calls.constants)}, **given}
+    wanted = list(wanted)
+    texts = {**dict(zip(work.constants, map(number, work.calls.constants), strict=True)), **given}
     truths, lines = set[int](), list[str]()
 
     def text(place: int, is_condition: bool) -> str:
         return texts[place] if is_condition or place not in truths else f"T({texts[place]})"
 
-    for place in needed(calls, count, wanted, texts):
-        name, places, _ = calls.calls[place - first]
+    for place in work.needed(wanted, texts):
+        name, places, _ = work.calls.calls[place - work.constants.stop]
         conditions = CONDITIONS.get(name, ())
         parts = [text(argument, position in conditions) for position, argument in enumerate(places)]
         kind = "bool" if name in TRUTH else "T"
-        texts[place] = f"{prefix}{place}"
+        texts[place] = f"t{place}"
         truths |= {place} if name in TRUTH else set()
         lines.append(f"const {kind} {texts[place]} = {(TRUTH.get(name) or VALUE[name]).format(*parts)};")
     return lines, [text(place, False) for place in wanted]

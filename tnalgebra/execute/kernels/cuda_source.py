@@ -5,11 +5,11 @@ numbers: `n2` is the size of label 2, `i2` an index, `x0_2` the stride of operan
 """
 
 import hashlib
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping
 
 from ...graph import Labels
 from ...plan.step import union
-from .cuda_scalar import head, needed, number, written
+from .cuda_scalar import head, number, written
 from .cuda_work import Work
 
 __all__ = ["THREADS", "Writer", "flat"]
@@ -54,29 +54,27 @@ class Writer:
         numbers = (self.number[label] for label in labels if label in own)
         return " + ".join(f"i{i} * {name}_{i}" for i in numbers) or "0"
 
-    def read(self, wanted: Sequence[int], given: Container[int] = ()) -> Labels:
+    def read(self, wanted: Iterable[int], given: Container[int] = ()) -> Labels:
         """Labels of the operands that the values at these places need."""
-        places = needed(self.work.calls, len(self.work.terms), wanted, given)
+        places = self.work.needed(wanted, given)
         return union(*(self.work.terms[place] for place in places if place < len(self.work.terms)))
 
-    def values(self, wanted: Sequence[int], given: dict[int, str], labels: Labels) -> list[str]:
+    def values(self, wanted: Iterable[int], given: Mapping[int, str], labels: Labels) -> list[str]:
         """Compute the values at these places, from operands at the indices of the labels; their texts."""
-        count, names = len(self.work.terms), dict(given)
-        for place in needed(self.work.calls, count, wanted, given):
-            if place < count:
+        work, names = self.work, dict(given)
+        for place in work.needed(wanted, given):
+            if place < len(work.terms):
                 names[place] = f"v{place}"
-                self.add(f"const T v{place} = x{place}[{self.offset(f'x{place}', self.work.terms[place], labels)}];")
-        lines, texts = written(self.work.calls, count, wanted, names, "t")
+                self.add(f"const T v{place} = x{place}[{self.offset(f'x{place}', work.terms[place], labels)}];")
+        lines, texts = written(work, wanted, names)
         self.add(*lines)
         return texts
 
-    def folded(self, total: str, value: str) -> None:
-        """Total ← total ⊕ value, or the value where nothing is summed."""
-        if self.work.fold is None:
-            self.add(f"{total} = {value};")
-            return
-        lines, (end,) = written(self.work.fold, 2, self.work.fold.ends, {0: total, 1: value}, "f")
-        self.add(*lines, f"{total} = {end};")
+    def combine(self, total: str, given: Mapping[int, str], labels: Labels) -> None:
+        """Total ← total ⊕ the value, or the value where nothing is summed."""
+        names = given if self.work.total is None else {**given, self.work.total: total}
+        (end,) = self.values(self.work.calls.ends, names, labels)
+        self.add(f"{total} = {end};")
 
     def kernel(self, dtype: str, *more: str) -> tuple[str, str]:
         """The name of the kernel and its text."""
@@ -121,8 +119,7 @@ def flat(work: Work, dtype: str) -> tuple[str, str]:
     if work.summed:
         to.add(f"for (int k = split; k < {to.size(work.summed)}; k += splits) {{")
         to.indices(work.summed, "k", to.read(work.calls.ends))
-    (value,) = to.values(work.calls.ends, {}, work.labels)
-    to.folded("total", value)
+    to.combine("total", {}, work.labels)
     if work.summed:
         to.add("}")
     to.add(f"out[split * part + {to.offset('out', work.result, kept)}] = total;")

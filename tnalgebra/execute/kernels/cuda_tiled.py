@@ -31,7 +31,7 @@ def tiled(work: Work, tiling: Tiling, dtype: str) -> tuple[str, str]:
         to.fill_shared(axes)
     to.add("__syncthreads();", f"const int depth = min({tiling.tile.depth}, end - start);")
     to.add("for (int d = 0; d < depth; ++d) {")
-    to.combine()
+    to.step()
     to.add("}", "__syncthreads();", "}")
     to.store()
     return to.kernel(dtype, *MORE)
@@ -153,7 +153,7 @@ class _TileWriter(Writer):
         self._fill(axes, "[d]" if axes == "k" else "[d][w]")
         self.add("}")
 
-    def combine(self) -> None:
+    def step(self) -> None:
         """One term for every entry of this thread."""
         names = {}
         for place, axes in self.staged.items():
@@ -169,8 +169,7 @@ class _TileWriter(Writer):
         if labels:
             self._entries("mn")
             self.add("const int k = start + d;")
-        (value,) = self.values(self.work.calls.ends, names, self._all_indices("mnk", labels))
-        self.folded("total[i][j]", value)
+        self.combine("total[i][j]", names, self._all_indices("mnk", labels))
         self._close("mn")
 
     def store(self) -> None:

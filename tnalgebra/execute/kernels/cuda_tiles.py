@@ -7,8 +7,7 @@ from math import prod
 
 from ...graph import Labels
 from ...plan.step import volume
-from .cuda_scalar import arguments, needed
-from .cuda_work import SLOW, Work, price
+from .cuda_work import SLOW, Work
 
 __all__ = ["BUSY", "TILES", "Tile", "Tiling", "chosen", "shares", "tilings"]
 
@@ -60,28 +59,24 @@ class Tiling:
         return "".join(axis for axis, group in groups if not set(group).isdisjoint(labels))
 
     def places(self, work: Work) -> dict[int, str]:
-        """The axes of every operand and of every value computed from them."""
-        count, constants = len(work.terms), len(work.calls.constants)
-        found = {i: self.axes(term, work.summed) for i, term in enumerate(work.terms)}
-        for place in range(count + constants + len(work.calls.calls)):
-            if place >= count:
-                parts = {axis for p in arguments(work.calls, count, place) for axis in found[p]}
-                found[place] = "".join(axis for axis in "mnk" if axis in parts)
+        """The axes of every operand and of every value computed from them; the total is new with every term."""
+        found = {i: self.axes(term, work.summed) for i, term in enumerate(work.terms)} | {len(work.terms): "mnk"}
+        for place in range(work.constants.start, work.constants.stop + len(work.calls.calls)):
+            parts = {axis for argument in work.arguments(place) for axis in found[argument]}
+            found[place] = "".join(axis for axis in "mnk" if axis in parts)
         return found
 
     def staged(self, work: Work) -> dict[int, str]:
-        """The values that are at hand when the terms of an entry are folded: computed once for many entries."""
-        count, axes = len(work.terms), self.places(work)
-        (end,) = work.calls.ends
-        inside = [place for place in needed(work.calls, count, [end]) if axes[place] == "mnk"]
-        read = dict.fromkeys([end, *(p for place in inside for p in arguments(work.calls, count, place))])
-        constants = range(count, count + len(work.calls.constants))
-        found = {place: axes[place] for place in read if axes[place] != "mnk" and place not in constants}
+        """The values that are at hand when a term is added to an entry's total: computed once for many entries."""
+        axes, count = self.places(work), len(work.terms)
+        inside = [place for place in work.needed(work.calls.ends) if axes[place] == "mnk"]
+        read = dict.fromkeys(argument for place in inside for argument in work.arguments(place))
+        found = {place: axes[place] for place in read if axes[place] != "mnk" and place not in work.constants}
         for own in sorted(set(found.values())):
             values = [place for place in found if found[place] == own]
-            parts = needed(work.calls, count, values)
+            parts = work.needed(values)
             operands = {place: axes[place] for place in parts if place < count}
-            if len(operands) < len(values) and all(work.price_of(place) < SLOW for place in parts):
+            if len(operands) < len(values) and all(work.price(place) < SLOW for place in parts):
                 found = {place: found[place] for place in found if found[place] != own} | operands
         return found
 
@@ -104,15 +99,13 @@ class Tiling:
         """Additions that the work comes to, those of idle threads included."""
         tile, terms, axes = self.tile, volume(work.summed, work.sizes), self.places(work)
         staged, blocks = self.staged(work), self.blocks(work)
-        inside = sum(work.price_of(place) for place in axes if axes[place] == "mnk")
-        inside += sum(price(head) for head, _, _ in work.fold.calls) if work.fold else 0
+        inside = sum(work.price(place) for place in axes if axes[place] == "mnk")
         spans = {"m": tile.rows, "n": tile.columns, "k": tile.depth}
         each = {"m": 1 / tile.width, "n": 1 / tile.height}
         per_chunk = 0.0
         for place, where in staged.items():
             if "k" in where:
-                parts = needed(work.calls, len(work.terms), [place])
-                per_chunk += prod(spans[axis] for axis in where) * sum(map(work.price_of, parts))
+                per_chunk += prod(spans[axis] for axis in where) * sum(map(work.price, work.needed([place])))
         reads = sum(each.get(where[0], 0) for where in staged.values() if "k" in where)
         chunk = tile.rows * tile.columns * tile.depth * (inside + reads) + per_chunk
         splits = max(1, terms // (8 * tile.depth))
@@ -145,7 +138,12 @@ def chosen(work: Work) -> Tiling | None:
 
     best = min(tilings(work), key=key, default=None)
     entries, terms = volume(work.result, work.sizes), volume(work.summed, work.sizes)
-    alone = entries * terms * work.price_per_term * max(1.0, BUSY / (entries * max(1, terms // 32)))
+    alone = (
+        entries
+        * terms
+        * sum(map(work.price, work.needed(work.calls.ends)))
+        * max(1.0, BUSY / (entries * max(1, terms // 32)))
+    )
     return best if best is not None and best.cost(work) < alone else None
 
 

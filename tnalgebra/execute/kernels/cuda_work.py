@@ -1,10 +1,11 @@
 """What a CUDA kernel has to compute: for every entry a scalar expression of the operands, folded by ⊕."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 from ...algebra import Pointwise
+from ...algebra.scalar import parse
 from ...algebra.schedule import Schedule
 from ...algebra.schedule import Tree as Scalar
 from ...graph import Labels
@@ -13,7 +14,7 @@ from ...plan.formula import formula, formulas
 from ...plan.step import Tree
 from .blocked import loop_order
 
-__all__ = ["SLOW", "Work", "price", "work_of"]
+__all__ = ["SLOW", "Work", "work_of"]
 
 Labelled = tuple[Scalar, frozenset[str]]
 PRODUCT = Pointwise(("multiply", ("x", "y")), ("x", "y"))
@@ -25,16 +26,12 @@ SLOW, READ = 16, 8
 """What one of them costs, and a read of memory, in additions."""
 
 
-def price(head: str) -> int:
-    """What a function costs, in additions."""
-    return SLOW if head in LONG else 1
-
-
 @dataclass(frozen=True)
 class Work:
     """result = ⊕ over `summed` of a scalar function of the operands.
 
     order: all labels, those outside first along which operands are read with larger strides.
+    calls: the next total of ⊕, from the operands and the last one; the function itself where nothing is summed.
     """
 
     terms: tuple[Labels, ...]
@@ -43,7 +40,6 @@ class Work:
     order: Labels
     sizes: dict[str, int]
     calls: Schedule
-    fold: Schedule | None
     unit: float
 
     @cached_property
@@ -52,43 +48,61 @@ class Work:
         return (*self.result, *self.summed)
 
     @property
-    def head(self) -> str:
-        """The function that the value is of; none if it is an operand."""
-        return self._head(self.calls.ends[0])
+    def total(self) -> int | None:
+        """The place of the last total, after the operands."""
+        return len(self.terms) if self.summed else None
 
-    @cached_property
-    def price_per_term(self) -> int:
-        """What one term of ⊕ costs, no value at hand."""
-        lines = (self.calls, self.fold) if self.fold else (self.calls,)
-        return sum(price(head) for line in lines for head, _, _ in line.calls) + READ * len(self.terms)
+    @property
+    def constants(self) -> range:
+        """The places of constants; after them come those of calls."""
+        first = len(self.terms) + bool(self.summed)
+        return range(first, first + len(self.calls.constants))
 
-    def price_of(self, place: int) -> int:
-        """What the value at a place costs, by itself."""
+    def arguments(self, place: int) -> tuple[int, ...]:
+        """The places that the value at a place is computed from."""
+        return self.calls.calls[place - self.constants.stop][1] if place >= self.constants.stop else ()
+
+    def needed(self, wanted: Iterable[int], given: Container[int] = ()) -> list[int]:
+        """Places that these need, themselves included, in the order of computation; none for what is given."""
+        found, rest = set[int](), [place for place in wanted if place not in given]
+        while rest:
+            place = rest.pop()
+            if place not in found:
+                found.add(place)
+                rest += [argument for argument in self.arguments(place) if argument not in given]
+        return sorted(found)
+
+    def price(self, place: int) -> int:
+        """What the value at a place costs by itself, in additions."""
         if place < len(self.terms):
             return READ
-        head = self._head(place)
-        return price(head) if head else 0
-
-    def _head(self, place: int) -> str:
-        position = place - len(self.terms) - len(self.calls.constants)
-        return self.calls.calls[position][0] if position >= 0 else ""
+        if place < self.constants.stop:
+            return 0
+        return SLOW if self.calls.calls[place - self.constants.stop][0] in LONG else 1
 
 
 def work_of(step: Step) -> Work:
     """The work of a step of kind blocked, or weighted: then the value is multiplied by the last operand."""
     assert step.tree is not None
-    tree: Tree = step.tree if step.kind == "blocked" else (PRODUCT, (step.tree, len(step.terms) - 1))
-    variables = tuple(f"x{i}" for i in range(len(step.terms)))
-    grouped, _ = _grouped(formula(tree), dict(zip(variables, map(frozenset, step.terms), strict=True)), {})
-    order = loop_order([step])
+    count, order = len(step.terms), loop_order([step])
+    variables = tuple(f"x{i}" for i in range(count + 1))
+    labels = dict(zip(variables, map(frozenset, step.terms), strict=False))
+    tree: Tree = step.tree if step.kind == "blocked" else (PRODUCT, (step.tree, count - 1))
+    value, _ = _grouped(formula(tree), labels, {})
+    whole: Tree = Pointwise(value, variables), tuple(range(count + 1))
+    if step.summed and step.reduce:
+        is_sum = parse(step.reduce.value, ("x", "y")) == ("add", ("x", "y"))
+        if is_sum and isinstance(value, tuple) and value[0] == "multiply":
+            whole = Pointwise(("fma", (*value[1], variables[count])), variables), tuple(range(count + 1))
+        else:
+            whole = step.reduce, (count, whole)
     return Work(
         step.terms,
         step.result,
         tuple(label for label in order if label in step.summed),
         order,
         step.sizes,
-        formulas([(Pointwise(grouped, variables), tuple(range(len(variables))))], len(variables)),
-        formulas([(step.reduce, (0, 1))], 2) if step.summed and step.reduce else None,
+        formulas([whole], count + bool(step.summed)),
         step.reduce.unit if step.reduce else 0.0,
     )
 
