@@ -66,13 +66,14 @@ def lower_siblings(steps: Sequence[Step], xp: ModuleType) -> Kernel:
 
 
 def loop_order(steps: Sequence[Step]) -> Labels:
-    """Result labels outside, summed labels inside, and innermost the label along which most operands are contiguous."""
+    """Result labels outside, summed labels inside, and innermost the label along which most arrays are contiguous."""
     labels = tuple(dict.fromkeys(label for step in steps for label in (*step.result, *step.summed)))
     labels = (*(l for l in labels if all(l in step.result for step in steps)), *labels)
     labels = tuple(dict.fromkeys(labels))
     if not labels:
         return labels
-    last, sizes = [term[-1] for term in steps[0].terms if term], steps[0].sizes
+    sizes = steps[0].sizes
+    last = [term[-1] for term in (*steps[0].terms, *(step.result for step in steps)) if term]
     innermost = max(
         labels,
         key=lambda label: (last.count(label) > 0 and sizes[label] > 1, last.count(label), sizes[label]),

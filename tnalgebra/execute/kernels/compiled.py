@@ -1,6 +1,7 @@
 """Blocked steps as one compiled loop nest: values and their ⊕ in one pass, no array between."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -28,7 +29,6 @@ def lower_compiled(steps: Sequence[Step], xp: ModuleType) -> Kernel:
     is_empty = 0 in steps[0].sizes.values() or not loop_order(steps)
     if is_empty or not can_compile(calls, *folds) or not numba_or_none():
         return plain
-    text = _source(calls, folds, steps, loop_order(steps))
     rooms = [
         (tuple(step.sizes[label] for label in step.result), step.reduce.unit if step.summed and step.reduce else None)
         for step in steps
@@ -36,20 +36,38 @@ def lower_compiled(steps: Sequence[Step], xp: ModuleType) -> Kernel:
     has_numbers = () in steps[0].terms  # NumPy makes numbers of arrays without axes
     kernels: dict[Any, Kernel | None] = {}
 
+    def kernel_for(dtype: Any, turns: Sequence[Any]) -> Kernel | None:
+        """The loops in an order that suits the arrays as they lie in memory."""
+        if dtype.name not in ("float32", "float64"):
+            return None
+        terms = tuple(
+            term if turn is None else tuple(map(term.__getitem__, turn))
+            for term, turn in zip(steps[0].terms, turns, strict=True)
+        )
+        turned = [replace(step, terms=terms) for step in steps]
+        return jitted(_source(calls, folds, turned, loop_order(turned)), dtype.name)
+
     def compiled(*arrays: Array) -> list[Array]:
-        dtype = arrays[0].dtype
-        if dtype not in kernels:
-            kernels[dtype] = jitted(text, dtype.name) if dtype.name in ("float32", "float64") else None
-        kernel = kernels[dtype]
+        dtype, turns = arrays[0].dtype, [None if array.flags.c_contiguous else _turn(array) for array in arrays]
+        key = (dtype, *turns)
+        if key not in kernels:
+            kernels[key] = kernel_for(dtype, turns)
+        kernel = kernels[key]
         if kernel is None or any(array.dtype != dtype for array in arrays):
             return plain(*arrays)  # type: ignore[no-any-return]
         outs = [np.empty(shape, dtype) if unit is None else np.full(shape, unit, dtype) for shape, unit in rooms]
-        if attempted(kernel, *(map(np.asarray, arrays) if has_numbers else arrays), *outs):
+        ready = [x if turn is None else x.transpose(turn) for x, turn in zip(arrays, turns, strict=True)]
+        if attempted(kernel, *(map(np.asarray, ready) if has_numbers else ready), *outs):
             return outs
-        kernels[dtype] = None
+        kernels[key] = None
         return plain(*arrays)  # type: ignore[no-any-return]
 
     return compiled
+
+
+def _turn(array: Array) -> tuple[int, ...]:
+    """The axes from the one of the largest strides to that of the smallest."""
+    return tuple(sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis])))
 
 
 def _fold(step: Step) -> Schedule | None:

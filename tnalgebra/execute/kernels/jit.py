@@ -1,11 +1,12 @@
 """Scalar expressions as lines of Python that Numba compiles, and kernels that are kept on the disk.
 
-Numba is optional and imported when a program asks for compiled kernels. Functions that it computes number by number,
-such as exp and log, stay with NumPy, whose own are vectorised.
+Numba is optional and imported when a program asks for compiled kernels. Functions that it would compute number by
+number stay with NumPy, whose own are vectorised; so are those of `elementary`.
 """
 
 import hashlib
 import os
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -28,7 +29,8 @@ VALUE = {
     "add": "{0} + {1}", "subtract": "{0} - {1}", "multiply": "{0} * {1}", "divide": "{0} / {1}", "abs": "abs({0})",
     "maximum": "{0} if {0} > {1} or {0} != {0} else {1}", "minimum": "{0} if {0} < {1} or {0} != {0} else {1}",
     "sign": "ONE if {0} > ZERO else (-ONE if {0} < ZERO else {0})", "sqrt": "sqrt({0})",
-    "where": "{1} if {0} else {2}",
+    "where": "{1} if {0} else {2}", "exp": "exp({0})", "log": "log({0})", "log1p": "log1p({0})",
+    "logaddexp": "logaddexp({0}, {1})", "hypot": "hypot({0}, {1})",
 }  # fmt: skip
 """As NumPy does it: NaN arrives, whatever it is compared with."""
 FINITE = {**VALUE, "maximum": "{0} if {0} > {1} else {1}", "minimum": "{0} if {0} < {1} else {1}"}
@@ -39,6 +41,13 @@ from numpy import {dtype} as NUMBER
 
 ONE, ZERO, INF = NUMBER(1), NUMBER(0), NUMBER(inf)
 """
+ELEMENTARY = """
+from tnalgebra.execute.kernels.elementary import functions  # {version}
+
+f = functions("{dtype}")
+exp, log, log1p, logaddexp, hypot = f.exp, f.log, f.log1p, f.logaddexp, f.hypot
+"""
+FUNCTIONS = re.compile(r"\b(exp|log|log1p|logaddexp|hypot)\(")
 CONDITIONS = {"logical_and": (0, 1), "logical_or": (0, 1), "where": (0,)}
 
 
@@ -87,7 +96,8 @@ def numba_or_none() -> Any:
 def jitted(text: str, dtype: str) -> Kernel:
     """The kernel of a text, compiled at its first call or recalled from the disk."""
     numba = numba_or_none()
-    text = f"{HEAD.format(dtype=dtype)}\n\n{text}"
+    head = HEAD + ELEMENTARY * bool(FUNCTIONS.search(text))
+    text = f"{head.format(dtype=dtype, version=_version())}\n\n{text}"
     scope: dict[str, Any] = {"__name__": __name__}  # Numba imports the module of what it finds on the disk
     path = _stored(text)
     exec(compile(text, str(path or "<kernel>"), "exec"), scope)
@@ -103,6 +113,12 @@ def attempted(kernel: Kernel, *arguments: Any) -> bool:
         warnings.warn(f"a kernel does not compile, NumPy's is used: {error}", RuntimeWarning, stacklevel=2)
         return False
     return True
+
+
+@lru_cache(maxsize=1)
+def _version() -> str:
+    """A digest of the functions that kernels call: Numba sees a change of a kernel's own text alone."""
+    return hashlib.sha256(Path(__file__).with_name("elementary.py").read_bytes()).hexdigest()[:16]
 
 
 def _stored(text: str) -> Path | None:
