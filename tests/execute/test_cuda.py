@@ -142,10 +142,10 @@ def repeated(array):
 
 
 def ways(equation):
-    """How many tilings the step of an equation has, and one more for a thread an entry."""
+    """In how many ways the labels of a step may be laid over tiles, and one more for a thread an entry."""
     arrays = operands(equation, np.random.default_rng(0))
-    steps = tna.contract_path(equation, *arrays, xi="rectifier", optimize=False).steps
-    return 1 + max(len(list(tilings(work_of(step)))) for step in steps)
+    (step,) = tna.contract_path(equation, *arrays, xi="rectifier", optimize=False).steps
+    return 1 + len({replace(tiling, tile=SMALL) for tiling in tilings(work_of(step))})
 
 
 PAIRED = [pair for pair in PAIRS if pair not in {("multiply", "add"), ("add", "add")}]  # products, and sums apart

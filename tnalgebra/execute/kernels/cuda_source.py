@@ -20,7 +20,7 @@ SIGNATURE = 'extern "C" __global__ void __launch_bounds__({threads}) NAME({param
 
 
 class Writer:
-    """Lines of C for one problem: indices, offsets, operands, values and folds."""
+    """Lines of C for the work of one step: indices, offsets, values and totals."""
 
     def __init__(self, work: Work, threads: int) -> None:
         self.work, self.threads = work, threads
@@ -37,7 +37,8 @@ class Writer:
 
     def size(self, labels: Labels) -> str:
         """How many entries these labels span."""
-        return " * ".join(f"n{self.number[label]}" for label in labels) or "1"
+        product = " * ".join(f"n{self.number[label]}" for label in labels) or "1"
+        return f"({product})" if len(labels) > 1 else product
 
     def indices(self, labels: Labels, counter: str, used: Labels) -> None:
         """The index of each label that is used, from one number that runs over all; the last label changes first."""
@@ -45,7 +46,7 @@ class Writer:
             if label not in used:
                 continue
             after = labels[position + 1 :]
-            index = f"{counter} / ({self.size(after)})" if after else counter
+            index = f"{counter} / {self.size(after)}" if after else counter
             index = f"{index} % n{self.number[label]}" if position else index
             self.add(f"const int i{self.number[label]} = {index};")
 
@@ -90,7 +91,7 @@ class Writer:
                 if label in own
             ),
             "const long long part",
-            "const int splits",
+            "const int shares",
             *more,
         ]
         signature = SIGNATURE.format(threads=self.threads, parameters=", ".join(parameters))
@@ -109,18 +110,18 @@ def flat(work: Work, dtype: str) -> tuple[str, str]:
     is_summed_last = bool(work.summed) and work.order[-1] in work.summed
     to.add(
         "const long long thread = 1LL * blockIdx.x * blockDim.x + threadIdx.x;",
-        "if (thread >= part * splits) return;",
-        f"const int split = thread {'% splits' if is_summed_last else '/ part'};",
+        "if (thread >= part * shares) return;",
+        f"const int share = thread {'% shares' if is_summed_last else '/ part'};",
     )
     if kept:
-        to.add(f"const int entry = thread {'/ splits' if is_summed_last else '% part'};")
+        to.add(f"const int entry = thread {'/ shares' if is_summed_last else '% part'};")
     to.indices(kept, "entry", kept)
     to.add(f"T total = {number(work.unit)};")
     if work.summed:
-        to.add(f"for (int k = split; k < {to.size(work.summed)}; k += splits) {{")
+        to.add(f"for (int k = share; k < {to.size(work.summed)}; k += shares) {{")
         to.indices(work.summed, "k", to.read(work.calls.ends))
     to.combine("total", {}, work.labels)
     if work.summed:
         to.add("}")
-    to.add(f"out[split * part + {to.offset('out', work.result, kept)}] = total;")
+    to.add(f"out[share * part + {to.offset('out', work.result, kept)}] = total;")
     return to.kernel(dtype)

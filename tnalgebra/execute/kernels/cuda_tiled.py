@@ -67,15 +67,15 @@ class _TileWriter(Writer):
                 f"block /= {axis}_tiles;",
             )
         self.add(
-            "const int split = block % splits, begin = split * chunk;",
+            "const int share = block % shares, begin = share * chunk;",
             f"const int end = min({self.size(self.work.summed)}, begin + chunk);",
-            "block /= splits;",
+            "block /= shares;",
             f"const int across = threadIdx.x % {tile.columns // tile.width};",
             f"const int down = threadIdx.x / {tile.columns // tile.width};",
         )
         batch = self.tiling.batch
         self.indices(batch, "block", batch)
-        self.add(f"out += split * part + {self.offset('out', self.work.result, batch)};")
+        self.add(f"out += share * part + {self.offset('out', self.work.result, batch)};")
         for i, term in enumerate(self.work.terms):
             if not set(term).isdisjoint(batch):
                 self.add(f"x{i} += {self.offset(f'x{i}', term, batch)};")

@@ -108,8 +108,7 @@ class Tiling:
                 per_chunk += prod(spans[axis] for axis in where) * sum(map(work.price, work.needed([place])))
         reads = sum(each.get(where[0], 0) for where in staged.values() if "k" in where)
         chunk = tile.rows * tile.columns * tile.depth * (inside + reads) + per_chunk
-        splits = max(1, terms // (8 * tile.depth))
-        idle = max(1.0, BUSY / (blocks * splits * tile.threads))
+        idle = max(1.0, BUSY / (blocks * max(1, terms // (8 * tile.depth)) * tile.threads))
         return blocks * max(1.0, terms / tile.depth) * chunk * idle
 
 
