@@ -27,21 +27,21 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="where to measure")
     options = parser.parse_args(arguments)
     if options.device == "cpu":
-        measure(SUITES, options.words, RESULTS, {})
+        measure(SUITES, missing_peers(), options.words, RESULTS, {})
         return
     try:
         found = device.described()
     except DeviceError as error:
         sys.exit(f"nothing can be measured on a GPU: {error}")
-    measure(device.SUITES, options.words, RESULTS.with_name("cuda.json"), found)
+    measure(device.SUITES, device.missing_peers(), options.words, RESULTS.with_name("cuda.json"), found)
 
 
-def measure(suites: Suites, words: list[str], results: Path, found: dict[str, Any]) -> None:
+def measure(suites: Suites, missing: list[str], words: list[str], results: Path, found: dict[str, Any]) -> None:
     """Measure suites named like one of the words, or all; `found` says more about the machine."""
     chosen = [name for name in suites if not words or any(word in name for word in words)]
     if not chosen:
         sys.exit(f"no suite is named like {', '.join(words)}; known: {', '.join(suites)}")
-    for name in missing_peers():
+    for name in missing:
         print(f"{name} is not installed: left out")
     for name in chosen:
         print(f"\n{name}", flush=True)
@@ -49,8 +49,8 @@ def measure(suites: Suites, words: list[str], results: Path, found: dict[str, An
             for row in suites[name]():
                 print(f"  {shown(row)}", flush=True)
                 keep(name, rounded(row), results, machine() | found)
-        except ModuleNotFoundError as missing:
-            print(f"  left out: {missing}; `make bench` installs it")
+        except ModuleNotFoundError as error:
+            print(f"  left out: {error}; `make bench` installs it")
 
 
 def keep(suite: str, row: dict[str, Any], path: Path, where: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from . import chunked, networks
 from .cases import UNITS, XI, random_matrix
 from .harness import check, compare
 
-__all__ = ["SUITES", "described"]
+__all__ = ["SUITES", "described", "missing_peers"]
 
 Array = Any
 Row = dict[str, Any]
@@ -48,6 +48,11 @@ def described() -> dict[str, Any]:
         "cuda": cupy.cuda.runtime.runtimeGetVersion(),
         "driver": cupy.cuda.runtime.driverGetVersion(),
     }
+
+
+def missing_peers() -> list[str]:
+    """Peers that are not installed, and so are left out."""
+    return [name for name in ("torch", "jax") if not find_spec(name)]
 
 
 def _rate() -> float:
