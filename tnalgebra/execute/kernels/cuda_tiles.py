@@ -137,12 +137,8 @@ def chosen(work: Work) -> Tiling | None:
 
     best = min(tilings(work), key=key, default=None)
     entries, terms = volume(work.result, work.sizes), volume(work.summed, work.sizes)
-    alone = (
-        entries
-        * terms
-        * sum(map(work.price, work.needed(work.calls.ends)))
-        * max(1.0, BUSY / (entries * max(1, terms // 32)))
-    )
+    price = sum(map(work.price, work.needed(work.calls.ends)))
+    alone = entries * terms * price * max(1.0, BUSY / (entries * max(1, terms // 32)))
     return best if best is not None and best.cost(work) < alone else None
 
 
