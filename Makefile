@@ -10,7 +10,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 REQUIREMENTS := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types docs bench clean
+.PHONY: help demo test lint format types docs gallery pictures bench clean
 
 help: ## list these commands
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1|\2/p' Makefile | while IFS='|' read -r name what; do \
@@ -54,9 +54,17 @@ types: $(VENV)/.installed-test ## check the types of the package
 docs: $(VENV)/.installed-test ## build the documentation into site/
 	$(BIN)/mkdocs build --strict
 
+gallery: $(VENV)/.installed-demo ## run every script of examples/ and leave what it prints and draws in gallery/
+	mkdir -p gallery
+	cd gallery && for script in ../examples/*.py; do \
+	  echo "$$script"; $(abspath $(BIN))/python "$$script" > "$$(basename "$$script" .py).txt" || exit 1; done
+
+pictures: $(VENV)/.installed-test ## draw the pictures of docs/guide/pictures.md again
+	$(BIN)/python docs/hooks/pictures.py
+
 bench: $(VENV)/.installed-bench ## run the benchmarks
 	$(BIN)/python -m benchmarks
 
 clean: ## remove what the commands above have written
-	rm -rf $(VENV) site build dist demo.png demo.json .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) site gallery build dist demo.png demo.json .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find tnalgebra tests docs benchmarks examples -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

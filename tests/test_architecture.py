@@ -18,7 +18,7 @@ PACKAGE = ROOT / "tnalgebra"
 # A part imports only parts of rows above its own: neither a neighbour in the row nor anything below.
 LAYERS = (
     ("errors",),
-    ("algebra",),
+    ("algebra", "canvas"),
     ("graph",),
     ("plan",),
     ("execute",),
@@ -81,6 +81,7 @@ PUBLIC: list[str] = [
     "networks",
     "operator",
     "plan_cache",
+    "plot",
     "register_operator",
     "shallow_width_bounds",
     "shallow_width_lower_bound",

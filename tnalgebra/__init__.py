@@ -6,7 +6,7 @@ that graph and to contract it, in an order that the algebra permits.
 
 from typing import TYPE_CHECKING
 
-from . import decompose, expressivity, networks, training
+from . import decompose, expressivity, networks, plot, training
 from .algebra import Operator, distributes, operator, register_operator
 from .decompose import TangentSpace, stack_sum
 from .errors import TnAlgebraError
@@ -67,6 +67,7 @@ __all__ = [
     "networks",
     "operator",
     "plan_cache",
+    "plot",
     "register_operator",
     "shallow_width_bounds",
     "shallow_width_lower_bound",

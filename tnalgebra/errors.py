@@ -17,6 +17,7 @@ __all__ = [
     "MemoryLimitError",
     "NonFiniteError",
     "PathError",
+    "PictureError",
     "RankError",
     "TnAlgebraError",
     "ToleranceError",
@@ -104,6 +105,10 @@ class DataError(TnAlgebraError, ValueError):
 
 class TrainingError(TnAlgebraError, ValueError):
     """Training cannot start or go on; the message says at which step, and what to change."""
+
+
+class PictureError(TnAlgebraError, ValueError):
+    """A picture cannot be drawn or saved; the message says what is missing, or which endings there are."""
 
 
 class ConvergenceWarning(UserWarning):

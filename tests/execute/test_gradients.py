@@ -16,7 +16,7 @@ from tnalgebra.errors import AlgebraError, DTypeError, EquationError, LawError
 from tnalgebra.execute import reference
 from tnalgebra.execute.expression import Expression
 from tnalgebra.graph import Contract, Leaf, Map, Sum
-from tnalgebra.graph.vjp import leaves_of, vjp
+from tnalgebra.graph.vjp import vjp, vjp_by_name
 
 SMOOTH = tuple(op.name for op in known_operators() if op.partial is not None)
 PAIRS = tuple(itertools.product(SMOOTH, SMOOTH))
@@ -258,12 +258,28 @@ def test_an_expression_prints_as_what_it_is(text):
     assert parse(shown(tree), ("x", "y")) == tree
 
 
+@pytest.mark.parametrize(("xi", "reduce"), ORDERS)
+def test_leaves_of_one_name_are_one_tensor(xi, reduce):
+    """Labels are the leaf's own affair: with other labels for the second leaf the gradient is the same."""
+    pairs = [(tna.leaf("A", "ij"), tna.leaf("A", labels)) for labels in ("ij", "jk")]
+    arrays = random({"A": (3, 3), "W": (3, 3)})
+    found = []
+    for pair in pairs:
+        square = tna.contract("ij,jk->ik", *pair, xi=xi, reduce=reduce)
+        found.append(square.gradients("A")["A"].evaluate(A=arrays["A"], seed=arrays["W"]))
+        whole = tna.contract("ik,ik->", square, tna.leaf("W", "ik"))
+        found.append(tna.value_and_grad(whole, "A")(**arrays)[1]["A"])
+    truth = slope(lambda given: whole.evaluate(**given), arrays, "A")
+    for gradient in found:
+        np.testing.assert_allclose(gradient, truth, rtol=1e-5, atol=1e-6 * np.abs(truth).max())
+
+
 def test_maps_and_sums_have_gradients():
     a = Leaf("A", ("i", "j"))
     mapped = Map("tanh(x) * x", Sum((a, a)))
     root = Contract(tna.operator("multiply"), tna.operator("add"), (("i", "j"),), (mapped,), ())
     array = np.random.default_rng(0).standard_normal((3, 5))
-    (node,) = vjp(root, leaves_of(root, ["A"]), Leaf("seed", ()))
+    (node,) = vjp_by_name(root, ["A"], Leaf("seed", ()))
     found = Expression(node).evaluate(A=array, seed=np.ones(()))
     truth = slope(lambda given: np.sum(np.tanh(2 * given["A"]) * 2 * given["A"]), {"A": array}, "A")
     np.testing.assert_allclose(found, truth, rtol=1e-6, atol=1e-8)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tnalgebra.errors import DataError, TnAlgebraError, TrainingError, UnknownNameError
+from tnalgebra.errors import DataError, PictureError, TnAlgebraError, TrainingError, UnknownNameError
 from tnalgebra.experiments import EXPERIMENTS, Task, read_config, results, run_experiment, table1, trainings
 from tnalgebra.experiments.cell import Outcome
 from tnalgebra.experiments.paper import FORMULAS, TABLE1
@@ -286,6 +286,6 @@ def test_other_mistakes(config, tmp_path):
 
 def test_without_matplotlib_nothing_is_trained(config, tmp_path, monkeypatch, calls):
     monkeypatch.setattr(results, "find_spec", lambda name: None)
-    with pytest.raises(DataError, match=r"need Matplotlib: pip install 'tnalgebra\[plot\]'"):
+    with pytest.raises(PictureError, match=r"need Matplotlib: pip install 'tnalgebra\[plot\]'"):
         run_experiment("table1", tmp_path / "out", config=config)
     assert calls == []

@@ -56,7 +56,7 @@ def test_a_cp_tensor_of_thirty_modes_in_any_format(kind, tmp_path):
         assert report.cp.upper == 3
         assert report.compressed[-1].tensor.rank == 3
         pytest.importorskip("matplotlib")
-        report.plot(tmp_path / "report.png")
+        report.draw(tmp_path / "report.png")
 
 
 @pytest.mark.parametrize("scale", [0.0, 1e-150, 1e150])

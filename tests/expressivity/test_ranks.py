@@ -154,7 +154,7 @@ def test_the_report_of_a_known_tensor(tmp_path):
     }  # fmt: skip
     pytest.importorskip("matplotlib")
     for suffix in (".png", ".svg"):
-        report.plot(tmp_path / f"report{suffix}")
+        report.draw(tmp_path / f"report{suffix}")
         assert (tmp_path / f"report{suffix}").stat().st_size > 5000
 
 
@@ -176,7 +176,7 @@ def test_reports_at_the_edges(array, tmp_path):
     assert str(report)
     json.dumps(report.to_dict(), allow_nan=False)
     pytest.importorskip("matplotlib")
-    report.plot(tmp_path / "report.png")
+    report.draw(tmp_path / "report.png")
 
 
 @pytest.mark.parametrize(

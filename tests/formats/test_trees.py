@@ -83,22 +83,3 @@ def test_what_no_tree_can_be_searched_for_says_so():
     long = tna.TTTensor.random((10,) * 12, 4, seed=0)
     with pytest.raises(MemoryLimitError, match=r"too large to compare trees.*to_ht\(tree\).round"):
         Tree.balanced(12).optimize(long)
-
-
-def test_pictures_are_drawn_and_saved(tmp_path):
-    shape = (3, 4, 5, 6)
-    drawn = {
-        "tree": Tree(((0, 2), (1, 3))),
-        "cp": tna.CPTensor.random(shape, 7),
-        "tt": tna.TTTensor.random(shape, (2, 3, 4)),
-        "ht": tna.HTTensor.random(shape, (2, 3, 2, 3, 4, 5)),
-        "line": tna.TTTensor.random((3,), ()),
-    }
-    for name, thing in drawn.items():
-        for kind in ("png", "svg"):
-            figure = thing.draw(tmp_path / f"{name}.{kind}")
-            assert (tmp_path / f"{name}.{kind}").stat().st_size > 1000
-        texts = {text.get_text() for text in figure.axes[0].texts}
-        assert {"tree": {"0", "1"}, "cp": {"7"}, "tt": {"2", "3"}, "ht": {"5"}, "line": set()}[name] <= texts
-        if name != "tree":
-            assert "$n_{0} = 3$" in texts

@@ -144,6 +144,7 @@ def test_deep_and_shared_graphs_are_compared_and_planned_at_once():
         (lambda: shape_of(A, {}), "leaf 'A' is not given; given: none"),
         (lambda: shape_of(A, {"A": (2, 3, 5)}), "leaf A[ij] names 2 axes, but its array has 3"),
         (lambda: tna.leaf("a b", "ij"), "leaf name 'a b' must be an identifier, and none of optimize, memory_limit"),
+        (lambda: tna.leaf("A", [0, 1]), "labels of leaf 'A' must be strings, as in 'ij'; got [0, 1]"),
         (lambda: tna.leaf("optimize", "ij"), "leaf name 'optimize' must be an identifier, and none of optimize"),
     ],
 )

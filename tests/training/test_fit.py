@@ -364,9 +364,9 @@ def test_a_history_prints_draws_and_becomes_json(moons, tmp_path):
     assert len(text.splitlines()) == 3
     assert json.loads(json.dumps(result.history.to_dict()))["epoch"] == [1, 2]
     assert result.history.rows()[1]["epoch"] == 2
-    result.history.plot(tmp_path / "history.png")
+    result.history.draw(tmp_path / "history.png")
     assert (tmp_path / "history.png").stat().st_size > 5000
-    History().plot()
+    History().draw()
 
 
 # --- bad input ---------------------------------------------------------------------------------------------------

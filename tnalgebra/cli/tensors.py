@@ -14,6 +14,7 @@ from rich.table import Table
 
 import tnalgebra as tna
 
+from ..canvas import check_path
 from ..errors import DataError, EquationError
 from ..expressivity import RankReport
 from ..formats import Format
@@ -50,6 +51,7 @@ def compare(
     """Compare the CP, TT and HT ranks of a tensor, and what each format costs at equal error."""
     given = _loaded(tensor, key)
     check_folder(plot)
+    check_path(plot)
     check_folder(json_)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
@@ -61,7 +63,7 @@ def compare(
     if json_ is not None:
         write(json_, json.dumps(report.to_dict(), indent=1) + "\n")
     if plot is not None:
-        _draw(report, plot)
+        report.draw(plot)
 
 
 @app.command()
@@ -143,15 +145,6 @@ def _print(report: RankReport) -> None:
     for title, header, rows in report.tables():
         out.print(f"\n[bold]{title}[/]", highlight=False)
         out.print(table_of(header, rows))
-
-
-def _draw(report: RankReport, target: Path) -> None:
-    try:
-        report.plot(target)
-    except ImportError as error:
-        raise DataError("pictures need Matplotlib: pip install 'tnalgebra[plot]'") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"cannot write {str(target)!r}: {error}") from error
 
 
 def _cuda() -> str:

@@ -10,11 +10,13 @@ import numpy as np
 
 from ..algebra import Operator
 from ..algebra.scalar import is_complex, is_integral
+from ..canvas import Diagram, Diagrammed
 from ..errors import EquationError
 from ..graph import Leaf, Node, Take
 from ..graph.node import operators_of, postorder
+from ..graph.picture import diagram_of, tree_of
 from ..graph.show import show_labels
-from ..graph.vjp import leaves_of, paired, vjp
+from ..graph.vjp import paired, vjp_by_name
 from ..plan import Plan, build_plan
 from ..plan.paths import Optimizer
 from .cache import plan_cache
@@ -29,7 +31,7 @@ RESERVED = ("optimize", "memory_limit", "nonnegative")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Expression:
+class Expression(Diagrammed):
     """What is to be computed: a node of the graph, and the arrays of those leaves that have one already.
 
     >>> import numpy as np, tnalgebra as tna
@@ -114,8 +116,7 @@ class Expression:
         names = self.free if wrt is None else (wrt,) if isinstance(wrt, str) else tuple(wrt)
         if seed in leaf_names(self.node) or seed in RESERVED:
             raise EquationError(f"the seed cannot be named {seed!r}: the expression has a leaf of that name")
-        root = paired(self.node)
-        found = vjp(root, leaves_of(root, names), Leaf(seed, self.node.output))
+        found = vjp_by_name(paired(self.node), names, Leaf(seed, self.node.output))
         return {name: Expression(node, self.bound) for name, node in zip(names, found, strict=True)}
 
     def given(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
@@ -142,6 +143,21 @@ class Expression:
             self.node, self.shapes(shapes), optimize=_hashable(optimize), memory_limit=limit, nonnegative=nonnegative
         )
 
+    def diagram(self) -> Diagram:
+        """The graph as a picture: a tensor network where it is one Σ of products, else a node for every operation."""
+        return diagram_of(self.node, {name: tuple(array.shape) for name, array in self.bound.items()})
+
+    def show(self) -> str:
+        """Draw the graph with characters, the result first.
+
+        >>> import tnalgebra as tna
+        >>> print(tna.contract("ir,jr->ij", tna.leaf("A", "ir"), tna.leaf("B", "jr"), xi="hypot").show())
+        Σ_r hypot [ij]
+        ├─ A [ir]
+        └─ B [jr]
+        """
+        return tree_of(self.node, {name: tuple(array.shape) for name, array in self.bound.items()})
+
     def _check_names(self, given: Mapping[str, Any]) -> None:
         free = self.free
         missing = [name for name in free if name not in given]
@@ -162,7 +178,9 @@ def leaf_names(node: Node) -> tuple[str, ...]:
 
 
 def leaf(name: str, labels: str | Sequence[str]) -> Expression:
-    """Return a tensor to be given later by name, with one label an axis.
+    """Return a tensor to be given later by name, with one label an axis; leaves of one name are one tensor.
+
+    Raises `EquationError` for a name that is no identifier, and labels that are no strings.
 
     >>> import tnalgebra as tna
     >>> print(tna.leaf("A", "ij"))
@@ -170,6 +188,8 @@ def leaf(name: str, labels: str | Sequence[str]) -> Expression:
     """
     if not name.isidentifier() or name in RESERVED:
         raise EquationError(f"leaf name {name!r} must be an identifier, and none of {', '.join(RESERVED)}")
+    if not all(isinstance(label, str) for label in labels):
+        raise EquationError(f"labels of leaf {name!r} must be strings, as in 'ij'; got {labels!r}")
     return Expression(Leaf(name, tuple(labels)))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from ..algebra.scalar import is_complex, is_integral, number
 from ..errors import DTypeError, EquationError
 from ..graph import Bundle, Leaf, Node
-from ..graph.vjp import leaves_of, paired, vjp
+from ..graph.vjp import leaves_of, paired, vjp_by_name
 from ..plan import Plan, build_plan
 from ..plan.nest import nested
 from .expression import Expression, evaluate, leaf_names, unique
@@ -54,8 +54,7 @@ class ValueAndGrad:
         key = tuple(shapes.values())
         if key not in self._graphs:
             root = paired(nested(self.expression.node, shapes))
-            leaves = leaves_of(root, self.wrt)
-            self._graphs[key] = Bundle((root, *vjp(root, leaves, Leaf(self._seed, ()))))
+            self._graphs[key] = Bundle((root, *vjp_by_name(root, self.wrt, Leaf(self._seed, ()))))
         return self._graphs[key]
 
 

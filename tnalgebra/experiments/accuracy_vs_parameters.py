@@ -5,13 +5,14 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Self
 
+from ..canvas import new_figure
 from ..errors import DataError
 from .cell import Cell
 from .config import Sweep
 from .paper import FORMULAS, NAMES
 from .result import Result, accuracy
 from .results import Progress, needs_pictures
-from .table1 import COLOURS
+from .table1 import KINDS
 from .trainings import Outcomes, best, record, trained
 
 __all__ = ["Config", "run"]
@@ -57,7 +58,7 @@ def run(config: Config, out: str | Path, *, jobs: int = 1, progress: Progress | 
     """Train what is not yet in the folder, and write table and picture there.
 
     jobs: processes, each with one thread of BLAS. Raises `DataError` for results of another configuration, for data
-    that are not there, and without Matplotlib.
+    that are not there, `PictureError` without Matplotlib.
     """
     needs_pictures()
     outcomes = trained(NAME, config, Path(out), jobs, progress)
@@ -87,14 +88,12 @@ def _paper(cell: Cell) -> float | None:
 
 def _figure(config: Config, chosen: Outcomes) -> Any:
     """A panel for every data set and ξ: test accuracy as lines, training accuracy dotted, ERNN's numbers dashed."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4.2 * len(config.xi), 3.4 * len(config.data)), layout="constrained")
+    figure = new_figure(4.2 * len(config.xi), 3.4 * len(config.data))
     panels = figure.subplots(len(config.data), len(config.xi), squeeze=False)
     for (task, xi), axes in zip(product(config.data, config.xi), panels.flat, strict=True):
         for kind in config.kinds:
             cells = [cell for cell in chosen if (cell.task, cell.xi, cell.kind) == (task, xi, kind)]
-            sizes, colour = [chosen[cell].n_params for cell in cells], COLOURS[kind]
+            sizes, colour = [chosen[cell].n_params for cell in cells], KINDS[kind]
             for name, style in (("test", "-"), ("train", ":")):
                 values = [getattr(chosen[cell], f"{name}_accuracy") or float("nan") for cell in cells]
                 label = f"{NAMES[kind]}, {'test' if name == 'test' else 'training'}"

@@ -4,7 +4,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+from ..canvas import new_figure
 from ..errors import DataError
+from ..plot.boundary import draw_probabilities, two_colours
 from ..training import load_data
 from .cell import Cell
 from .config import Sweep
@@ -48,7 +50,7 @@ def run(config: Config, out: str | Path, *, jobs: int = 1, progress: Progress | 
     """Train what is not yet in the folder, and write table and picture there.
 
     jobs: processes, each with one thread of BLAS. Raises `DataError` for results of another configuration, for data
-    that are no points in the plane, and without Matplotlib.
+    that are no points in the plane, `PictureError` without Matplotlib.
     """
     needs_pictures()
     outcomes = trained(NAME, config, Path(out), jobs, progress)
@@ -82,10 +84,8 @@ def _entry(cell: Cell, chosen: Outcomes) -> str:
 
 def _figure(config: Config, chosen: Outcomes, places: dict[Any, Cell]) -> Any:
     """The probability of class 1, its line at one half, and the test points."""
-    from matplotlib.figure import Figure
-
     rows = [(task, kind) for task in config.data for kind in config.kinds]
-    figure = Figure(figsize=(2 * len(config.xi), 1.9 * len(rows)), layout="constrained")
+    figure = new_figure(2 * len(config.xi), 1.9 * len(rows))
     panels = figure.subplots(len(rows), len(config.xi), squeeze=False)
     for line, (task, kind) in zip(panels, rows, strict=True):
         data = load_data(task.source or task.name, train=task.train, test=task.test)
@@ -96,9 +96,6 @@ def _figure(config: Config, chosen: Outcomes, places: dict[Any, Cell]) -> Any:
             axes.set_title(f"{NAMES[kind]}, {FORMULAS.get(xi, xi)}: {accuracy(outcome.test_accuracy)}", fontsize=7)
             if outcome.picture is None or outcome.extent is None:
                 continue
-            view = {"extent": outcome.extent, "origin": "lower", "aspect": "auto"}
-            axes.imshow(outcome.picture, cmap="RdBu", vmin=0, vmax=100, alpha=0.6, **view)
-            if min(map(min, outcome.picture)) < 50 < max(map(max, outcome.picture)):
-                axes.contour(outcome.picture, levels=[50], colors="black", linewidths=1, extent=outcome.extent)
-            axes.scatter(*data.X_test.T, c=data.y_test, cmap="RdBu", s=8, edgecolors="black", linewidths=0.3)
+            draw_probabilities(axes, outcome.picture, outcome.extent)
+            axes.scatter(*data.X_test.T, c=data.y_test, cmap=two_colours(), s=8, edgecolors="black", linewidths=0.3)
     return figure

@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError, TrainingError
+from ..plot.boundary import plane
 from ..training import Adam, CosineDecay, Dataset, Steps, load_data, train_model
 from ..training.model import Model
 
 __all__ = ["Cell", "Outcome", "Task", "train"]
 
 Array = Any
-MARGIN = 0.15
-"""Share of the extent of the points that a picture shows around them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,9 +121,7 @@ def _picture(model: Model, data: Dataset, grid: int) -> tuple[list[list[int]], l
         raise DataError(
             f"{data.name!r} has no decision boundary to draw: that takes points in the plane of two classes"
         )
-    low, high = data.X_train.min(0), data.X_train.max(0)
-    low, high = low - MARGIN * (high - low), high + MARGIN * (high - low)
-    x, y = (np.linspace(low[axis], high[axis], grid) for axis in (0, 1))
-    scores = model.scores(np.stack(np.meshgrid(x, y), -1).reshape(-1, 2))
+    points, extent = plane(data.X_train, grid)
+    scores = model.scores(points)
     percent = np.rint(50 * (1 + np.tanh((scores[:, 1] - scores[:, 0]) / 2))).astype(int)
-    return percent.reshape(grid, grid).tolist(), [float(low[0]), float(high[0]), float(low[1]), float(high[1])]
+    return percent.reshape(grid, grid).tolist(), extent

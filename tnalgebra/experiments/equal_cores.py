@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..canvas import new_figure
 from ..errors import DataError
 from .certificate import SAFETY, margin, modular_product, modular_rank, residues
 from .intervals import of_chance
@@ -152,8 +153,8 @@ def _batches(train: Train, side: int) -> Iterator[Train]:
 def run(config: Config, out: str | Path, *, jobs: int = 1, progress: Progress | None = None) -> Result:
     """Compute the ranks that are not yet in the folder, and write table and picture there.
 
-    jobs: processes, each with one thread of BLAS. Raises `DataError` for results of another configuration, and without
-    Matplotlib.
+    jobs: processes, each with one thread of BLAS. Raises `DataError` for results of another configuration,
+    `PictureError` without Matplotlib.
     """
     needs_pictures()
     outcomes = computed(NAME, config, examine, Outcome, Path(out), jobs, progress)
@@ -202,9 +203,7 @@ def _notes(config: Config, outcomes: dict[Cell, Outcome]) -> tuple[str, ...]:
 
 def _figure(config: Config, found: dict[tuple[int, int], Outcome]) -> Any:
     """A heat map of the least margins."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(0.5 * len(config.ranks) + 2.2, 0.45 * len(config.sizes) + 1.4), layout="constrained")
+    figure = new_figure(0.5 * len(config.ranks) + 2.2, 0.45 * len(config.sizes) + 1.4)
     axes = figure.subplots()
     values = np.array([[log10(found[n, r].least or 1e-3) for r in config.ranks] for n in config.sizes])
     image = axes.imshow(values, cmap="viridis", aspect="auto")

@@ -162,8 +162,8 @@ def measure(cell: Cell) -> Outcome:
 def run(config: Config, out: str | Path, *, jobs: int = 1, progress: Progress | None = None) -> Result:
     """Compute the ranks that are not yet in the folder, and write table and picture there.
 
-    jobs: processes, each with one thread of BLAS. Raises `DataError` for results of another configuration, and without
-    Matplotlib.
+    jobs: processes, each with one thread of BLAS. Raises `DataError` for results of another configuration,
+    `PictureError` without Matplotlib.
     """
     needs_pictures()
     outcomes = computed(NAME, config, measure, Outcome, Path(out), jobs, progress)

@@ -9,9 +9,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..canvas import SERIES, new_figure
 from ..errors import ConstructionError, DataError
 from ..expressivity.theory import constant_grid_network, perturbed, width_one_equivalent
-from .bounds_picture import COLOURS
 from .intervals import of_chance
 from .result import Result
 from .results import Progress, computed, needs_pictures
@@ -134,8 +134,8 @@ def _radius(templates: Array) -> float:
 def run(config: Config, out: str | Path, *, jobs: int = 1, progress: Progress | None = None) -> Result:
     """Count what is not yet in the folder, and write table and picture there.
 
-    jobs: processes, each with one thread of BLAS. Raises `DataError` for results of another configuration, and without
-    Matplotlib.
+    jobs: processes, each with one thread of BLAS. Raises `DataError` for results of another configuration,
+    `PictureError` without Matplotlib.
     """
     needs_pictures()
     outcomes = computed(NAME, config, measure, Outcome, Path(out), jobs, progress)
@@ -193,12 +193,10 @@ def _row(record: dict[str, Any]) -> tuple[str, ...]:
 
 def _figure(config: Config, records: tuple[dict[str, Any], ...]) -> Any:
     """Shares of networks against the scale, with their intervals, and what is proved."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.2, 4.2), layout="constrained")
+    figure = new_figure(7.2, 4.2)
     axes = figure.subplots()
     for i, (case, record) in enumerate(zip(config.cases, records, strict=True)):
-        shares, colour = np.array(record["shares"]), COLOURS[i % len(COLOURS)]
+        shares, colour = np.array(record["shares"]), SERIES[i % len(SERIES)]
         ends = np.abs(np.array(record["intervals"]).T - shares)
         axes.errorbar(record["scales"], shares, ends, fmt=".-", capsize=2, linewidth=1, color=colour, label=str(case))
         axes.axvline(record["radius"], color=colour, linestyle="--", linewidth=1)

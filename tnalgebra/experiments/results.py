@@ -12,7 +12,7 @@ from typing import IO, Any, Protocol, TypeVar
 
 from threadpoolctl import threadpool_limits
 
-from ..errors import DataError
+from ..errors import DataError, PictureError
 from ..formats.archive import write_whole
 
 __all__ = ["Progress", "computed", "needs_pictures", "write_json", "write_text"]
@@ -83,9 +83,9 @@ def computed(
 
 
 def needs_pictures() -> None:
-    """Raise `DataError` where Matplotlib is missing: before the work, not after it."""
+    """Raise `PictureError` where Matplotlib is missing: before the work, not after it."""
     if find_spec("matplotlib") is None:
-        raise DataError("experiments draw pictures and need Matplotlib: pip install 'tnalgebra[plot]'")
+        raise PictureError("experiments draw pictures and need Matplotlib: pip install 'tnalgebra[plot]'")
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -8,11 +8,11 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..canvas import SERIES, new_figure
 from ..errors import DataError
 from ..expressivity import shallow_width_bounds, shallow_width_lower_bound
 from ..expressivity.theory import exponential_separation
 from ..networks import FeatureMap, RecurrentNetwork
-from .bounds_picture import COLOURS
 from .intervals import of_mean
 from .result import Result
 from .results import Progress, computed, needs_pictures
@@ -110,8 +110,8 @@ def _random(cell: Cell, rng: np.random.Generator) -> RecurrentNetwork:
 def run(config: Config, out: str | Path, *, jobs: int = 1, progress: Progress | None = None) -> Result:
     """Compute the ranks that are not yet in the folder, and write table and picture there.
 
-    jobs: processes, each with one thread of BLAS. Raises `DataError` for results of another configuration, and without
-    Matplotlib.
+    jobs: processes, each with one thread of BLAS. Raises `DataError` for results of another configuration,
+    `PictureError` without Matplotlib.
     """
     needs_pictures()
     outcomes = computed(NAME, config, measure, Outcome, Path(out), jobs, progress)
@@ -153,13 +153,11 @@ def _row(record: dict[str, Any]) -> tuple[str, ...]:
 
 def _figure(config: Config, records: tuple[dict[str, Any], ...]) -> Any:
     """Bounds on both sides against the number of steps, a colour for each rank."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    figure = new_figure(6.4, 4.2)
     axes = figure.subplots()
     for i, rank in enumerate(config.ranks):
         own = [record for record in records if record["R"] == rank]
-        steps, colour = [record["T"] for record in own], COLOURS[i % len(COLOURS)]
+        steps, colour = [record["T"] for record in own], SERIES[i % len(SERIES)]
         axes.fill_between(
             steps, [record["at_least"] for record in own], [record["at_most"] for record in own],
             color=colour, alpha=0.12, linewidth=0,

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from ..canvas import COLOURS, new_figure
 from .config import Sweep
 from .paper import FORMULAS, NAMES, table1
 from .result import Result, accuracy
@@ -12,7 +13,7 @@ from .trainings import Outcomes, best, record, trained
 __all__ = ["Config", "run"]
 
 NAME = "table1"
-COLOURS = {"cp": "#009e73", "tt": "#0072b2", "ht": "#d55e00"}
+KINDS = {"cp": COLOURS["green"], "tt": COLOURS["blue"], "ht": COLOURS["red"]}
 NOTES = (
     "Each number: test accuracy of the training, over learning rates and seeds, with the least training loss.",
     "GTM gives the best test accuracy over several runs, with all of MNIST; our sizes are in results.json.",
@@ -24,7 +25,7 @@ def run(config: Sweep, out: str | Path, *, jobs: int = 1, progress: Progress | N
     """Train what is not yet in the folder, and write table and picture there.
 
     jobs: processes, each with one thread of BLAS. Raises `DataError` for results of another configuration, for data
-    that are not there, and without Matplotlib.
+    that are not there, `PictureError` without Matplotlib.
     """
     needs_pictures()
     outcomes = trained(NAME, config, Path(out), jobs, progress)
@@ -60,9 +61,7 @@ def _rows(config: Sweep, chosen: Outcomes) -> tuple[tuple[str, ...], ...]:
 
 def _figure(config: Sweep, chosen: Outcomes) -> Any:
     """Bars for ours, short black lines for the paper's."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(3.6 * len(config.data) + 0.9, 3.6), layout="constrained")
+    figure = new_figure(3.6 * len(config.data) + 0.9, 3.6)
     panels = figure.subplots(1, len(config.data), squeeze=False)[0]
     width = 0.8 / len(config.kinds)
     for axes, task in zip(panels, config.data, strict=True):
@@ -71,7 +70,7 @@ def _figure(config: Sweep, chosen: Outcomes) -> Any:
             places = [x + width * (i - (len(config.kinds) - 1) / 2) for x in range(len(config.xi))]
             own = {cell.xi: o.test_accuracy or 0.0 for cell, o in chosen.items() if cell.entry[:2] == (task.name, kind)}
             paper = [table1(kind, task.paper, xi) for xi in config.xi]
-            axes.bar(places, [own[xi] for xi in config.xi], width, color=COLOURS[kind], label=NAMES[kind])
+            axes.bar(places, [own[xi] for xi in config.xi], width, color=KINDS[kind], label=NAMES[kind])
             shown = [(x, y) for x, y in zip(places, paper, strict=True) if y is not None]
             axes.hlines([y for _, y in shown], [x - width / 2 for x, _ in shown], [x + width / 2 for x, _ in shown],
                         color="black", label="GTM" if shown and kind == config.kinds[0] else None)  # fmt: skip

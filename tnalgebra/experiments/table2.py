@@ -5,13 +5,14 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Self
 
+from ..canvas import new_figure
 from ..errors import DataError
 from ..expressivity import predicted_widths
 from ..formats import CPTensor, DimensionTree, Format, HTTensor, TTTensor
 from .exact import odd_even_rank
 from .result import Result
 from .results import Progress, computed, needs_pictures
-from .table1 import COLOURS
+from .table1 import KINDS
 
 __all__ = ["Config", "run"]
 
@@ -109,8 +110,8 @@ def measure(cell: Cell) -> Outcome:
 def run(config: Config, out: str | Path, *, jobs: int = 1, progress: Progress | None = None) -> Result:
     """Measure what is not yet in the folder, and write table and picture there.
 
-    jobs: processes, each with one thread of BLAS. Raises `DataError` for results of another configuration, and without
-    Matplotlib.
+    jobs: processes, each with one thread of BLAS. Raises `DataError` for results of another configuration,
+    `PictureError` without Matplotlib.
     """
     needs_pictures()
     outcomes = computed(NAME, config, measure, Outcome, Path(out), jobs, progress)
@@ -163,17 +164,15 @@ def _figure(found: dict[tuple[int, int, int], list[Outcome]]) -> Any:
 
     An open triangle says that there may be more than was measured.
     """
-    from matplotlib.figure import Figure
-
     pairs = list(dict.fromkeys(entry[1:] for entry in found))
-    figure = Figure(figsize=(9, 2.3 * len(pairs) + 0.6), layout="constrained")
+    figure = new_figure(9, 2.3 * len(pairs) + 0.6)
     panels = figure.subplots(len(pairs), len(FORMATS), squeeze=False, sharex=True, sharey="row")
     for (pair, given), axes in zip(product(pairs, FORMATS), panels.flat, strict=True):
         orders = [order for order, *rest in found if tuple(rest) == pair]
         for needed, (marker, size) in MARKERS.items():
             seen = [found[order, *pair][0] for order in orders]
             predicted = [int(predicted_widths(given, pair[1], d, pair[0])[needed].split()[-1]) for d in orders]
-            style = {"color": COLOURS[needed.lower()], "markersize": size}
+            style = {"color": KINDS[needed.lower()], "markersize": size}
             axes.plot(orders, predicted, "--", linewidth=1, **style)
             axes.plot(orders, [o.widths[given][needed] for o in seen], marker, label=f"{needed} needed", **style)
             for order, outcome in zip(orders, seen, strict=True):

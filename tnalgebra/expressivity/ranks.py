@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from ..canvas import Drawable, check_path, finish, new_figure
 from ..decompose.dense import prepare
 from ..errors import FormatError, MemoryLimitError, NonFiniteError, ToleranceError
 from ..execute.memory import as_bytes
 from ..execute.namespace import as_array, to_device
 from ..execute.scaling import exponent_of, rescaled
 from ..formats import Format
+from .picture import draw_spectra
 from .structured import NetworkMatrices, SmallMatrix
 
 __all__ = ["Matricizations", "RankEstimate", "check_tol", "dense_of", "estimate", "listed", "matricization_rank"]
@@ -24,7 +26,7 @@ LARGE = 1 << 22
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class RankEstimate:
+class RankEstimate(Drawable):
     """A numerical rank and what it rests on.
 
     rank: singular values above tol · σ₁. tol: relative. gap: σ_rank / σ_{rank+1}, infinite where nothing is left;
@@ -42,6 +44,17 @@ class RankEstimate:
     def possible(self) -> int:
         """The largest rank that a matrix of this shape can have."""
         return min(self.shape)
+
+    def draw(self, path: Any = None) -> Any:
+        """Draw the singular values, and where they are cut; save if a path is given. Returns the axes.
+
+        Raises `PictureError` where Matplotlib is missing, or a path ends otherwise than in .png, .svg or .pdf.
+        """
+        check_path(path)
+        axes = new_figure(5.2, 3.6).subplots()
+        draw_spectra(axes, {"": self}, {"": self.rank}, {"": f"tol {self.tol:.1e}"})
+        finish(axes.figure, path, "singular values", repr(self))
+        return axes
 
     def __repr__(self) -> str:
         return f"RankEstimate(rank={self.rank}, tol={self.tol:.3g}, gap={self.gap:.3g})"

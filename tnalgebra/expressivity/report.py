@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..canvas import Drawable
 from ..formats import CPTensor, DimensionTree, Format, TTTensor
 from ..formats.parts import check_eps
 from ..formats.tree import modes_of
@@ -14,6 +15,7 @@ from .bounds import CPBounds, cp_bounds, predicted_widths
 from .compress import Compressed, Progress, compress_array, compress_format
 from .grids import as_grid, one_class, value_of
 from .known import KnownRank, generic_cp_rank, maximal_cp_rank
+from .picture import draw_report, shape_text
 from .ranks import Matricizations, RankEstimate, listed
 
 __all__ = ["RankReport", "compare_ranks"]
@@ -22,13 +24,13 @@ Table = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RankReport:
+class RankReport(Drawable):
     """Ranks of one tensor in every format.
 
     multilinear, tt, ht: numerical ranks with their evidence, by mode, bond and node; ht by the name of the tree.
     cp: bounds. generic, maximal: what the shape alone says of the CP rank.
     compressed: each format at relative error eps. predicted: ERNN Table 2 for the measured widths.
-    `str()` is the tables, `.to_dict()` plain numbers, `.plot(path)` a picture.
+    `str()` is the tables, `.to_dict()` plain numbers, `.draw(path)` a picture.
     """
 
     shape: tuple[int, ...]
@@ -89,10 +91,7 @@ class RankReport:
         return cuts
 
     def __str__(self) -> str:
-        sizes = " × ".join(map(str, self.shape))
-        if len(self.shape) > 12 and len(set(self.shape)) == 1:
-            sizes = f"{self.shape[0]}^{len(self.shape)}"
-        title = f"{sizes} tensor, {self.dtype}, {_count(prod(self.shape))} entries"
+        title = f"{shape_text(self.shape)} tensor, {self.dtype}, {_count(prod(self.shape))} entries"
         return "\n".join([title, *(_text(*table) for table in self.tables())])
 
     def to_dict(self) -> dict[str, Any]:
@@ -123,10 +122,12 @@ class RankReport:
             "predicted": {given: dict(row) for given, row in self.predicted.items()},
         }  # fmt: skip
 
-    def plot(self, path: Any = None) -> Any:
-        """Draw singular values of the cuts, parameters of each format; save as PNG, SVG or PDF if a path is given."""
-        from .picture import draw_report
+    def draw(self, path: Any = None) -> tuple[Any, Any]:
+        """Draw the singular values of the cuts, and the parameters of each format; save if a path is given.
 
+        Returns both axes. Raises `PictureError` where Matplotlib is missing, or a path ends otherwise than in .png,
+        .svg or .pdf.
+        """
         return draw_report(self, path)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..canvas import Diagrammed
 from ..errors import FormatError, IndexRangeError
 from ..execute.expression import evaluate
 from ..execute.memory import MemoryLimit
@@ -28,7 +29,7 @@ __all__ = ["Format"]
 Array = Any
 
 
-class Format(Arithmetic, Modes):
+class Format(Arithmetic, Modes, Diagrammed):
     """A tensor given by small arrays on an einsum graph; immutable.
 
     All that formats do is substitution: one-hot rows give entries, vectors give scores, nothing the tensor.
@@ -258,10 +259,6 @@ class Format(Arithmetic, Modes):
         A file of that name is replaced when the new one is complete, not before. Raises `DataError`.
         """
         later("save", Format)(self, path)
-
-    @abstractmethod
-    def draw(self, path: Any = None) -> Any:
-        """Draw the network with Matplotlib; save as PNG, SVG or PDF if a path is given. Returns the figure."""
 
     @abstractmethod
     def show(self) -> str:

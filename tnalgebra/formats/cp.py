@@ -8,13 +8,16 @@ from typing import Any, Self
 import numpy as np
 
 from ..algebra import Operator, operator
+from ..canvas import Diagram
 from ..errors import FormatError
 from ..execute.namespace import namespace_of
 from ..graph import Contract, Labels, Leaf, Node
 from ..plan.step import union
 from .base import Array, Format
+from .characters import comb_text
 from .orthogonal import cp_columns, cp_norm, cp_weights, evened, spread
 from .parts import check_rank, check_shape, frozen, normal, one_home, sealed
+from .picture import cp_diagram
 from .structure import require_multiply
 from .truncation import FitReport, TruncationReport
 
@@ -231,11 +234,9 @@ class CPTensor(Format):
         rows, columns = linear_sum_assignment(-score)
         return float(score[rows, columns].sum()) / max(self.rank, other.rank)
 
-    def draw(self, path: Any = None) -> Any:
-        """Draw the network with Matplotlib; save as PNG, SVG or PDF if a path is given. Returns the figure."""
-        from .picture import draw_cp
-
-        return draw_cp(self.shape, self.rank, path)
+    def diagram(self) -> Diagram:
+        """The picture of the network as a value: a star."""
+        return cp_diagram(repr(self), self.show(), self.shape, self.rank, self.xi.name)
 
     def show(self) -> str:
         """Draw the network with characters: one factor a mode, all on one rank.
@@ -247,8 +248,4 @@ class CPTensor(Format):
           ●   ●   ●
           └───┴───┴── 4, weighted
         """
-        width = max(len(str(size)) for size in self.shape) + 3
-        sizes = "".join(f"{size:>{width}}" for size in self.shape)[width - 3 :]
-        bars, dots = ("".join(f"{mark:>{width}}" for _ in self.shape)[width - 3 :] for mark in "│●")
-        corner = " " * 2 + "└" + "".join("─" * (width - 1) + "┴" for _ in self.shape[1:]) + f"── {self.rank}, weighted"
-        return "\n".join([sizes, bars, dots, corner])
+        return comb_text(self.shape, self.rank, "weighted")

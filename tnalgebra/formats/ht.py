@@ -5,16 +5,19 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from ..algebra import Operator, operator
+from ..canvas import Diagram
 from ..errors import FormatError, TreeError
 from ..execute.expression import evaluate
 from ..execute.namespace import namespace_of
 from ..graph import Contract, Labels, Leaf, Node
 from ..plan.step import union
 from .base import Array, Format
+from .characters import tree_text
 from .gather import ht_entries
 from .network import Part, embed, met, on_tree, without
 from .orthogonal import ht_center, ht_sweep, scaled_norm, spread
 from .parts import check_rank, check_shape, frozen, normal, one_home, sealed, share
+from .picture import ht_diagram
 from .structure import require_finite, require_multiply
 from .tree import DimensionTree, Nested, as_tree, renumbered
 from .truncation import FitReport, TruncationReport
@@ -271,11 +274,10 @@ class HTTensor(Format):
         tree = DimensionTree((self.tree.nested, right))
         return type(self)(tree, self.leaves + other.leaves, (*self.transfers, *other.transfers, one), self.xi)
 
-    def draw(self, path: Any = None) -> Any:
-        """Draw the network with Matplotlib; save as PNG, SVG or PDF if a path is given. Returns the figure."""
-        from .picture import draw_ht
-
-        return draw_ht(self.tree, self.shape, dict(zip(self.tree.nodes, self.ranks, strict=True)), path)
+    def diagram(self) -> Diagram:
+        """The picture of the network as a value: the tree."""
+        ranks = dict(zip(self.tree.nodes, self.ranks, strict=True))
+        return ht_diagram(repr(self), self.show(), self.tree, self.shape, ranks, self.xi.name)
 
     def show(self) -> str:
         """Draw the tree with characters: modes, sizes and ranks of every node.
@@ -288,12 +290,4 @@ class HTTensor(Format):
         │  └─ 1: size 3, rank 4
         └─ 2: size 5, rank 4
         """
-
-        def preorder(node: Nested) -> list[Nested]:
-            return [node, *(each for child in node for each in preorder(child))] if isinstance(node, tuple) else [node]
-
-        notes = [
-            (f"size {self.shape[node]}, " if isinstance(node, int) else "") + f"rank {self.node_rank(node)}"
-            for node in preorder(self.tree.nested)
-        ]
-        return "\n".join(f"{line}: {note}" for line, note in zip(self.tree.show().splitlines(), notes, strict=True))
+        return tree_text(self.tree, self.shape, dict(zip(self.tree.nodes, self.ranks, strict=True)))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..canvas import Diagram, Diagrammed, outline
 from ..errors import TreeError
 from .later import later
 
@@ -21,7 +22,7 @@ def modes_of(node: Nested) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class DimensionTree:
+class DimensionTree(Diagrammed):
     """A tree whose leaves are the modes 0, …, d−1, each once; a branch has two children or more.
 
     A node is written as what it joins: the mode number for a leaf, the tuple of its children for a branch.
@@ -106,11 +107,11 @@ class DimensionTree:
             raise TreeError(f"{given!r} is no node of the tree {self.nested}; its nodes: {self.nodes}")
         return found
 
-    def draw(self, path: Any = None) -> Any:
-        """Draw the tree with Matplotlib; save as PNG, SVG or PDF if a path is given. Returns the figure."""
-        from .picture import draw_tree
+    def diagram(self) -> Diagram:
+        """The picture of the tree as a value."""
+        from .picture import tree_diagram
 
-        return draw_tree(self, path)
+        return tree_diagram(self)
 
     @property
     def ndim(self) -> int:
@@ -152,7 +153,7 @@ class DimensionTree:
         │  └─ 1
         └─ 2
         """
-        return "\n".join(_lines(self.nested))
+        return outline(self.nested, _children, lambda node: " ".join(map(str, modes_of(node))))
 
 
 def renumbered(node: Nested, number: Mapping[int, int]) -> Nested:
@@ -209,12 +210,5 @@ def _postorder(node: Nested) -> Iterator[Nested]:
     yield node
 
 
-def _lines(node: Nested) -> list[str]:
-    lines = [" ".join(map(str, modes_of(node)))]
-    children = node if isinstance(node, tuple) else ()
-    for child in children:
-        first, *rest = _lines(child)
-        is_last = child == children[-1]
-        lines.append(("└─ " if is_last else "├─ ") + first)
-        lines.extend(("   " if is_last else "│  ") + line for line in rest)
-    return lines
+def _children(node: Nested) -> tuple[Nested, ...]:
+    return node if isinstance(node, tuple) else ()

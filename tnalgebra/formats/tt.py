@@ -5,15 +5,18 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from ..algebra import Operator, operator
+from ..canvas import Diagram
 from ..errors import FormatError
 from ..execute.namespace import namespace_of
 from ..graph import Contract, Labels, Node
 from .base import Array, Format
+from .characters import chain_text
 from .gather import tt_entries
 from .later import later
 from .network import Part, chain, embed, met, renamed, without
 from .orthogonal import scaled_norm, spread, tt_center
 from .parts import check_rank, check_shape, frozen, normal, one_home, sealed, share
+from .picture import tt_diagram
 from .structure import as_mode, require_multiply
 from .truncation import FitReport, TruncationReport
 
@@ -208,11 +211,9 @@ class TTTensor(Format):
         found: Self = later("quantize", type(self))(self, base, eps)
         return found
 
-    def draw(self, path: Any = None) -> Any:
-        """Draw the network with Matplotlib; save as PNG, SVG or PDF if a path is given. Returns the figure."""
-        from .picture import draw_tt
-
-        return draw_tt(self.shape, self.ranks, path)
+    def diagram(self) -> Diagram:
+        """The picture of the network as a value: a chain."""
+        return tt_diagram(repr(self), self.show(), self.shape, self.ranks, self.xi.name)
 
     def show(self) -> str:
         """Draw the network with characters: modes above, ranks between the cores.
@@ -223,9 +224,4 @@ class TTTensor(Format):
         │   │   │
         ●─4─●─4─●
         """
-        columns = [f"●─{rank}─" for rank in self.ranks[1:-1]] + ["●"]
-        widths = [max(len(column), len(str(size)) + 1) for column, size in zip(columns, self.shape, strict=True)]
-        sizes = "".join(f"{size:<{width}}" for size, width in zip(self.shape, widths, strict=True))
-        bars = "".join(f"{'│':<{width}}" for width in widths)
-        chain = "".join(f"{column:─<{width}}" for column, width in zip(columns, [*widths[:-1], 1], strict=True))
-        return "\n".join(line.rstrip() for line in (sizes, bars, chain))
+        return chain_text(self.shape, self.ranks[1:-1])

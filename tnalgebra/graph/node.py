@@ -147,6 +147,14 @@ class Contract(Node):
         """The einsum string."""
         return show_equation(self.inputs, self.output)
 
+    @property
+    def summation(self) -> str:
+        """Σ, or another ⊕, with its labels; empty where nothing is summed."""
+        symbol = {"add": "Σ", "multiply": "Π", "maximum": "max", "minimum": "min"}.get(
+            self.reduce.name, f"⊕{self.reduce.name}"
+        )
+        return f"{symbol}_{show_labels(self.summed)}" if self.summed else ""
+
     def right_side(self, terms: Sequence[str]) -> str:
         """Σ, or another ⊕, over ξ of the terms."""
         if isinstance(self.xi, Pointwise):
@@ -154,10 +162,7 @@ class Contract(Node):
         else:
             joined = " · ".join(terms) if self.xi.name == "multiply" else f"{self.xi.name}({', '.join(terms)})"
             joined = joined if len(terms) > 1 else terms[0]
-        symbol = {"add": "Σ", "multiply": "Π", "maximum": "max", "minimum": "min"}.get(
-            self.reduce.name, f"⊕{self.reduce.name}"
-        )
-        return f"{symbol}_{show_labels(self.summed)} {joined}" if self.summed else joined
+        return f"{self.summation} {joined}".lstrip()
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,19 +16,29 @@ from ..errors import AlgebraError, EquationError
 from .node import Contract, Labels, Leaf, Map, Node, Sum, postorder
 from .part import Shaped, Stack, Take
 
-__all__ = ["leaves_of", "paired", "vjp"]
+__all__ = ["leaves_of", "paired", "vjp", "vjp_by_name"]
 
 FOLD = 6
 """So many operands of ξ are differentiated in one expression; of more, pairs are combined first."""
 
 
-def leaves_of(root: Node, names: Sequence[str]) -> list[Leaf]:
-    """The leaves of these names; raises `EquationError` with the names that there are."""
-    found = {node.name: node for node in postorder(root) if isinstance(node, Leaf)}
+def leaves_of(root: Node, names: Sequence[str]) -> list[list[Leaf]]:
+    """The leaves of each name, whatever labels they carry; raises `EquationError` with the names that there are."""
+    found: dict[str, list[Leaf]] = {}
+    for node in postorder(root):
+        if isinstance(node, Leaf):
+            found.setdefault(node.name, []).append(node)
     for name in names:
         if name not in found:
             raise EquationError(f"no leaf is named {name!r}; the expression has {', '.join(found) or 'none'}")
     return [found[name] for name in names]
+
+
+def vjp_by_name(root: Node, names: Sequence[str], seed: Node) -> list[Node]:
+    """Σ seed · ∂root/∂tensor for every name: leaves of one name are one tensor, whatever labels they carry."""
+    groups = leaves_of(root, names)
+    found = iter(vjp(root, [leaf for leaves in groups for leaf in leaves], seed))
+    return [_total([next(found) for _ in leaves]) for leaves in groups]
 
 
 def paired(root: Node) -> Node:

@@ -7,8 +7,10 @@ from typing import Any, Self
 import numpy as np
 
 from ..algebra import Operator, operator
+from ..canvas import Diagram
 from ..errors import FormatError
 from ..formats import DimensionTree
+from ..formats.characters import tree_text
 from ..formats.parts import frozen, one_home
 from ..formats.tree import as_tree
 from ..graph import Contract, Labels, Node, Take
@@ -16,6 +18,7 @@ from .features import FeatureMap, FixedMap
 from .initialise import Start, draw_hierarchical
 from .network import Network, product, with_unit
 from .parts import check_features
+from .picture import hierarchical_diagram
 
 __all__ = ["HierarchicalNetwork"]
 
@@ -136,6 +139,27 @@ class HierarchicalNetwork(Network):
         return tuple(
             by_mode[node] if isinstance(node, int) else int(next(transfers).shape[-1]) for node in self.tree.nodes
         )
+
+    def diagram(self) -> Diagram:
+        """The picture of the network as a value: steps are joined along the tree."""
+        return hierarchical_diagram(self, self.show(), self.tree)
+
+    def show(self) -> str:
+        """Draw the network with characters: the features of every step, the rank of every node.
+
+        >>> import tnalgebra as tna
+        >>> print(tna.HierarchicalNetwork.random(steps=3, inputs=2, features=4, rank=5, classes=7, xi="hypot").show())
+        0 1 2: rank 7
+        ├─ 0 1: rank 5
+        │  ├─ 0: size 4, rank 5
+        │  └─ 1: size 4, rank 5
+        └─ 2: size 4, rank 5
+        hypot, 7 classes
+        """
+        tree = tree_text(
+            self.tree, (self.n_features,) * self.steps, dict(zip(self.tree.nodes, self.ranks, strict=True))
+        )
+        return f"{tree}\n{self.xi.name}, {self.classes} classes"
 
     @property
     def _y(self) -> str:

@@ -1,6 +1,6 @@
 """What every score network has: a feature map, parameters by name, and a graph from inputs to scores."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from math import prod
 from pathlib import Path
@@ -11,6 +11,7 @@ import numpy as np
 from ..algebra import Operator, Pointwise, operator
 from ..algebra.derivative import substituted
 from ..algebra.scalar import cast, is_complex, parse
+from ..canvas import Diagrammed
 from ..errors import AxisMismatchError, DTypeError, EquationError
 from ..execute import Expression
 from ..execute.expression import evaluate
@@ -42,7 +43,7 @@ def with_unit(xi: Operator, node: Node) -> Node:
     return Contract(Pointwise(tree, ("x0",)), operator("add"), (node.output,), (node,), node.output)
 
 
-class Network(ABC):
+class Network(Diagrammed):
     """Class scores of sequences: a contraction of features with the parts of a format.
 
     A subclass says which parts there are and how they are contracted; everything else is written here once.
@@ -82,6 +83,10 @@ class Network(ABC):
     @abstractmethod
     def _grid(self, features: Sequence[Node]) -> Node:
         """Scores (…, y) from the features of every step, (label, m) each; steps of one label go together."""
+
+    @abstractmethod
+    def show(self) -> str:
+        """Draw the network with characters."""
 
     @property
     @abstractmethod

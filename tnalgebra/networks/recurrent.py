@@ -8,14 +8,17 @@ import numpy as np
 
 from ..algebra import Operator, Pointwise, operator
 from ..algebra.scalar import parse
+from ..canvas import Diagram
 from ..errors import AxisMismatchError, FormatError
 from ..execute.namespace import as_array, namespace_of
+from ..formats.characters import chain_text
 from ..formats.parts import frozen, one_home
 from ..graph import Contract, Labels, Node, Take
 from .features import FeatureMap, FixedMap
 from .initialise import Start, draw_recurrent
 from .network import Network, product, with_unit
 from .parts import check_features, together
+from .picture import recurrent_diagram
 
 __all__ = ["RecurrentNetwork"]
 
@@ -133,6 +136,22 @@ class RecurrentNetwork(Network):
     def ranks(self) -> tuple[int, ...]:
         """R_0 = 1, …, R_T; with equal cores those of the three."""
         return (1, *(int(core.shape[-1]) for core in self.cores))
+
+    def diagram(self) -> Diagram:
+        """The picture of the network as a value: a chain that takes a step at every core."""
+        return recurrent_diagram(self, self.show(), int(self.inputs.shape[-2]))
+
+    def show(self) -> str:
+        """Draw the network with characters: the width L of every step above, ranks between the cores.
+
+        >>> import tnalgebra as tna
+        >>> print(tna.RecurrentNetwork.random(steps=3, inputs=2, features=4, rank=5, classes=7, xi="hypot").show())
+        4   4   4
+        │   │   │
+        ●─5─●─5─●── hypot, 7 classes
+        """
+        end = f"── {self.xi.name}, {self.classes} classes" + ", any number of steps" * (self.steps is None)
+        return chain_text((int(self.inputs.shape[-2]),) * len(self.cores), self.ranks[1:-1], end)
 
     @property
     def _y(self) -> str:

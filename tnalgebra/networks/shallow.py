@@ -7,13 +7,16 @@ from typing import Any, Self
 import numpy as np
 
 from ..algebra import Operator, operator
+from ..canvas import Diagram
 from ..errors import FormatError
+from ..formats.characters import comb_text
 from ..formats.parts import frozen, one_home
 from ..graph import Contract, Node, Take
 from .features import FeatureMap, FixedMap
 from .initialise import Start, draw_shallow
 from .network import Network, product, with_unit
 from .parts import check_features, together
+from .picture import shallow_diagram
 
 __all__ = ["ShallowNetwork"]
 
@@ -103,6 +106,22 @@ class ShallowNetwork(Network):
     def ranks(self) -> tuple[int, ...]:
         """(R,), the width."""
         return (int(self.factors.shape[-1]),)
+
+    def diagram(self) -> Diagram:
+        """The picture of the network as a value: all steps meet in one ξ."""
+        return shallow_diagram(self, self.show())
+
+    def show(self) -> str:
+        """Draw the network with characters: the features of every step, joined by ξ at the width.
+
+        >>> import tnalgebra as tna
+        >>> print(tna.ShallowNetwork.random(steps=3, inputs=2, features=4, rank=5, classes=7, xi="hypot").show())
+          4   4   4
+          │   │   │
+          ●   ●   ●
+          └───┴───┴── 5, hypot, 7 classes
+        """
+        return comb_text((self.n_features,) * self.steps, self.ranks[0], f"{self.xi.name}, {self.classes} classes")
 
     @property
     def _last(self) -> str:

@@ -3,18 +3,20 @@
 from dataclasses import dataclass
 
 from ..algebra import Operator, Pointwise
+from ..canvas import Diagram, Diagrammed
 from ..graph import Node
 from ..graph.node import operators_of
 from ..graph.sizes import Shape
 from .cost import peak_bytes
 from .explain import explain
+from .picture import contraction_text, contraction_tree
 from .step import Step
 
 __all__ = ["Plan"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(Diagrammed):
     """The steps that evaluate a graph on leaves of known shapes.
 
     steps: kernel calls in order; slot i < len(inputs) holds leaf i, every step fills one more slot.
@@ -79,6 +81,37 @@ class Plan:
         order = "reorderable" if self.is_reorderable else "not reorderable"
         total = f"total: {self.flops} operations, {self.bytes_moved} bytes moved, {self.peak_bytes} bytes at the peak"
         return "\n".join([*lines, f"{order}: {self.reason}", total])
+
+    def diagram(self) -> Diagram:
+        """The contraction tree as a value: a node a step, with what it costs."""
+        return contraction_tree(self.inputs, self.shapes, self.steps, str(self))
+
+    def show(self) -> str:
+        """Draw the contraction tree with characters.
+
+        >>> import tnalgebra as tna
+        >>> print(tna.contract_path("ij,jk,kl->il", (3, 4), (4, 5), (5, 6)).show())
+        2. ik,kl->il: 180 operations
+        ├─ 1. ij,jk->ik: 120 operations
+        │  ├─ A: 3 × 4
+        │  └─ B: 4 × 5
+        └─ C: 5 × 6
+        """
+        return contraction_text(self.inputs, self.shapes, self.steps, self.output)
+
+    def first_reads(self) -> dict[str, int]:
+        """For every leaf that is read, the number of the first step that reads it; steps count from 1.
+
+        >>> import tnalgebra as tna
+        >>> tna.contract_path("ij,jk,kl->il", (3, 4), (4, 5), (5, 6)).first_reads()
+        {'A': 1, 'B': 1, 'C': 2}
+        """
+        found = dict[str, int]()
+        for number, step in enumerate(self.steps, 1):
+            for slot in step.inputs:
+                if slot < len(self.inputs):
+                    found.setdefault(self.inputs[slot], number)
+        return found
 
     def explain(self) -> str:
         """Say in words what happens, which sums could not move and why, and the loop that gives the same numbers."""

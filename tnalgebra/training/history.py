@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from ..errors import DataError
+from ..canvas import COLOURS, Drawable, check_path, finish, new_figure
 
 __all__ = ["Epoch", "History"]
 
@@ -28,7 +28,7 @@ class Epoch:
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class History(Drawable):
     """All epochs; prints as a table.
 
     >>> print(History((Epoch(1, 10, 0.5, 0.75, None, None, 1.25, 0.001, 2.0),)))
@@ -58,31 +58,33 @@ class History:
         widths = [max(len(row[i]) for row in table) for i in range(len(names))]
         return "\n".join("  ".join(text.rjust(widths[i]) for i, text in enumerate(row)) for row in table)
 
-    def plot(self, path: Any = None) -> Any:
-        """Draw loss and accuracy over the epochs with Matplotlib; save it if a path is given. Returns the figure.
+    def draw(self, path: Any = None) -> tuple[Any, Any]:
+        """Draw loss and accuracy over the epochs; save if a path is given. Returns both axes.
 
-        Raises `DataError` where Matplotlib is missing.
+        Raises `PictureError` where Matplotlib is missing, or a path ends otherwise than in .png, .svg or .pdf.
         """
-        try:
-            from matplotlib.figure import Figure
-        except ImportError as error:
-            raise DataError("pictures need Matplotlib: pip install 'tnalgebra[plot]'") from error
-        figure = Figure(figsize=(8, 3.2), layout="constrained")
+        check_path(path)
+        figure = new_figure(8, 3.2)
+        loss, accuracy = figure.subplots(1, 2)
         data = self.to_dict()
-        for axes, name, scale in zip(figure.subplots(1, 2), ("loss", "accuracy"), ("log", "linear"), strict=True):
-            for column, label in ((name, "training"), (f"validation_{name}", "validation")):
+        for axes, name in ((loss, "loss"), (accuracy, "accuracy")):
+            for column, label, style, colour in (
+                (name, "training", "o-", "blue"),
+                (f"validation_{name}", "validation", "s--", "red"),
+            ):
                 pairs = [(x, y) for x, y in zip(data["epoch"], data[column], strict=True) if y is not None]
                 if pairs:
-                    axes.plot(*zip(*pairs, strict=True), marker=".", label=label)
+                    axes.plot(*zip(*pairs, strict=True), style, color=COLOURS[colour], markersize=3.5, label=label)
             axes.set(xlabel="epoch", ylabel=name)
+            axes.grid(alpha=0.3)
             if axes.lines:
-                axes.legend()
-                axes.set_yscale(
-                    scale if name == "accuracy" or min(min(line.get_ydata()) for line in axes.lines) > 0 else "linear"
-                )
-        if path is not None:
-            figure.savefig(path)
-        return figure
+                axes.legend(fontsize="small")
+                axes.locator_params(axis="x", integer=True)
+        if loss.lines and min(min(line.get_ydata()) for line in loss.lines) > 0:
+            loss.set_yscale("log")
+        ends = f", loss {self.losses[0]:.4g} at first and {self.losses[-1]:.4g} at last" if self.epochs else ""
+        finish(figure, path, "training history", f"{len(self.epochs)} epochs{ends}")
+        return loss, accuracy
 
 
 def _cell(value: Any) -> str:

@@ -1,17 +1,22 @@
 """Optimizers as frozen configurations with two pure functions, `init` and `update`, on one vector of parameters."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
+
 from ..errors import TrainingError
 from ..execute.namespace import namespace_of
+from ..execute.threads import in_threads, thread_count
 
 __all__ = ["SGD", "Adam", "Optimizer", "OptimizerState", "Schedule"]
 
 Array = Any
 Schedule = float | Callable[[int], float]
 """A learning rate, or a function from the number of the step, 1 for the first, to one."""
+BLOCK = 1 << 13
+"""Parameters that are moved together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,23 @@ def _check(optimizer: Any, **bounds: tuple[float, float]) -> None:
             raise TrainingError(f"{name} must be in [{low}, {high}); got {value!r}")
 
 
+def _in_blocks(function: Callable[..., tuple[Array, ...]], arrays: Sequence[Array]) -> tuple[Array, ...]:
+    """The values of an entrywise function; of long NumPy arrays part by part, so that what it makes stays cached."""
+    size = arrays[0].size
+    if size <= BLOCK or not all(type(array) is np.ndarray and array.ndim == 1 for array in arrays):
+        return function(*arrays)
+    found = tuple(np.empty(size, part.dtype) for part in function(*(array[:1] for array in arrays)))
+
+    def share(blocks: slice) -> None:
+        for number in range(blocks.start, blocks.stop):
+            part = slice(number * BLOCK, (number + 1) * BLOCK)
+            for out, value in zip(found, function(*(array[part] for array in arrays)), strict=True):
+                out[part] = value
+
+    in_threads(share, -(-size // BLOCK), thread_count())
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Adam:
     """Adaptive moments   (Kingma & Ba 2015, algorithm 1).
@@ -87,12 +109,17 @@ class Adam:
 
     def update(self, gradient: Array, state: OptimizerState, parameters: Array) -> tuple[Array, OptimizerState]:
         """Parameters and state after one step."""
-        xp, step, (m, v) = namespace_of([parameters]), state.step + 1, state.moments
-        m = self.beta1 * m + (1 - self.beta1) * gradient
-        v = self.beta2 * v + (1 - self.beta2) * (gradient * gradient)
+        xp, step = namespace_of([parameters]), state.step + 1
         scale = rate(self.learning_rate, step) / (1 - self.beta1**step)
-        slope = m / (xp.sqrt(v * (1 / (1 - self.beta2**step))) + self.eps)
-        return parameters - scale * slope, OptimizerState(step, (m, v))
+
+        def moved(g: Array, theta: Array, m: Array, v: Array) -> tuple[Array, ...]:
+            m = self.beta1 * m + (1 - self.beta1) * g
+            v = self.beta2 * v + (1 - self.beta2) * (g * g)
+            slope = m / (xp.sqrt(v * (1 / (1 - self.beta2**step))) + self.eps)
+            return theta - scale * slope, m, v
+
+        parameters, *moments = _in_blocks(moved, (gradient, parameters, *state.moments))
+        return parameters, OptimizerState(step, tuple(moments))
 
 
 @dataclass(frozen=True, slots=True)

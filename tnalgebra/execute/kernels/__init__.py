@@ -11,7 +11,7 @@ from ...plan import Step
 from ..namespace import is_numpy_like
 from .blas import lower_product
 from .blocked import lower_blocked
-from .compiled import lower_compiled
+from .compiled import CompiledEvaluator, lower_compiled
 from .cuda import lower_cuda
 from .exponential import lower_exponential
 from .generated import lower_generated
@@ -52,12 +52,19 @@ def lower(step: Step, xp: ModuleType, *, is_compiled: bool = False) -> Kernel:
         step = replace(step, kind="weighted")  # numbers are looked up in tables on the CPU alone
     if step.kind not in ("blocked", "weighted"):
         return LOWER[step.kind](step, xp)
-    make = _compiled if is_compiled and step.kind == "blocked" else LOWER[step.kind]
+    make = COMPILED[step.kind] if is_compiled else LOWER[step.kind]
     if xp is not np:
         make = lower_cuda
     return lower_exponential(step, xp, lower_generated(step, xp, make))
 
 
-def _compiled(step: Step, xp: ModuleType) -> Kernel:
+def _blocked(step: Step, xp: ModuleType) -> Kernel:
     nest = lower_compiled([step], xp)
     return lower_matrix(step, xp, lambda *arrays: nest(*arrays)[0])
+
+
+def _weighted(step: Step, xp: ModuleType) -> Kernel:
+    return lower_weighted(step, xp, CompiledEvaluator)
+
+
+COMPILED: dict[str, Callable[[Step, ModuleType], Kernel]] = {"blocked": _blocked, "weighted": _weighted}

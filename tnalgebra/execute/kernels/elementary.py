@@ -74,7 +74,7 @@ def _halves(number: Any, bits: int) -> tuple[Any, Any]:
 
 
 def _exp(name: str) -> Any:
-    """The exponential: exp x = 2ⁿ exp r with n = round(x / ln 2) and |r| ≤ ln 2 / 2, where Taylor's series ends soon."""
+    """The exponential: exp x = 2ⁿ exp r with n = round(x / ln 2) and |r| ≤ ln 2 / 2, where Taylor's series is short."""
     number, integer, info = _kind(name)
     high, low = (number(-part) for part in _halves(number, info.nmant // 2))
     shift, bias = integer(info.nmant), integer(info.maxexp - 1)

@@ -16,7 +16,7 @@ from .blas import aligner
 from .line import Line, straight
 from .unary import check_domain
 
-__all__ = ["Evaluator"]
+__all__ = ["Block", "Evaluator"]
 
 Array = Any
 Block = dict[str, slice]

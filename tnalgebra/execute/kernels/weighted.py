@@ -22,14 +22,14 @@ Array = Any
 Kernel = Callable[..., Array]
 
 
-def lower_weighted(step: Step, xp: ModuleType) -> Kernel:
+def lower_weighted(step: Step, xp: ModuleType, evaluator_of: type[Evaluator] = Evaluator) -> Kernel:
     """(operands of ξ…, W) → Σ W · ξ(operands); the labels that BLAS sums stay whole in a tile as long as they fit."""
     assert step.tree is not None
     *terms, weight = step.terms
     entries = TILE if xp is np else 256 * TILE
     cut = tile_layout(terms, tree_labels(step.tree, terms), weight, step.result, step.sizes, entries)
     order, alone, chunks = cut.order, cut.alone, cut.chunks
-    evaluator = Evaluator([step.tree], terms, order, [chunks[label] for label in order], xp)
+    evaluator = evaluator_of([step.tree], terms, order, [chunks[label] for label in order], xp)
     drop = tuple(map(order.index, alone))
     kept = tuple(label for label in order if label not in alone)
     outer = blocks([label for label in order if label in step.result], step.sizes, chunks)
