@@ -20,7 +20,7 @@ def main(digits: int = 1797, eps: float = 0.3) -> None:
     """Print what each format stores at the same error; draw the report, and ten digits of each."""
     x = load_digits().images[:digits]
     report = tna.compare_ranks(x, eps=eps)
-    report.plot("compress_digits_ranks.png")
+    report.draw("compress_digits_ranks.png")
     print(f"{' × '.join(map(str, x.shape))} tensor: {x.size} numbers")
     kept = {"data": x}
     for c in report.compressed:

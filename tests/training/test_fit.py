@@ -39,6 +39,18 @@ def sequences(data):
 # --- optimizers --------------------------------------------------------------------------------------------------
 
 
+def test_long_vectors_are_moved_in_parts(rng, monkeypatch):
+    theta, gradient = rng.standard_normal(1000), rng.standard_normal(1000)
+    adam = tna.Adam(0.1)
+    once, state = adam.update(gradient, adam.init(theta), theta)
+    whole = adam.update(gradient, state, once)
+    monkeypatch.setattr("tnalgebra.training.optimizer.BLOCK", 37)
+    parts = adam.update(gradient, state, once)
+    np.testing.assert_array_equal(parts[0], whole[0])
+    for part, expected in zip(parts[1].moments, whole[1].moments, strict=True):
+        np.testing.assert_array_equal(part, expected)
+
+
 def test_adam_is_the_published_algorithm(rng):
     """Kingma & Ba 2015, algorithm 1, number by number."""
     adam = tna.Adam(learning_rate=0.05, beta1=0.8, beta2=0.95, eps=1e-6)

@@ -130,6 +130,9 @@ class RankReport(Drawable):
         """
         return draw_report(self, path)
 
+    plot = draw
+    """The same, under the name that other libraries give it."""
+
 
 def compare_ranks(
     x: Any,
