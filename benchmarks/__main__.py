@@ -1,48 +1,70 @@
-"""`python -m benchmarks [WORD …]`: measure all suites, or those whose names contain a word, and keep the numbers.
+"""`python -m benchmarks [--device cuda] [WORD …]`: measure all suites, or those named like a word; keep the numbers.
 
 A row replaces the row of the same name in the results, so that a run that is cut short loses nothing.
 """
 
+import argparse
 import json
 import sys
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tnalgebra.errors import DeviceError
+
+from . import device
 from .harness import machine
 from .suites import SUITES, missing_peers
 
+Suites = Mapping[str, Callable[[], Iterator[dict[str, Any]]]]
 RESULTS = Path(__file__).parent / "results" / "contract.json"
 
 
-def main(words: list[str]) -> None:
+def main(arguments: list[str]) -> None:
     """Run the suites, print each row, and replace their part of the results."""
-    chosen = [name for name in SUITES if not words or any(word in name for word in words)]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    parser.add_argument("words", nargs="*", metavar="WORD", help="a part of the name of a suite")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="where to measure")
+    options = parser.parse_args(arguments)
+    if options.device == "cpu":
+        measure(SUITES, missing_peers(), options.words, RESULTS, {})
+        return
+    try:
+        found = device.described()
+    except DeviceError as error:
+        sys.exit(f"nothing can be measured on a GPU: {error}")
+    measure(device.SUITES, device.missing_peers(), options.words, RESULTS.with_name("cuda.json"), found)
+
+
+def measure(suites: Suites, missing: list[str], words: list[str], results: Path, found: dict[str, Any]) -> None:
+    """Measure suites named like one of the words, or all; `found` says more about the machine."""
+    chosen = [name for name in suites if not words or any(word in name for word in words)]
     if not chosen:
-        sys.exit(f"no suite is named like {', '.join(words)}; known: {', '.join(SUITES)}")
-    for name in missing_peers():
+        sys.exit(f"no suite is named like {', '.join(words)}; known: {', '.join(suites)}")
+    for name in missing:
         print(f"{name} is not installed: left out")
     for name in chosen:
         print(f"\n{name}", flush=True)
         try:
-            for row in SUITES[name]():
+            for row in suites[name]():
                 print(f"  {shown(row)}", flush=True)
-                keep(name, rounded(row))
-        except ModuleNotFoundError as missing:
-            print(f"  left out: {missing}; `make bench` installs it")
+                keep(name, rounded(row), results, machine() | found)
+        except ModuleNotFoundError as error:
+            print(f"  left out: {error}; `make bench` installs it")
 
 
-def keep(suite: str, row: dict[str, Any]) -> None:
+def keep(suite: str, row: dict[str, Any], path: Path, where: dict[str, Any]) -> None:
     """Write one row into the results, with the machine that it was measured on."""
-    results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    results = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     rows = results.get(suite, {"rows": []})["rows"]
     places = [i for i, old in enumerate(rows) if title(old) == title(row)]
     if places:
         rows[places[0]] = row
     else:
         rows.append(row)
-    results[suite] = {"machine": machine(), "rows": rows}
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    results[suite] = {"machine": where, "rows": rows}
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def title(row: dict[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """Whole training steps (loss, gradient, Adam) of score networks, in PyTorch, JAX and by hand in NumPy."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
@@ -13,7 +13,7 @@ from tnalgebra.training.objective import Objective, prepared
 
 from .harness import compare
 
-__all__ = ["training_steps"]
+__all__ = ["SIZES", "check_losses", "jax_step", "numpy_step", "our_step", "torch_step", "training_steps"]
 
 Array = Any
 Row = dict[str, Any]
@@ -46,17 +46,22 @@ def _row(case: str, xi: str, net: Any, batch: int) -> Row:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((batch, net.steps, net.n_inputs)).astype("float32")
     y = rng.integers(0, net.classes, batch)
-    makers = {"tnalgebra": _ours, "NumPy by hand": _numpy}
-    makers |= {name: maker for name, maker in (("PyTorch", _torch), ("JAX", _jax)) if find_spec(maker.__name__[1:])}
+    makers = {"tnalgebra": our_step, "NumPy by hand": numpy_step}
+    makers |= {name: make for name, library, make in PEERS if find_spec(library)}
     contestants = {name: maker(net, x, y) for name, maker in makers.items()}
-    losses = {name: [float(call()) for _ in range(WARM)] for name, call in contestants.items()}
-    truth = losses["NumPy by hand"]
-    for name, found in losses.items():
-        assert np.allclose(found, truth, rtol=TOLERANCE), f"{case}, {xi}: {name} has losses {found}, not {truth}"
+    check_losses(contestants, f"{case}, {xi}")
     return {"case": case, "how": xi, "dtype": "float32", **compare(contestants)}
 
 
-def _ours(net: Any, x: Array, y: Array) -> Callable[[], Any]:
+def check_losses(contestants: Mapping[str, Callable[[], Any]], case: str) -> None:
+    """Refuse to time steps whose first losses are not those of the steps by hand."""
+    losses = {name: [float(call()) for _ in range(WARM)] for name, call in contestants.items()}
+    truth = losses["NumPy by hand"]
+    for name, found in losses.items():
+        assert np.allclose(found, truth, rtol=TOLERANCE), f"{case}: {name} has losses {found}, not {truth}"
+
+
+def our_step(net: Any, x: Array, y: Array) -> Callable[[], Any]:
     objective = Objective(net, "cross-entropy", compiled=find_spec("numba") is not None)
     data = prepared(net, x, encoded(y, net.classes, "cross-entropy", net.dtype), None, None)
     data["row_weight"] = data["row_weight"] / np.float32(len(x))
@@ -164,7 +169,7 @@ def _feature_gradient(df: Array, before: Array, x: Array) -> Parts:
     return {"feature_weight": slope.T @ x.reshape(-1, x.shape[-1]), "feature_bias": slope.sum(0)}
 
 
-def _numpy(net: Any, x: Array, y: Array) -> Callable[[], Any]:
+def numpy_step(net: Any, x: Array, y: Array) -> Callable[[], Any]:
     gradient = _recurrent_gradient if isinstance(net, tna.RecurrentNetwork) else _shallow_gradient
     p = {name: np.array(part) for name, part in net.parameters().items()}
     first, second = ({name: np.zeros_like(part) for name, part in p.items()} for _ in range(2))
@@ -210,7 +215,7 @@ def _scores(p: Parts, x: Array, xi: str, library: Any) -> Array:
     return state
 
 
-def _torch(net: Any, x: Array, y: Array) -> Callable[[], Any]:
+def torch_step(net: Any, x: Array, y: Array, *, device: str = "cpu", compiled: bool = False) -> Callable[[], Any]:
     from types import SimpleNamespace
 
     import torch
@@ -219,13 +224,16 @@ def _torch(net: Any, x: Array, y: Array) -> Callable[[], Any]:
         relu=torch.relu, einsum=torch.einsum, maximum=torch.maximum, logaddexp=torch.logaddexp,
         prod=lambda a: a.prod(0), most=lambda a: torch.relu(a.amax(0)), logsumexp=lambda a: torch.logsumexp(a, 0),
     )  # fmt: skip
-    p = {name: torch.tensor(np.array(part), requires_grad=True) for name, part in net.parameters().items()}
-    inputs, labels = torch.from_numpy(x), torch.from_numpy(y)
+    p = {
+        name: torch.tensor(np.array(part), requires_grad=True, device=device) for name, part in net.parameters().items()
+    }
+    inputs, labels = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
+    scores = torch.compile(_scores) if compiled else _scores
     adam = torch.optim.Adam(p.values(), lr=RATE, fused=True)
 
     def step() -> Any:
         adam.zero_grad(set_to_none=True)
-        loss = torch.nn.functional.cross_entropy(_scores(p, inputs, net.xi.name, library), labels)
+        loss = torch.nn.functional.cross_entropy(scores(p, inputs, net.xi.name, library), labels)
         loss.backward()
         adam.step()
         return loss.detach()
@@ -233,7 +241,7 @@ def _torch(net: Any, x: Array, y: Array) -> Callable[[], Any]:
     return step
 
 
-def _jax(net: Any, x: Array, y: Array) -> Callable[[], Any]:
+def jax_step(net: Any, x: Array, y: Array) -> Callable[[], Any]:
     from types import SimpleNamespace
 
     import jax
@@ -268,3 +276,6 @@ def _jax(net: Any, x: Array, y: Array) -> Callable[[], Any]:
         return loss.block_until_ready()
 
     return step
+
+
+PEERS = (("PyTorch", "torch", torch_step), ("JAX", "jax", jax_step))

@@ -2,7 +2,8 @@
 
 CuPy differs from NumPy where kernels notice: its arrays are not converted to NumPy's without being asked, its ufuncs
 reduce by add and multiply alone, `where` takes no buffer, `max` and `any` take no dtype, `asarray` takes no device,
-and the names of the array standard (`concat`, `astype`, `isdtype`, `bool`, …) came with version 14.
+and the names of the array standard (`concat`, `astype`, `isdtype`, `bool`, …) came with version 14. It compiles no
+kernels; `cuda_sources` does.
 """
 
 import operator
@@ -45,6 +46,8 @@ class CuPyArray:
         raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()`")
 
     def __array_function__(self, function, types, args, kwargs):
+        if function in (np.ndim, np.shape):  # CuPy has its own, which NumPy's call
+            return function(self.array)
         raise TypeError(f"numpy.{function.__name__} of an array on the device")
 
     __array_priority__ = 1000  # as CuPy's: NumPy's numbers on the left leave the operation to it
@@ -174,12 +177,17 @@ def make():
         setattr(module, name, _function(name, known))
     as_array = module.asarray
     module.asarray = lambda array, **kwargs: as_array(wrap(array), **kwargs)  # it copies NumPy's arrays to the device
+    module.RawModule = _no_compiler
     runtime = SimpleNamespace(CUDARuntimeError=type("CUDARuntimeError", (RuntimeError,), {}))
     module.cuda = SimpleNamespace(runtime=runtime, Device=lambda number=0: nullcontext())
     module.linalg = SimpleNamespace(
         cholesky=_cholesky, **{name: _function(f"linalg.{name}", known) for name, known in LINALG.items()}
     )
     return module
+
+
+def _no_compiler(code, options):
+    raise RuntimeError("the stand-in compiles nothing")
 
 
 def _cholesky(matrix):

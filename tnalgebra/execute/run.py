@@ -14,6 +14,7 @@ from ..plan.cost import COMPILED, together
 from .kernels import lower
 from .kernels.blocked import blocks, lower_siblings
 from .kernels.compiled import lower_compiled
+from .kernels.cuda import lower_cuda_siblings
 from .namespace import is_numpy_like
 from .scaling import largest, normalised
 
@@ -133,7 +134,8 @@ def _lowered(
         slots = tuple(number[member.output] for member in group)
         inputs_of = tuple(number[slot] for slot in step.inputs)
         if len(group) > 1:
-            kernel = (lower_compiled if is_compiled else lower_siblings)(group, xp)
+            siblings = lower_siblings if xp is np else lower_cuda_siblings
+            kernel = (lower_compiled if is_compiled else siblings)(group, xp)
             calls.append((kernel, inputs_of, slots, done))
         else:
             is_fast = is_compiled or (xp is np and _pays(step))

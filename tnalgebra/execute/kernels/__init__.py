@@ -1,14 +1,18 @@
 """Kernels by kind of step: each `lower_*` turns a step into a function of arrays."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
+
+import numpy as np
 
 from ...plan import Step
 from ..namespace import is_numpy_like
 from .blas import lower_product
 from .blocked import lower_blocked
 from .compiled import CompiledEvaluator, lower_compiled
+from .cuda import lower_cuda
 from .exponential import lower_exponential
 from .generated import lower_generated
 from .generic import lower_generic
@@ -44,9 +48,13 @@ def lower(step: Step, xp: ModuleType, *, is_compiled: bool = False) -> Kernel:
     """
     if not is_numpy_like(xp):
         return lower_generic(step, xp)
+    if step.kind == "pieces" and xp is not np:
+        step = replace(step, kind="weighted")  # numbers are looked up in tables on the CPU alone
     if step.kind not in ("blocked", "weighted"):
         return LOWER[step.kind](step, xp)
     make = COMPILED[step.kind] if is_compiled else LOWER[step.kind]
+    if xp is not np:
+        make = lower_cuda
     return lower_exponential(step, xp, lower_generated(step, xp, make))
 
 

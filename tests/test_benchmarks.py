@@ -1,0 +1,76 @@
+"""The benchmarks on a GPU, as far as a machine without one goes: arguments, and every row on a stand-in for CuPy."""
+
+import json
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+import tnalgebra as tna
+from benchmarks import __main__ as benchmarks
+from benchmarks import device, networks
+from tests.execute.fake_cupy import make
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """CuPy's stand-in with a device that says who it is."""
+    module = make()
+    module.__version__ = "0"
+    chip = SimpleNamespace(id=0, compute_capability="90", attributes={"MultiProcessorCount": 132, "ClockRate": 1000})
+    module.cuda.Device = lambda number=0: _Context(chip)
+    module.cuda.get_current_stream = lambda: SimpleNamespace(synchronize=lambda: None)
+    module.cuda.runtime.getDeviceProperties = lambda number: {"name": b"a chip"}
+    module.cuda.runtime.runtimeGetVersion = module.cuda.runtime.driverGetVersion = lambda: 13000
+    monkeypatch.setitem(sys.modules, "cupy", module)
+    tna.plan_cache.clear()  # keys hold the module
+    yield
+    tna.plan_cache.clear()
+
+
+class _Context(SimpleNamespace):
+    def __init__(self, chip):
+        super().__init__(**vars(chip))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *args):
+        return None
+
+
+def test_without_a_device_it_is_said(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    with pytest.raises(SystemExit, match=r"nothing can be measured on a GPU: device 'cuda' needs CuPy: pip install"):
+        benchmarks.main(["--device", "cuda", "units"])
+    with pytest.raises(SystemExit, match="2"):
+        benchmarks.main(["--device", "tpu"])
+    assert "invalid choice: 'tpu'" in capsys.readouterr().err
+
+
+def test_a_suite_that_is_not_there_is_named(stand_in):
+    with pytest.raises(SystemExit, match="no suite is named like nothing; known: generalized matrix products"):
+        benchmarks.main(["--device", "cuda", "nothing"])
+
+
+@pytest.mark.filterwarnings("ignore:a CUDA kernel does not compile:RuntimeWarning")  # the stand-in compiles nothing
+def test_rows_say_what_was_measured_where(stand_in, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(benchmarks, "RESULTS", tmp_path / "contract.json")
+    monkeypatch.setattr(benchmarks, "machine", dict)
+    monkeypatch.setattr(device, "SIZE", 17)
+    monkeypatch.setattr(device, "UNITS", ((5, 3, 2, 4),))
+    monkeypatch.setattr(device, "find_spec", lambda name: None)
+    monkeypatch.setattr(
+        device, "compare", lambda calls: {"seconds": {name: float(call() is not None) for name, call in calls.items()}}
+    )
+    monkeypatch.setattr(networks, "SIZES", {"tiny": (2, 3, 4, 3, 2, 2, 5)})
+    benchmarks.main(["--device", "cuda"])
+    found = json.loads((tmp_path / "cuda.json").read_text(encoding="utf-8"))
+    assert list(found) == list(device.SUITES)
+    assert [len(found[suite]["rows"]) for suite in found] == [5, 3, 3]
+    assert found["bilinear units"]["machine"]["device"] == "a chip"
+    products = found["generalized matrix products"]["rows"]
+    assert [row["share"] for row in products] == pytest.approx([2 * 17**3 / (132 * 128 * 1e6)] * 5, rel=1e-3)
+    shown = capsys.readouterr().out
+    assert "torch is not installed: left out" in shown
+    assert "rectifier over add, 17, float32" in shown

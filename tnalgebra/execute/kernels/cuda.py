@@ -1,0 +1,160 @@
+"""Steps by CUDA kernels that are written for them: ξ and ⊕ in one pass, no array between.
+
+CuPy compiles a kernel when it is first called on real numbers of one dtype; all else is left to CuPy's own functions.
+"""
+
+import warnings
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ...algebra import Operator
+from ...graph import Labels
+from ...plan import Step
+from ...plan.formula import formula
+from ...plan.step import volume
+from .blocked import lower_blocked, lower_siblings
+from .cuda_scalar import HEADS, TRUTH
+from .cuda_source import THREADS, flat
+from .cuda_tiled import tiled
+from .cuda_tiles import Tiling, chosen, shares
+from .cuda_work import Work, work_of
+from .unary import fold
+from .weighted import lower_weighted
+
+__all__ = ["lower_cuda", "lower_cuda_siblings"]
+
+Array = Any
+Kernel = Callable[..., Array]
+TYPES = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
+EXACT = ("--fmad=false",)
+"""A value is rounded as it is everywhere else, so that one that was the largest is found again."""
+MOST = 1 << 30
+"""Entries that an index of 32 bits counts, with room for a stride."""
+
+
+def lower_cuda(step: Step, xp: ModuleType) -> Kernel:
+    """(operands) → the value of a step of kind blocked or weighted."""
+    plain = (lower_blocked if step.kind == "blocked" else lower_weighted)(step, xp)
+    launch = _launch(step, xp)
+
+    def kernel(*arrays: Array) -> Array:
+        found = launch(arrays) if launch else None
+        return plain(*arrays) if found is None else found
+
+    return kernel
+
+
+def lower_cuda_siblings(steps: Sequence[Step], xp: ModuleType) -> Kernel:
+    """(operands) → the values of several blocked steps on the same operands."""
+    plain = lower_siblings(steps, xp)
+    launches = [launch for step in steps if (launch := _launch(step, xp))]
+
+    def kernel(*arrays: Array) -> list[Array]:
+        found = [launch(arrays) for launch in launches]
+        return plain(*arrays) if any(value is None for value in found) else found
+
+    return kernel if len(launches) == len(steps) else plain
+
+
+def _launch(step: Step, xp: ModuleType) -> "_Launch | None":
+    """What runs the kernel of a step; None where there is no such kernel."""
+    if 0 in step.sizes.values() or not _is_in_c(step, work := work_of(step)):
+        return None
+    launch = _Launch(work, step.reduce, xp)
+    return launch if max(launch.part, launch.blocks, volume(work.summed, work.sizes)) <= MOST else None
+
+
+class _Launch:
+    """(operands) → the value, or None for operands that the kernel is not for."""
+
+    def __init__(self, work: Work, reduce: Operator | None, xp: ModuleType) -> None:
+        self.work, self.reduce, self.xp, self.tiling = work, reduce, xp, chosen(work)
+        self.shares, self.chunk = shares(work, self.tiling)
+        self.shape = tuple(work.sizes[label] for label in work.result)
+        self.part = volume(work.result, work.sizes)
+        self.threads, self.blocks = THREADS, -(-self.part * self.shares // THREADS)
+        if self.tiling:
+            self.threads, self.blocks = self.tiling.tile.threads, self.tiling.blocks(work) * self.shares
+        self._ready: dict[Any, tuple[Kernel, list[Any]] | None] = {}
+
+    def __call__(self, arrays: Sequence[Array]) -> Array | None:
+        kind = tuple([(array.dtype, array.shape, array.strides) for array in arrays])
+        if kind not in self._ready:
+            self._ready[kind] = self._prepared(arrays)
+        if (ready := self._ready[kind]) is None:
+            return None
+        kernel, arguments = ready
+        dtype, is_whole = arrays[0].dtype, self.shares == 1
+        out = self.xp.empty(self.shape if is_whole else (self.shares, *self.shape), dtype)
+        kernel((self.blocks,), (self.threads,), (out, *arrays, *arguments))
+        if is_whole or self.reduce is None:
+            return out
+        return self.xp.asarray(fold(self.reduce, out, (0,), self.xp), dtype=dtype)
+
+    def _prepared(self, arrays: Sequence[Array]) -> tuple[Kernel, list[Any]] | None:
+        """The kernel for arrays of this kind, and its arguments after the arrays."""
+        work, tiling, dtype = self.work, self.tiling, arrays[0].dtype
+        if dtype not in TYPES or any(
+            array.dtype != dtype or any(stride % array.itemsize for stride in array.strides) for array in arrays
+        ):
+            return None
+        name, text = tiled(work, tiling, TYPES[dtype]) if tiling else flat(work, TYPES[dtype])
+        kernel = _compiled(self.xp, name, text)
+        if kernel is None:
+            return None
+        steps = [_strides(array, term, work) for array, term in zip(arrays, work.terms, strict=True)]
+        arguments: list[Any] = [
+            *(np.int32(work.sizes[label]) for label in work.labels),
+            *(np.int64(volume(work.result[i + 1 :], work.sizes)) for i in range(len(work.result))),
+            *(np.int64(stride) for found in steps for stride in found.values()),
+            np.int64(self.part),
+            np.int32(self.shares),
+        ]
+        if tiling:
+            arguments += [np.int32(self.chunk), *_turned(work, tiling, steps)]
+        return kernel, arguments
+
+
+def _is_in_c(step: Step, work: Work) -> bool:
+    """Whether all functions are there in C, and ξ gives a number: NumPy keeps truth values as such, and sums too."""
+    tree = step.tree
+    if step.kind == "blocked" and isinstance(tree, tuple) and isinstance(tree[0], Operator):
+        value = formula(tree)
+        if isinstance(value, tuple) and value[0] in TRUTH:
+            return False
+    return all(head in HEADS for head, _, _ in work.calls.calls)
+
+
+def _strides(array: Array, term: Labels, work: Work) -> dict[str, int]:
+    """Entries from one index of a label to the next, labels in the order of their numbers; 0 where an axis repeats."""
+    found = dict.fromkeys((label for label in work.labels if label in term), 0)
+    for label, size, stride in zip(term, array.shape, array.strides, strict=True):
+        found[label] += stride // array.itemsize if size > 1 else 0
+    return found
+
+
+def _turned(work: Work, tiling: Tiling, steps: Sequence[dict[str, int]]) -> list[np.int32]:
+    """For rows and for columns, whether they lie closer in memory than terms, in the operand that has most of both."""
+    turned = []
+    for group in (tiling.rows, tiling.columns):
+        both = {group[-1], work.summed[-1]}
+        strides = max(steps, key=lambda found: (len(both & found.keys()), len(found)))
+        near, far = (abs(strides.get(label, 0)) for label in (group[-1], work.summed[-1]))
+        turned.append(np.int32(0 < near < far))
+    return turned
+
+
+@lru_cache(maxsize=512)
+def _compiled(xp: ModuleType, name: str, text: str) -> Kernel | None:
+    """The kernel of a text; None, and a warning, where it cannot be compiled."""
+    try:
+        return xp.RawModule(code=text, options=EXACT).get_function(name)  # type: ignore[no-any-return]
+    except Exception as error:  # a compiler, a header or a driver that is missing has an error of its own each
+        warnings.warn(
+            f"a CUDA kernel does not compile, CuPy's functions are used: {error}", RuntimeWarning, stacklevel=2
+        )
+        return None

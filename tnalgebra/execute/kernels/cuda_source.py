@@ -1,0 +1,127 @@
+"""The text of CUDA kernels, and the simpler of the two: a thread has one entry of the result.
+
+Sizes and strides, in entries, are parameters of a kernel, so that one text serves arrays of any shape. Labels are
+numbers: `n2` is the size of label 2, `i2` an index, `x0_2` the stride of operand 0 along it.
+"""
+
+import hashlib
+from collections.abc import Container, Iterable, Mapping
+
+from ...graph import Labels
+from ...plan.step import union
+from .cuda_scalar import head, number, written
+from .cuda_work import Work
+
+__all__ = ["THREADS", "Writer", "flat"]
+
+THREADS = 256
+"""Threads of a block where there are no tiles."""
+SIGNATURE = 'extern "C" __global__ void __launch_bounds__({threads}) NAME({parameters})'
+
+
+class Writer:
+    """Lines of C for the work of one step: indices, offsets, values and totals."""
+
+    def __init__(self, work: Work, threads: int) -> None:
+        self.work, self.threads = work, threads
+        self.number = {label: i for i, label in enumerate(work.labels)}
+        self.lines: list[str] = []
+        self._depth = 1
+
+    def add(self, *lines: str) -> None:
+        """Append lines, indented by the braces that are open."""
+        for line in lines:
+            self._depth -= line.startswith("}")
+            self.lines.append("    " * self._depth + line)
+            self._depth += line.endswith("{")
+
+    def size(self, labels: Labels) -> str:
+        """How many entries these labels span."""
+        product = " * ".join(f"n{self.number[label]}" for label in labels) or "1"
+        return f"({product})" if len(labels) > 1 else product
+
+    def indices(self, labels: Labels, counter: str, used: Labels) -> None:
+        """The index of each label that is used, from one number that runs over all; the last label changes first."""
+        for position, label in enumerate(labels):
+            if label not in used:
+                continue
+            after = labels[position + 1 :]
+            index = f"{counter} / {self.size(after)}" if after else counter
+            index = f"{index} % n{self.number[label]}" if position else index
+            self.add(f"const int i{self.number[label]} = {index};")
+
+    def offset(self, name: str, own: Labels, labels: Iterable[str]) -> str:
+        """Where the entry at the indices of these labels lies in an array that has the labels `own`."""
+        numbers = (self.number[label] for label in labels if label in own)
+        return " + ".join(f"i{i} * {name}_{i}" for i in numbers) or "0"
+
+    def read(self, wanted: Iterable[int], given: Container[int] = ()) -> Labels:
+        """Labels of the operands that the values at these places need."""
+        places = self.work.needed(wanted, given)
+        return union(*(self.work.terms[place] for place in places if place < len(self.work.terms)))
+
+    def values(self, wanted: Iterable[int], given: Mapping[int, str], labels: Labels) -> list[str]:
+        """Compute the values at these places, from operands at the indices of the labels; their texts."""
+        work, names = self.work, dict(given)
+        for place in work.needed(wanted, given):
+            if place < len(work.terms):
+                names[place] = f"v{place}"
+                self.add(f"const T v{place} = x{place}[{self.offset(f'x{place}', work.terms[place], labels)}];")
+        lines, texts = written(work, wanted, names)
+        self.add(*lines)
+        return texts
+
+    def combine(self, total: str, given: Mapping[int, str], labels: Labels) -> None:
+        """Total ← total ⊕ the value, or the value where nothing is summed."""
+        names = given if self.work.total is None else {**given, self.work.total: total}
+        (end,) = self.values(self.work.calls.ends, names, labels)
+        self.add(f"{total} = {end};")
+
+    def kernel(self, dtype: str, *more: str) -> tuple[str, str]:
+        """The name of the kernel and its text."""
+        work = self.work
+        parameters = [
+            "T* __restrict__ out",
+            *(f"const T* __restrict__ x{i}" for i in range(len(work.terms))),
+            *(f"const int n{i}" for i in range(len(work.labels))),
+            *(
+                f"const long long {name}_{self.number[label]}"
+                for name, own in (("out", work.result), *((f"x{i}", term) for i, term in enumerate(work.terms)))
+                for label in work.labels
+                if label in own
+            ),
+            "const long long part",
+            "const int shares",
+            *more,
+        ]
+        signature = SIGNATURE.format(threads=self.threads, parameters=", ".join(parameters))
+        text = "\n".join([head(dtype), f"{signature} {{", *self.lines, "}\n"])
+        name = f"tnalgebra_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        return name, text.replace("NAME", name)
+
+
+def flat(work: Work, dtype: str) -> tuple[str, str]:
+    """One thread an entry of the result and a share of the terms: neighbours read neighbours where operands allow it.
+
+    Its own parameters: `part`, the entries of one share of the result, and how many shares there are.
+    """
+    to = Writer(work, THREADS)
+    kept = tuple(label for label in work.order if label in work.result)
+    is_summed_last = bool(work.summed) and work.order[-1] in work.summed
+    to.add(
+        "const long long thread = 1LL * blockIdx.x * blockDim.x + threadIdx.x;",
+        "if (thread >= part * shares) return;",
+        f"const int share = thread {'% shares' if is_summed_last else '/ part'};",
+    )
+    if kept:
+        to.add(f"const int entry = thread {'/ shares' if is_summed_last else '% part'};")
+    to.indices(kept, "entry", kept)
+    to.add(f"T total = {number(work.unit)};")
+    if work.summed:
+        to.add(f"for (int k = share; k < {to.size(work.summed)}; k += shares) {{")
+        to.indices(work.summed, "k", to.read(work.calls.ends))
+    to.combine("total", {}, work.labels)
+    if work.summed:
+        to.add("}")
+    to.add(f"out[share * part + {to.offset('out', work.result, kept)}] = total;")
+    return to.kernel(dtype)

@@ -1,0 +1,182 @@
+"""The text of a tiled CUDA kernel: what many entries of the result share is computed once and waits for them.
+
+It is a matrix product with ξ and ⊕ in place of · and Σ where both operands are matrices. Values that depend on the
+operands of one side alone wait in its place: ξ(a, h) in Σ W · ξ(a, h), or the exponentials in Σ ln(eᵃ + eʰ).
+"""
+
+from collections.abc import Sequence
+
+from ...graph import Labels
+from .cuda_scalar import number
+from .cuda_source import Writer
+from .cuda_tiles import Tiling
+from .cuda_work import Work
+
+__all__ = ["MORE", "tiled"]
+
+MORE = ("const int chunk", "const int along_m", "const int along_n")
+"""How many terms a share has; whether rows, and columns, lie closer in memory than terms."""
+
+
+def tiled(work: Work, tiling: Tiling, dtype: str) -> tuple[str, str]:
+    """A block of threads a tile of the result and a share of the terms."""
+    to = _TileWriter(work, tiling)
+    to.locate()
+    to.declare()
+    for axes in ("", "m", "n", "mn"):
+        to.fill_registers(axes)
+    to.each("mn", [f"total[i][j] = {number(work.unit)};"])
+    to.add(f"for (int start = begin; start < end; start += {tiling.tile.depth}) {{")
+    for axes in ("k", "mk", "nk"):
+        to.fill_shared(axes)
+    to.add("__syncthreads();", f"const int depth = min({tiling.tile.depth}, end - start);")
+    to.add("for (int d = 0; d < depth; ++d) {")
+    to.step()
+    to.add("}", "__syncthreads();", "}")
+    to.store()
+    return to.kernel(dtype, *MORE)
+
+
+class _TileWriter(Writer):
+    """Axes are m, rows of the tile; n, its columns; and k, terms. A thread owns entries i and j of rows and columns.
+
+    The entries of a thread lie as far apart as there are threads, so that neighbours read and write neighbours.
+    """
+
+    def __init__(self, work: Work, tiling: Tiling) -> None:
+        super().__init__(work, tiling.tile.threads)
+        tile = tiling.tile
+        self.tiling, self.staged = tiling, tiling.staged(work)
+        self.groups = {"m": tiling.rows, "n": tiling.columns, "k": work.summed}
+        self.span = {"m": tile.rows, "n": tile.columns, "k": 1}
+        self.own = {"m": tile.height, "n": tile.width}
+        self.within = {
+            "m": f"down + i * {tile.rows // tile.height}",
+            "n": f"across + j * {tile.columns // tile.width}",
+        }
+
+    def locate(self) -> None:
+        """Which tile this block has, which share of the terms, and where in it this thread is."""
+        tile = self.tiling.tile
+        self.add("int block = blockIdx.x;")
+        for axis in "nm":
+            span = self.span[axis]
+            self.add(
+                f"const int {axis}_end = {self.size(self.groups[axis])}, {axis}_tiles = ({axis}_end - 1) / {span} + 1;",
+                f"const int {axis}_start = block % {axis}_tiles * {span};",
+                f"block /= {axis}_tiles;",
+            )
+        self.add(
+            "const int share = block % shares, begin = share * chunk;",
+            f"const int end = min({self.size(self.work.summed)}, begin + chunk);",
+            "block /= shares;",
+            f"const int across = threadIdx.x % {tile.columns // tile.width};",
+            f"const int down = threadIdx.x / {tile.columns // tile.width};",
+        )
+        batch = self.tiling.batch
+        self.indices(batch, "block", batch)
+        self.add(f"out += share * part + {self.offset('out', self.work.result, batch)};")
+        for i, term in enumerate(self.work.terms):
+            if not set(term).isdisjoint(batch):
+                self.add(f"x{i} += {self.offset(f'x{i}', term, batch)};")
+
+    def declare(self) -> None:
+        """Room for what waits; one column more in shared memory, so that neighbours along k lie in different banks."""
+        for place, axes in self.staged.items():
+            if "k" in axes:
+                width = "" if axes == "k" else f"[{self.span[axes[0]] + 1}]"
+                self.add(f"__shared__ T s{place}[{self.tiling.tile.depth}]{width};")
+            else:
+                self.add(f"T s{place}{self._extent(axes)};")
+        self.add(f"T total{self._extent('mn')};")
+
+    def _extent(self, axes: str) -> str:
+        return "".join(f"[{self.own[axis]}]" for axis in axes)
+
+    def each(self, axes: str, lines: Sequence[str]) -> None:
+        """Lines for every entry of this thread along these axes."""
+        self._open(axes)
+        self.add(*lines)
+        self._close(axes)
+
+    def _open(self, axes: str) -> None:
+        for axis in axes:
+            counter = "i" if axis == "m" else "j"
+            self.add("#pragma unroll", f"for (int {counter} = 0; {counter} < {self.own[axis]}; ++{counter}) {{")
+
+    def _close(self, axes: str) -> None:
+        self.add(*["}"] * len(axes))
+
+    def _entries(self, axes: str) -> None:
+        """The place of an entry of this thread among all; beyond the edge, that of the last one."""
+        self.add(*(f"const int {axis} = min({axis}_start + {self.within[axis]}, {axis}_end - 1);" for axis in axes))
+
+    def _all_indices(self, axes: str, used: Labels) -> Labels:
+        """Write the indices of labels that are used, from the places along these axes; these labels."""
+        for axis in axes:
+            self.indices(self.groups[axis], axis, used)
+        return tuple(label for axis in axes for label in self.groups[axis] if label in used)
+
+    def _fill(self, axes: str, spot: str) -> None:
+        """Compute what waits at a spot, from operands at m, n and k."""
+        places = [place for place, own in self.staged.items() if own == axes]
+        texts = self.values(places, {}, self._all_indices(axes, self.read(places)))
+        self.add(*(f"s{place}{spot} = {text};" for place, text in zip(places, texts, strict=True)))
+
+    def fill_registers(self, axes: str) -> None:
+        """What does not change along the terms: every thread computes its own."""
+        if axes not in self.staged.values():
+            return
+        self.add("{")
+        self._open(axes)
+        self._entries(axes)
+        self._fill(axes, {"": "", "m": "[i]", "n": "[j]", "mn": "[i][j]"}[axes])
+        self._close(axes)
+        self.add("}")
+
+    def fill_shared(self, axes: str) -> None:
+        """What changes along the terms: all threads together, along the axis that lies closer in memory."""
+        if axes not in self.staged.values():
+            return
+        depth, axis = self.tiling.tile.depth, axes[0]
+        span = self.span[axis]
+        self.add(f"for (int e = threadIdx.x; e < {depth * span}; e += {self.threads}) {{")
+        if axes == "k":
+            self.add("const int d = e;")
+        else:
+            self.add(
+                f"const int d = along_{axis} ? e / {span} : e % {depth};",
+                f"const int w = along_{axis} ? e % {span} : e / {depth};",
+                f"const int {axis} = min({axis}_start + w, {axis}_end - 1);",
+            )
+        self.add("const int k = min(start + d, end - 1);")
+        self._fill(axes, "[d]" if axes == "k" else "[d][w]")
+        self.add("}")
+
+    def step(self) -> None:
+        """One term for every entry of this thread."""
+        names = {}
+        for place, axes in self.staged.items():
+            if axes in ("mk", "nk"):
+                self.add(f"T a{place}{self._extent(axes[0])};")
+                spot = "[i]" if axes == "mk" else "[j]"
+                self.each(axes[0], [f"a{place}{spot} = s{place}[d][{self.within[axes[0]]}];"])
+                names[place] = f"a{place}{spot}"
+            else:
+                names[place] = f"s{place}" + {"": "", "k": "[d]", "m": "[i]", "n": "[j]", "mn": "[i][j]"}[axes]
+        self._open("mn")
+        labels = self.read(self.work.calls.ends, names)
+        if labels:
+            self._entries("mn")
+            self.add("const int k = start + d;")
+        self.combine("total[i][j]", names, self._all_indices("mnk", labels))
+        self._close("mn")
+
+    def store(self) -> None:
+        """Write the entries that there are."""
+        self._open("mn")
+        self.add(*(f"const int {axis} = {axis}_start + {self.within[axis]};" for axis in "mn"))
+        self.add("if (m < m_end && n < n_end) {")
+        labels = self._all_indices("mn", self.work.result)
+        self.add(f"out[{self.offset('out', self.work.result, labels)}] = total[i][j];", "}")
+        self._close("mn")

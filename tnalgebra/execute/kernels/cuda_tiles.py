@@ -1,0 +1,155 @@
+"""How a step is laid over the threads of a GPU: which labels are rows, which are columns, and in which tiles."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+
+from ...graph import Labels
+from ...plan.step import volume
+from .cuda_work import SLOW, Work
+
+__all__ = ["BUSY", "TILES", "Tile", "Tiling", "chosen", "shares", "tilings"]
+
+BUSY = 1 << 16
+"""Threads that keep a GPU busy."""
+GROUPS = 4
+"""Groups of labels up to which all ways to lay them are tried."""
+
+SHARED = 48 * 1024 // 8
+"""Entries of float64 that a block may share."""
+HELD = 96
+"""Entries that a thread may hold in registers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """rows × columns of the result in one block of threads, `depth` terms of ⊕ at a time.
+
+    height, width: entries of one thread.
+    """
+
+    rows: int
+    columns: int
+    depth: int
+    height: int
+    width: int
+
+    @property
+    def threads(self) -> int:
+        """Threads of a block."""
+        return (self.rows // self.height) * (self.columns // self.width)
+
+
+TILES = (Tile(128, 128, 8, 8, 8), Tile(64, 64, 16, 4, 4), Tile(64, 16, 16, 4, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """Labels of the result by their part: those of `batch` are never within a tile."""
+
+    batch: Labels
+    rows: Labels
+    columns: Labels
+    tile: Tile
+
+    def axes(self, labels: Labels, summed: Labels) -> str:
+        """Along which of m (rows), n (columns) and k (terms) something with these labels changes."""
+        groups = zip("mnk", (self.rows, self.columns, summed), strict=True)
+        return "".join(axis for axis, group in groups if not set(group).isdisjoint(labels))
+
+    def places(self, work: Work) -> dict[int, str]:
+        """The axes of every operand and of every value computed from them; the total is new with every term."""
+        found = {i: self.axes(term, work.summed) for i, term in enumerate(work.terms)} | {len(work.terms): "mnk"}
+        for place in range(work.constants.start, work.constants.stop + len(work.calls.calls)):
+            parts = {axis for argument in work.arguments(place) for axis in found[argument]}
+            found[place] = "".join(axis for axis in "mnk" if axis in parts)
+        return found
+
+    def staged(self, work: Work) -> dict[int, str]:
+        """The values that are at hand when a term is added to an entry's total: computed once for many entries."""
+        axes, count = self.places(work), len(work.terms)
+        inside = [place for place in work.needed(work.calls.ends) if axes[place] == "mnk"]
+        read = dict.fromkeys(argument for place in inside for argument in work.arguments(place))
+        found = {place: axes[place] for place in read if axes[place] != "mnk" and place not in work.constants}
+        for own in sorted(set(found.values())):
+            values = [place for place in found if found[place] == own]
+            parts = work.needed(values)
+            operands = {place: axes[place] for place in parts if place < count}
+            if len(operands) < len(values) and all(work.price(place) < SLOW for place in parts):
+                found = {place: found[place] for place in found if found[place] != own} | operands
+        return found
+
+    def fits(self, work: Work) -> bool:
+        """Whether there is room for what waits."""
+        tile, own = self.tile, self.staged(work).values()
+        shared = {"k": tile.depth, "mk": tile.depth * (tile.rows + 1), "nk": tile.depth * (tile.columns + 1)}
+        held = {"m": tile.height, "n": tile.width, "mn": tile.height * tile.width, "mk": tile.height, "nk": tile.width}
+        return (
+            sum(shared.get(axes, 0) for axes in own) <= SHARED
+            and held["mn"] + sum(held.get(axes, 1) for axes in own) <= HELD
+        )
+
+    def blocks(self, work: Work) -> int:
+        """How many tiles there are."""
+        rows, columns = volume(self.rows, work.sizes), volume(self.columns, work.sizes)
+        return volume(self.batch, work.sizes) * -(-rows // self.tile.rows) * -(-columns // self.tile.columns)
+
+    def cost(self, work: Work) -> float:
+        """Additions that the work comes to, those of idle threads included."""
+        tile, terms, axes = self.tile, volume(work.summed, work.sizes), self.places(work)
+        staged, blocks = self.staged(work), self.blocks(work)
+        inside = sum(work.price(place) for place in axes if axes[place] == "mnk")
+        spans = {"m": tile.rows, "n": tile.columns, "k": tile.depth}
+        each = {"m": 1 / tile.width, "n": 1 / tile.height}
+        per_chunk = 0.0
+        for place, where in staged.items():
+            if "k" in where:
+                per_chunk += prod(spans[axis] for axis in where) * sum(map(work.price, work.needed([place])))
+        reads = sum(each.get(where[0], 0) for where in staged.values() if "k" in where)
+        chunk = tile.rows * tile.columns * tile.depth * (inside + reads) + per_chunk
+        idle = max(1.0, BUSY / (blocks * max(1, terms // (8 * tile.depth)) * tile.threads))
+        return blocks * max(1.0, terms / tile.depth) * chunk * idle
+
+
+def tilings(work: Work) -> Iterator[Tiling]:
+    """All ways to lay the labels of the result; labels that the same operands carry stay together."""
+    groups: dict[frozenset[int], list[str]] = {}
+    for label in work.result:
+        groups.setdefault(frozenset(i for i, term in enumerate(work.terms) if label in term), []).append(label)
+    if not work.summed or not 2 <= len(groups) <= GROUPS:
+        return
+    for parts in product("bmn", repeat=len(groups)):
+        batch, rows, columns = (
+            tuple(l for group, part in zip(groups.values(), parts, strict=True) if part == name for l in group)
+            for name in "bmn"
+        )
+        if rows and columns:
+            tried = (Tiling(batch, rows, columns, tile) for tile in TILES)
+            yield from (tiling for tiling in tried if tiling.fits(work))
+
+
+def chosen(work: Work) -> Tiling | None:
+    """The way that costs least; None stands for one thread an entry of the result."""
+
+    def key(tiling: Tiling) -> tuple[float, bool]:
+        return tiling.cost(work), work.result[-1] not in tiling.columns
+
+    best = min(tilings(work), key=key, default=None)
+    entries, terms = volume(work.result, work.sizes), volume(work.summed, work.sizes)
+    price = sum(map(work.price, work.needed(work.calls.ends)))
+    alone = entries * terms * price * max(1.0, BUSY / (entries * max(1, terms // 32)))
+    return best if best is not None and best.cost(work) < alone else None
+
+
+def shares(work: Work, tiling: Tiling | None) -> tuple[int, int]:
+    """Into how many shares the terms of ⊕ are split, so that a GPU has enough to do, and how many terms one has."""
+    terms = volume(work.summed, work.sizes)
+    least, threads = 32, volume(work.result, work.sizes)
+    if tiling is not None:
+        least, threads = 8 * tiling.tile.depth, tiling.blocks(work) * tiling.tile.threads
+    count = max(1, min(BUSY // threads, terms // least))
+    chunk = -(-terms // count)
+    if tiling is not None:
+        chunk = -(-chunk // tiling.tile.depth) * tiling.tile.depth
+    return -(-terms // chunk), chunk
