@@ -15,7 +15,7 @@ from typing import Any
 
 from ...algebra.schedule import Schedule
 
-__all__ = ["FINITE", "VALUE", "attempted", "can_compile", "jitted", "native", "numba_or_none", "written"]
+__all__ = ["FINITE", "FUNCTIONS", "VALUE", "attempted", "can_compile", "jitted", "native", "numba_or_none", "written"]
 
 Kernel = Callable[..., Any]
 
