@@ -200,14 +200,13 @@ def merge(expressions: Sequence[Expression]) -> tuple[list[Node], dict[str, Arra
     bound: dict[str, Array] = {}
     nodes = []
     for expression in expressions:
-        rename = {}
         for name, array in expression.bound.items():
             if id(array) not in names:
                 fresh = names[id(array)] = unique(name, taken)
                 taken.add(fresh)
                 bound[fresh] = array
-            rename[name] = names[id(array)]
-        nodes.append(_renamed(expression.node, rename))
+        given = tuple([(name, names[id(array)]) for name, array in expression.bound.items()])
+        nodes.append(_renamed(expression.node, given))
     return nodes, bound
 
 
@@ -218,8 +217,10 @@ def unique(name: str, taken: Container[str]) -> str:
     return name
 
 
-def _renamed(root: Node, names: Mapping[str, str]) -> Node:
-    if all(old == new for old, new in names.items()):
+@lru_cache(maxsize=1024)
+def _renamed(root: Node, given: tuple[tuple[str, str], ...]) -> Node:
+    names = dict(given)
+    if all(old == new for old, new in given):
         return root
     done: dict[Node, Node] = {}
     for node in postorder(root):

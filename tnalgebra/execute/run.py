@@ -16,7 +16,7 @@ from .kernels.blocked import blocks, lower_siblings
 from .kernels.compiled import lower_compiled
 from .kernels.cuda import lower_cuda_siblings
 from .namespace import is_numpy_like
-from .scaling import largest, normalised
+from .scaling import largest, weighed
 
 __all__ = ["Program"]
 
@@ -31,11 +31,13 @@ Lowered = tuple[list[Call], int, tuple[int, ...]]
 class Program:
     """A plan for arrays of one namespace; calling it runs the steps. It keeps no array between calls."""
 
-    __slots__ = ("_calls", "_is_floating", "_outputs", "_size", "_xp", "plan")
+    __slots__ = ("_calls", "_is_floating", "_is_linear", "_outputs", "_size", "_xp", "plan")
 
     def __init__(self, plan: Plan, xp: ModuleType, *, is_compiled: bool = False) -> None:
         self.plan, self._xp = plan, xp
-        self._is_floating = any(op.is_floating for op in plan.operators)
+        operators = plan.operators
+        self._is_floating = any(op.is_floating for op in operators)
+        self._is_linear = {op.name for op in operators} <= {"multiply", "add"}
         wanted = plan.output if isinstance(plan.output, tuple) else (plan.output,)
         self._calls, self._size, self._outputs = _lowered(
             plan.steps, range(len(plan.inputs)), wanted, xp, is_compiled and xp is np
@@ -51,14 +53,14 @@ class Program:
 
         Only for graphs of multiply over add: a step is then linear in each operand.
         """
-        assert {op.name for op in self.plan.operators} <= {"multiply", "add"}
+        assert self._is_linear
         arrays = self._ready(arrays)
         (output,) = self._outputs
         with np.errstate(over="ignore", invalid="ignore"):
-            value, exponent = run_scaled(self._calls, self._size, output, arrays, SAMPLE)
-        if np.isfinite(largest(value)):
-            return value, exponent  # infinities say that the sample missed a large entry
-        return run_scaled(self._calls, self._size, output, arrays, None)
+            value, exponent, is_safe = run_scaled(self._calls, self._size, output, arrays, SAMPLE)
+            if not is_safe:
+                value, exponent, _ = run_scaled(self._calls, self._size, output, arrays, None)
+        return value, exponent
 
     def _ready(self, arrays: Sequence[Array]) -> Sequence[Array]:
         if any(array.dtype != arrays[0].dtype for array in arrays):
@@ -98,25 +100,31 @@ def run(calls: Sequence[Call], size: int, outputs: Sequence[int], arrays: Sequen
 
 def run_scaled(
     calls: Sequence[Call], size: int, output: int, arrays: Sequence[Array], sample: int | None
-) -> tuple[Array, int]:
+) -> tuple[Array, int, bool]:
     """The same loop, with powers of two taken out of values: the exponents of a product add.
 
-    Every value is a product of so many factors of moderate scale, and of three at most, before it is scaled anew.
-    sample: entries by which a scale is judged, see `is_moderate`.
+    A value comes with the exponent that was taken out of it and with a bound on the one that its norm still has, as
+    the norm of a product is at most the product of the norms; it is looked at, and scaled anew, when that is large.
+    sample: entries by which a scale is judged; None to look at all entries of every value.
+    The third result is whether nothing was lost: infinities tell of a large entry that the sample missed, and values
+    far below their bound may have lost digits to underflow, or all of them.
     """
-    values: list[Any] = [*((*normalised(array, sample), 1) for array in arrays), *([None] * size)]
+    most = int(np.finfo(arrays[0].dtype).maxexp) // 4
+    room, is_safe = most if sample else -1, True
+    values: list[Any] = [*(weighed(array, sample) for array in arrays), *([None] * size)]
     for kernel, inputs, slot, done in calls:
-        operands, exponents, factors = zip(*(values[i] for i in inputs), strict=True)
-        found, exponent, count = kernel(*operands), sum(exponents), sum(factors)
+        operands, exponents, bounds = zip(*[values[i] for i in inputs], strict=True)
+        found, exponent, bound = kernel(*operands), sum(exponents), sum(bounds)
         for place, value in [(slot, found)] if isinstance(slot, int) else zip(slot, found, strict=True):
-            values[place] = value, exponent, count
-            if count > 2:
-                value, shift = normalised(value, sample)
-                values[place] = value, exponent + shift, 1
+            values[place] = value, exponent, bound
+            if bound > room:
+                value, shift, left = weighed(value, sample)
+                values[place] = value, exponent + shift, left
+                is_safe = is_safe and shift > -2 * most
         for i in done:
             values[i] = None
     array, exponent, _ = values[output]
-    return array, exponent
+    return array, exponent, is_safe and 2.0 ** (-2 * most) < largest(array) < np.inf
 
 
 def _lowered(

@@ -10,7 +10,7 @@ from ..errors import AlgebraError, AxisMismatchError, FormatError, IndexRangeErr
 from ..execute.expression import evaluate
 from ..execute.namespace import as_array, concatenate, namespace_of
 from ..execute.scaling import at_one, is_ordinary
-from ..graph import Leaf
+from .graphs import leaf
 from .structure import Structure, as_index
 
 __all__ = ["CHUNK_BYTES", "Indexing"]
@@ -108,7 +108,7 @@ class Indexing(Structure):
     def _batched(self, rows: Sequence[Array]) -> Array:
         """Value of the graph for a batch: `rows[t]` is mode t's carrier with the batch in place of the mode."""
         names = [name for name, _ in self._carriers()]
-        carriers = [Leaf(name, tuple(map(str, range(row.ndim)))) for name, row in zip(names, rows, strict=True)]
+        carriers = [leaf(name, row.ndim) for name, row in zip(names, rows, strict=True)]
         node = self._graph(carriers, (("b",),) * self.ndim, ("b",))
         arrays = {**self.parameters(), **dict(zip(names, rows, strict=True))}
         return evaluate(node, arrays, optimize=self._batch_path())

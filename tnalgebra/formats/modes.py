@@ -9,6 +9,7 @@ from ..execute.expression import evaluate
 from ..execute.memory import MemoryLimit
 from ..execute.namespace import as_array, namespace_of
 from ..execute.scaling import at_one
+from .graphs import mode_labels, numbered
 from .indexing import Indexing
 from .structure import as_mode, as_modes, require_multiply
 
@@ -130,7 +131,7 @@ class Modes(Indexing):
         right = [m for m in range(self.ndim) if m not in left] if cols is None else as_modes(cols, self.ndim)
         if sorted([*left, *right]) != list(range(self.ndim)):
             raise FormatError(f"rows {left} and cols {right} must share out the modes 0, …, {self.ndim - 1}, each once")
-        modes = tuple((f"i{mode}",) for mode in range(self.ndim))
-        node = self._graph(self._leaves(), modes, tuple(f"i{mode}" for mode in [*left, *right]))
+        names = numbered("i", self.ndim)
+        node = self._graph(self._leaves(), mode_labels(self.ndim), tuple(names[mode] for mode in [*left, *right]))
         dense = evaluate(node, self.parameters(), memory_limit=memory_limit)
         return dense.reshape(prod(self.shape[mode] for mode in left), -1)

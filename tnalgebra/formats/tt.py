@@ -8,10 +8,11 @@ from ..algebra import Operator, operator
 from ..canvas import Diagram
 from ..errors import FormatError
 from ..execute.namespace import namespace_of
-from ..graph import Contract, Labels, Node
+from ..graph import Labels, Node
 from .base import Array, Format
 from .characters import chain_text
 from .gather import tt_entries
+from .graphs import carried, numbered, tt_graph
 from .later import later
 from .network import Part, chain, embed, met, renamed, without
 from .orthogonal import scaled_norm, spread, tt_center
@@ -99,14 +100,13 @@ class TTTensor(Format):
 
     def parameters(self) -> dict[str, Array]:
         """``core0``, ``core1``, … and so on."""
-        return {f"core{mode}": core for mode, core in enumerate(self.cores)}
+        return dict(zip(numbered("core", len(self.cores)), self.cores, strict=True))
 
     def _carriers(self) -> tuple[tuple[str, int], ...]:
-        return tuple((f"core{mode}", 1) for mode in range(self.ndim))
+        return carried("core", len(self.cores), 1)
 
     def _graph(self, carriers: Sequence[Node], labels: Sequence[Labels], output: Labels) -> Node:
-        inputs = tuple((f"r{mode}", *label, f"r{mode + 1}") for mode, label in enumerate(labels))
-        return Contract(self.xi, operator("add"), inputs, tuple(carriers), output)
+        return tt_graph(self.xi, tuple(carriers), tuple(labels), output)
 
     @property
     def _scale(self) -> str:
