@@ -151,10 +151,7 @@ class GridTensor:
             raise AlgebraError(f"a grid tensor of ξ = {network.xi} is in no format: to_dense and blocks compute it")
         if isinstance(network, RecurrentNetwork) and network.steps is None:
             network = network.unrolled(steps)
-        tensor = weight_tensor(network)
-        for mode in range(steps):
-            tensor = tensor.mode_dot(self.features, mode)
-        return tensor
+        return weight_tensor(network, self.features)
 
     def to_dense(self, memory_limit: MemoryLimit = None) -> Array:
         """All of it. Raises `MemoryLimitError` with its size where it does not fit."""
@@ -253,7 +250,7 @@ class GridTensor:
         labels = labels or [f"i{t}" for t in range(len(features))]
         leaves = [Leaf(f"F{t}", (label, "m")) for t, label in enumerate(labels)]
         arrays = {**self.network._parts(), **{leaf.name: f for leaf, f in zip(leaves, features, strict=True)}}
-        return evaluate(self.network._grid(leaves), arrays, memory_limit=memory_limit)
+        return evaluate(self.network.grid_graph(leaves), arrays, memory_limit=memory_limit)
 
     def __repr__(self) -> str:
         return f"GridTensor(shape={_shown(self.shape)}, condition={self.condition:.3g}, network={self.network!r})"

@@ -3,8 +3,10 @@
 from typing import Any
 
 from ..errors import AlgebraError, FormatError
+from ..execute import contract
 from ..execute.namespace import namespace_of
 from ..formats import CPTensor, DimensionTree, HTTensor, TTTensor, concatenate
+from ..formats.parts import sealed
 from .features import FeatureMap, FixedMap
 from .hierarchical import HierarchicalNetwork
 from .network import Network
@@ -16,11 +18,12 @@ __all__ = ["network_from_weights", "weight_tensor"]
 Array = Any
 
 
-def weight_tensor(network: Network) -> Any:
+def weight_tensor(network: Network, features: Array | None = None) -> Any:
     """W with l_y(X) = ⟨W[…, y], f(x⁽¹⁾) ⊗ … ⊗ f(x⁽ᵀ⁾)⟩, in the format of the network   (GTM Prop. 3.2).
 
     Modes are the features of every step, and the classes last. Only for ξ = multiply and a fixed number of steps; where
     every class has parts of its own, the ranks of the classes add up.
+    features: F of some templates, (M', M), that every feature mode is multiplied with: the grid tensor   (GTM 25).
     Raises `AlgebraError` for another ξ, `FormatError` for equal cores.
 
     >>> import tnalgebra as tna
@@ -40,20 +43,22 @@ def weight_tensor(network: Network) -> Any:
             "equal cores have a weight tensor for every number of steps; take a network with its own cores"
         )
     if any(len(part.shape) > size for part, size in _orders(network)):
-        return concatenate([weight_tensor(_of_class(network, y)) for y in range(network.classes)], -1)
+        return concatenate([weight_tensor(_of_class(network, y), features) for y in range(network.classes)], -1)
     eye = _eye(network)
     match network:
         case ShallowNetwork():
             xp = namespace_of([eye])
-            factors = [network.factors[t, ...] for t in range(network.steps)]
-            return CPTensor((*factors, xp.asarray(network.weights.T)))
+            stack = network.factors if features is None else features @ network.factors
+            return CPTensor((*sealed(stack[t, ...] for t in range(network.steps)), xp.asarray(network.weights.T)))
         case RecurrentNetwork():
-            matrices = [network.inputs[t if network.inputs.shape[0] > 1 else 0, ...] for t in range(network.steps)]
-            cores = [_absorbed(core, c) for core, c in zip(network.cores, matrices, strict=True)]
-            return TTTensor((*cores, eye[:, :, None]))
+            inputs = network.inputs if features is None else network.inputs @ features.T
+            matrices = [inputs[t if inputs.shape[0] > 1 else 0, ...] for t in range(network.steps)]
+            cores = [contract("jik,im->jmk", core, c) for core, c in zip(network.cores, matrices, strict=True)]
+            return TTTensor(sealed((*cores, eye[:, :, None])))
         case HierarchicalNetwork():
             tree = DimensionTree((network.tree.nested, network.steps))
-            return HTTensor(tree, (*network.leaves, eye), (*network.transfers, eye[:, :, None]))
+            leaves = network.leaves if features is None else sealed(features @ leaf for leaf in network.leaves)
+            return HTTensor(tree, (*leaves, eye), (*network.transfers, eye[:, :, None]))
     raise FormatError(f"{type(network).__name__} is no network of this library")
 
 
@@ -79,13 +84,6 @@ def _of_class(network: Network, y: int) -> Network:
 def _eye(network: Network) -> Array:
     like = next(iter(network._parts().values()))
     return namespace_of([like]).eye(network.classes, dtype=like.dtype)
-
-
-def _absorbed(core: Array, matrix: Array) -> Array:
-    """Σ_i G[j, i, k] C[i, m] as a core (j, m, k)."""
-    from ..execute import contract
-
-    return contract("jik,im->jmk", core, matrix)
 
 
 def network_from_weights(tensor: Any, feature_map: FeatureMap | FixedMap) -> Any:
