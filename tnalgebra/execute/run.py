@@ -63,7 +63,7 @@ class Program:
         return value, exponent
 
     def _ready(self, arrays: Sequence[Array]) -> Sequence[Array]:
-        if any(array.dtype != arrays[0].dtype for array in arrays):
+        if len({array.dtype for array in arrays}) > 1:
             arrays = _common(arrays, self._xp)
         if self._is_floating:  # NumPy would take ln(eˣ + eʸ) of int8 in float16
             arrays = [_floating(array, self._xp) for array in arrays]
@@ -86,8 +86,9 @@ def _floating(array: Array, xp: ModuleType) -> Array:
 def run(calls: Sequence[Call], size: int, outputs: Sequence[int], arrays: Sequence[Array]) -> list[Array]:
     """The loop over steps: each fills one slot and empties those that nothing reads later."""
     values: list[Array] = [*arrays, *([None] * size)]
+    read = values.__getitem__
     for kernel, inputs, slot, done in calls:
-        value = kernel(*[values[i] for i in inputs])
+        value = kernel(*map(read, inputs))
         if isinstance(slot, int):
             values[slot] = value
         else:
@@ -113,7 +114,7 @@ def run_scaled(
     room, is_safe = most if sample else -1, True
     values: list[Any] = [*(weighed(array, sample) for array in arrays), *([None] * size)]
     for kernel, inputs, slot, done in calls:
-        operands, exponents, bounds = zip(*[values[i] for i in inputs], strict=True)
+        operands, exponents, bounds = zip(*map(values.__getitem__, inputs), strict=True)
         found, exponent, bound = kernel(*operands), sum(exponents), sum(bounds)
         for place, value in [(slot, found)] if isinstance(slot, int) else zip(slot, found, strict=True):
             values[place] = value, exponent, bound
@@ -131,6 +132,7 @@ def _lowered(
     steps: Sequence[Step], inputs: Sequence[int], outputs: Sequence[int], xp: ModuleType, is_compiled: bool = False
 ) -> Lowered:
     """Kernels with slots renumbered to 0, 1, …, and for each the slots that end with it."""
+    held = {*inputs, *outputs}  # the caller holds the inputs
     number = {slot: i for i, slot in enumerate([*inputs, *(step.output for step in steps)])}
     last = {slot: i for i, step in enumerate(steps) for slot in step.inputs}
     calls: list[Call] = []
@@ -138,7 +140,7 @@ def _lowered(
     for group in together(steps) if is_numpy_like(xp) else [[step] for step in steps]:
         step, begin, end = group[0], end + 1, end + len(group)
         read = dict.fromkeys(slot for member in group for slot in member.inputs)
-        done = tuple(number[slot] for slot in read if begin <= last[slot] <= end and slot not in outputs)
+        done = tuple(number[slot] for slot in read if begin <= last[slot] <= end and slot not in held)
         slots = tuple(number[member.output] for member in group)
         inputs_of = tuple(number[slot] for slot in step.inputs)
         if len(group) > 1:

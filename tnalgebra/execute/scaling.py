@@ -42,12 +42,14 @@ def norm_exponent(array: Array, sample: int | None = None) -> int | None:
     seen leads to infinities, which tell of themselves. None, too, where BLAS cannot tell in one pass.
     """
     xp = namespace_of([array])
-    if not is_numpy_like(xp) or not (array.flags.c_contiguous or array.flags.f_contiguous):
+    if is_numpy_like(xp) and not array.flags.c_contiguous:
+        array = array.transpose(sorted(range(array.ndim), key=lambda axis: -array.strides[axis]))
+    if not is_numpy_like(xp) or not array.flags.c_contiguous:
         return None
-    flat = (array if array.flags.c_contiguous else array.T).reshape(-1)
-    flat = flat[:: max(1, len(flat) // sample)] if sample else flat
+    if sample:
+        array = array.reshape(-1)[:: max(1, array.size // sample)]
     least, most = _squares(array.dtype)
-    square = float(xp.vdot(flat, flat).real)
+    square = float(xp.vdot(array, array).real)
     return frexp(square)[1] // 2 if least < square < most else None
 
 

@@ -22,17 +22,16 @@ def frozen(array: Any, name: str, axes: Sequence[str]) -> Array:
         raise FormatError(f"{name} must have axes ({', '.join(axes)}); got shape {tuple(array.shape)}")
     if not isinstance(array, np.ndarray):
         return array
-    if array.dtype in (np.longdouble, np.clongdouble) and array.dtype.itemsize > np.dtype(complex).itemsize // 2:
+    if array.dtype.char in "gG" and array.dtype.itemsize > np.dtype(complex).itemsize // 2:
         raise DTypeError(f"{name} has dtype {array.dtype}; BLAS has float32, float64, complex64 and complex128")
-    if array.dtype.kind in "biu" or array.dtype == np.float16:
-        array = array.astype(np.float32 if array.dtype == np.float16 else np.float64)
+    if array.dtype.kind in "biu" or array.dtype.char == "e":
+        array = array.astype(np.float32 if array.dtype.char == "e" else np.float64)
     elif not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     elif array.flags.writeable:
         array = array.copy()  # what the caller does with its array later is no concern of this one
-    view = array.view()
-    view.flags.writeable = False
-    return view
+    array.flags.writeable = False
+    return array
 
 
 def sealed(arrays: Iterable[Array]) -> tuple[Array, ...]:
@@ -47,7 +46,7 @@ def sealed(arrays: Iterable[Array]) -> tuple[Array, ...]:
 def one_home(arrays: Sequence[Array]) -> tuple[Array, ...]:
     """The parts in their common dtype; parts of different libraries or devices are refused."""
     xp = namespace_of(arrays)
-    if all(array.dtype == arrays[0].dtype for array in arrays):
+    if len({array.dtype for array in arrays}) == 1:
         return tuple(arrays)
     dtype = xp.result_type(*arrays)
     return sealed(cast(array, dtype, xp) for array in arrays)

@@ -50,17 +50,19 @@ class TTTensor(Format):
         cores = tuple(frozen(core, f"core {mode}", ("R", "n", "R")) for mode, core in enumerate(self.cores))
         if not cores:
             raise FormatError("a tensor train needs at least one core")
+        rank = 1
         for mode, core in enumerate(cores):
-            left = cores[mode - 1].shape[2] if mode else 1
-            if core.shape[0] != left:
-                before = f"core {mode - 1} ends with rank {left}" if mode else "the first rank is 1"
+            left, size, right = core.shape
+            if left != rank:
+                before = f"core {mode - 1} ends with rank {rank}" if mode else "the first rank is 1"
                 raise FormatError(
-                    f"core {mode} has shape {tuple(core.shape)} and starts with rank {core.shape[0]}, but {before}"
+                    f"core {mode} has shape {tuple(core.shape)} and starts with rank {left}, but {before}"
                 )
-            if 0 in core.shape:
+            if not (left and size and right):
                 raise FormatError(f"core {mode} has shape {tuple(core.shape)}: sizes and ranks must be at least 1")
-        if cores[-1].shape[2] != 1:
-            raise FormatError(f"core {len(cores) - 1} ends with rank {cores[-1].shape[2]}, but the last rank is 1")
+            rank = right
+        if rank != 1:
+            raise FormatError(f"core {len(cores) - 1} ends with rank {rank}, but the last rank is 1")
         object.__setattr__(self, "cores", one_home(cores))
         object.__setattr__(self, "xi", operator(self.xi))
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 from ..errors import AlgebraError, FormatError
-from ..execute import contract
 from ..execute.namespace import namespace_of
 from ..formats import CPTensor, DimensionTree, HTTensor, TTTensor, concatenate
 from ..formats.parts import sealed
@@ -51,9 +50,9 @@ def weight_tensor(network: Network, features: Array | None = None) -> Any:
             stack = network.factors if features is None else features @ network.factors
             return CPTensor((*sealed(stack[t, ...] for t in range(network.steps)), xp.asarray(network.weights.T)))
         case RecurrentNetwork():
-            inputs = network.inputs if features is None else network.inputs @ features.T
-            matrices = [inputs[t if inputs.shape[0] > 1 else 0, ...] for t in range(network.steps)]
-            cores = [contract("jik,im->jmk", core, c) for core, c in zip(network.cores, matrices, strict=True)]
+            signals = namespace_of([eye]).permute_dims(network.inputs, (0, 2, 1))  # (T or 1, M, L)
+            signals = signals if features is None else features @ signals
+            cores = [signals[t % len(signals), ...] @ core for t, core in enumerate(network.cores)]
             return TTTensor(sealed((*cores, eye[:, :, None])))
         case HierarchicalNetwork():
             tree = DimensionTree((network.tree.nested, network.steps))
