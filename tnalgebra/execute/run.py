@@ -21,7 +21,7 @@ from .scaling import largest, weighed
 __all__ = ["Program"]
 
 Array = Any
-SAMPLE = 64
+SAMPLE = 16
 """Entries of an array that are looked at before its scale is taken for moderate."""
 Call = tuple[Callable[..., Any], tuple[int, ...], int | tuple[int, ...], tuple[int, ...]]
 """The kernel, the slots that it reads and those that it fills (several: its values are a list), and those that end."""

@@ -1,7 +1,7 @@
 """Numbers beyond the range of their dtype: an array and a power of two that it is to be multiplied with."""
 
 from functools import lru_cache
-from math import frexp, prod
+from math import frexp, isnan, nan, prod
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,8 @@ def largest(array: Array) -> float:
     if 0 in array.shape:
         return 0.0
     parts = (xp.real(array), xp.imag(array)) if is_complex(array.dtype, xp) else (array,)
-    return float(np.max([float(bound) for part in parts for bound in (xp.max(part), -xp.min(part))]))
+    bounds = [float(bound) for part in parts for bound in (xp.max(part), -xp.min(part))]
+    return nan if any(map(isnan, bounds)) else max(bounds)
 
 
 def norm_exponent(array: Array, sample: int | None = None) -> int | None:

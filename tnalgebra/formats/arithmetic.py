@@ -195,16 +195,19 @@ class Arithmetic(Structure):
             right = other.expression()
         else:
             right = Expression(leaf("x", np.ndim(other)), {"x": as_array(other)})
-        shape = tuple(getattr(other, "shape", np.shape(other)))
-        if len(shape) != self.ndim:
-            raise AxisMismatchError(f"operands of inner have {self.ndim} and {len(shape)} modes")
-        for mode, (left, size) in enumerate(zip(self.shape, shape, strict=True)):
+        own, shape = self.shape, tuple(other.shape if hasattr(other, "shape") else np.shape(other))
+        if len(shape) != len(own):
+            raise AxisMismatchError(f"operands of inner have {len(own)} and {len(shape)} modes")
+        for mode, (left, size) in enumerate(zip(own, shape, strict=True)):
             if left != size:
                 raise AxisMismatchError(
                     f"mode {mode} has size {left} in the left operand of inner but {size} in the right"
                 )
         (first, second), bound = merge([self.conj().expression(), right])
-        return as_number(*evaluate_scaled(inner_graph(first, second), bound))
+        return as_number(*evaluate_scaled(inner_graph(first, second), bound, optimize=self._inner_path(other)))
+
+    def _inner_path(self, other: Any) -> Any:
+        return "auto"
 
     def norm(self) -> float:
         """Frobenius norm, through orthogonalization: accurate where ⟨x, x⟩ has lost half of its digits.

@@ -15,10 +15,11 @@ T = TypeVar("T", bound=Structure)
 def block_sum(tensors: Sequence[T]) -> T:
     """Σ of tensors of one structure: blocks on the diagonal of every part; an axis that is no bond is shared."""
     first = tensors[0]
-    parts = {name: [tensor.parameters()[name] for tensor in tensors] for name in first.parameters()}
-    xp = namespace_of([array for arrays in parts.values() for array in arrays])
+    given = [tensor.parameters() for tensor in tensors]
+    xp = namespace_of([array for parts in given for array in parts.values()])
     found = {}
-    for name, arrays in parts.items():
+    for name in given[0]:
+        arrays = [parts[name] for parts in given]
         bonds = first._bonds(name)
         starts = [list(accumulate((a.shape[axis] for a in arrays), initial=0)) for axis in range(arrays[0].ndim)]
         starts = [start if axis in bonds else [0] * len(start) for axis, start in enumerate(starts)]

@@ -1,6 +1,8 @@
 """The graphs of formats: of structure alone and of no array, so each is built once and then recalled."""
 
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 from ..algebra import Operator, operator
 from ..graph import Contract, Labels, Leaf, Node
@@ -12,6 +14,7 @@ __all__ = [
     "carried",
     "cp_graph",
     "ht_graph",
+    "in_turn",
     "inner_graph",
     "leaf",
     "mode_labels",
@@ -107,3 +110,18 @@ def inner_graph(left: Node, right: Node) -> Contract:
     """Σ over all modes of the product of two tensors."""
     modes = numbered("i", left.ndim)
     return Contract(operator("multiply"), operator("add"), (modes, modes), (left, right), ())
+
+
+def in_turn(inputs: Sequence[Any], *_: Any) -> list[tuple[int, int]]:
+    """The path through two trains from the left, a core of each in turn: BLAS then transposes the smaller factor only.
+
+    inputs: the cores of one train, and those of the other.
+    """
+    count = len(inputs)
+    order = sorted(range(count), key=lambda i: (i % (count // 2 or 1), -i))
+    left, path, last = list(range(count)), list[tuple[int, int]](), order[0]
+    for core in order[1:]:
+        path.append((left.index(last), left.index(core)))
+        left = [i for i in left if i not in (last, core)] + [count]
+        last = count
+    return path

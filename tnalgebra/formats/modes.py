@@ -47,11 +47,8 @@ class Modes(Indexing):
             raise FormatError(f"mode_dot would leave mode {mode} empty: the factor has shape {tuple(factor.shape)}")
         if factor.ndim == 1:
             return self._contracted({mode: factor})
-        name, axis = self._carriers()[mode]
-        part = self.parameters()[name]
-        xp = namespace_of([part, factor])
-        moved = xp.moveaxis(xp.tensordot(factor, part, axes=((1,), (axis,))), 0, axis)
-        return self._rebuild({**self.parameters(), name: moved})
+        (name, _), parts = self._carriers()[mode], self.parameters()
+        return self._rebuild({**parts, name: factor @ parts[name]})  # the mode is the last axis but one
 
     def sum(self, modes: int | Sequence[int] | None = None) -> Any:
         """Σ over some modes, or over all: a number. For ξ = multiply; no ranks change.
@@ -76,9 +73,7 @@ class Modes(Indexing):
         base = self._evened()
         parts, carriers, rows, total = base.parameters(), self._carriers(), {}, 0
         for mode, vector in vectors.items():
-            name, axis = carriers[mode]
-            row = namespace_of([vector, parts[name]]).tensordot(vector, parts[name], axes=((0,), (axis,)))
-            rows[mode], exponent = at_one(row)
+            rows[mode], exponent = at_one(vector @ parts[carriers[mode][0]])
             total += exponent
         return base._without(rows)._evened(total)
 

@@ -12,7 +12,7 @@ from ..graph import Labels, Node
 from .base import Array, Format
 from .characters import chain_text
 from .gather import tt_entries
-from .graphs import carried, numbered, tt_graph
+from .graphs import carried, in_turn, numbered, tt_graph
 from .later import later
 from .network import Part, chain, embed, met, renamed, without
 from .orthogonal import scaled_norm, spread, tt_center
@@ -119,11 +119,14 @@ class TTTensor(Format):
 
     def _bonds(self, name: str) -> tuple[int, ...]:
         mode = int(name.removeprefix("core"))
-        return (0,) * (mode > 0) + (2,) * (mode < self.ndim - 1)
+        return (0,) * (mode > 0) + (2,) * (mode < len(self.cores) - 1)
 
     def _batch_path(self) -> Any:
         """From the left: a row vector a point, never a product of two matrices."""
         return ((0, 1), *((0, k) for k in range(self.ndim - 2, 0, -1))) if self.ndim > 1 else ((0,),)
+
+    def _inner_path(self, other: Any) -> Any:
+        return in_turn if isinstance(other, TTTensor) else "auto"
 
     def _entries(self, points: Array) -> Array:
         return tt_entries(self.cores, points) if self._is_plain else Format._entries(self, points)
