@@ -50,7 +50,7 @@ class Indexing(Structure):
                 rows.append(xp.moveaxis(weighed, 0, axis))
             with np.errstate(over="ignore", invalid="ignore"):
                 pieces.append(self._batched(rows))
-        found = concatenate(pieces, 0, xp) if pieces else xp.empty(0, dtype=xp.result_type(*arrays, self.dtype))
+        found = _joined(pieces, xp.result_type(*arrays, self.dtype), xp)
         return found if self._is_safe(found) else self._evened().evaluate(arrays)
 
     def _is_safe(self, values: Array) -> bool:
@@ -83,7 +83,7 @@ class Indexing(Structure):
         xp = namespace_of(list(self.parameters().values()))
         with np.errstate(over="ignore", invalid="ignore"):
             pieces = [self._entries(points[start : start + chunk]) for start in range(0, len(points), chunk)]
-        found = concatenate(pieces, 0, xp) if pieces else xp.empty(0, dtype=self.dtype)
+        found = _joined(pieces, self.dtype, xp)
         return found if self._is_safe(found) else self._evened().gather(points)
 
     @property
@@ -145,6 +145,13 @@ class Indexing(Structure):
 
     def __iter__(self) -> Any:
         raise FormatError("a format is not a sequence; use to_dense(), or index it")
+
+
+def _joined(pieces: Sequence[Array], dtype: Any, xp: Any) -> Array:
+    """The pieces in a row."""
+    if len(pieces) == 1:
+        return pieces[0]
+    return concatenate(pieces, 0, xp) if pieces else xp.empty(0, dtype=dtype)
 
 
 def checked_points(indices: Any, shape: tuple[int, ...]) -> Array:

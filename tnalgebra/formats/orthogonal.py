@@ -110,14 +110,16 @@ def tt_center(cores: Sequence[Array], center: int, xp: ModuleType) -> tuple[list
         cores[mode] = q.reshape(left, size, -1)
         r, shift = normalised(r)
         total += shift
-        cores[mode + 1] = xp.tensordot(r, cores[mode + 1], axes=1)
+        _, *sizes = cores[mode + 1].shape
+        cores[mode + 1] = (r @ cores[mode + 1].reshape(right, -1)).reshape(-1, *sizes)
     for mode in range(len(cores) - 1, center, -1):
         left, size, right = cores[mode].shape
         q, r = xp.linalg.qr(cores[mode].reshape(left, size * right).T.conj())
         cores[mode] = q.T.conj().reshape(-1, size, right)
         r, shift = normalised(r)
         total += shift
-        cores[mode - 1] = xp.tensordot(cores[mode - 1], r.T.conj(), axes=1)
+        *sizes, _ = cores[mode - 1].shape
+        cores[mode - 1] = (cores[mode - 1].reshape(-1, left) @ r.T.conj()).reshape(*sizes, -1)
     cores[center], shift = normalised(cores[center])
     return cores, total + shift
 
