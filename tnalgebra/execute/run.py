@@ -63,9 +63,11 @@ class Program:
         return value, exponent
 
     def _ready(self, arrays: Sequence[Array]) -> Sequence[Array]:
-        if len({array.dtype for array in arrays}) > 1:
+        dtypes = {array.dtype for array in arrays}
+        if len(dtypes) > 1:
             arrays = _common(arrays, self._xp)
-        if self._is_floating:  # NumPy would take ln(eˣ + eʸ) of int8 in float16
+        # NumPy would take ln(eˣ + eʸ) of int8 in float16
+        if self._is_floating and any(is_integral(dtype, self._xp) for dtype in dtypes):
             arrays = [_floating(array, self._xp) for array in arrays]
         return arrays
 
