@@ -147,10 +147,11 @@ def _constant(operands: Sequence[Any], position: int) -> Array:
 class PlannedContraction:
     """A contraction that was planned once; call it with arrays of the planned shapes."""
 
-    __slots__ = ("_constants", "_is_compiled", "_plan", "_programs", "_shapes")
+    __slots__ = ("_constants", "_is_compiled", "_is_plain", "_plan", "_programs", "_shapes")
 
     def __init__(self, plan: Plan, constants: Mapping[int, Array], *, is_compiled: bool = False) -> None:
         self._plan, self._constants, self._is_compiled = plan, constants, is_compiled
+        self._is_plain = not constants and not plan.nonnegative
         self._shapes = [shape for position, shape in enumerate(plan.shapes) if position not in constants]
         self._programs: dict[str, Program] = {"numpy": Program(plan, np, is_compiled=is_compiled)}
 
@@ -168,26 +169,19 @@ class PlannedContraction:
 
     def __call__(self, *arrays: Array) -> Array:
         """Contract arrays of the planned shapes, of any library."""
-        for position, (array, shape) in enumerate(zip(arrays, self._shapes, strict=False)):
-            if getattr(array, "shape", None) != shape:
-                return self._slow(arrays, position)
+        if self._is_plain and are_plain(arrays) and [array.shape for array in arrays] == self._shapes:
+            return self._programs["numpy"](arrays)
+        return self._checked([as_array(array) for array in arrays])
+
+    def _checked(self, arrays: Sequence[Array]) -> Array:
+        """Name the operand that does not fit, put the constants in, and take the arrays' own library."""
         if len(arrays) != len(self._shapes):
             raise EquationError(f"planned for {len(self._shapes)} arrays; got {len(arrays)}")
-        if self._constants or self._plan.nonnegative or not are_plain(arrays):
-            return self._any(arrays)
-        return self._programs["numpy"](arrays)
-
-    def _slow(self, arrays: Sequence[Array], position: int) -> Array:
-        """Accept lists and other libraries' shape types; name the operand that does not fit."""
-        arrays = [as_array(array) for array in arrays]
-        shape = tuple(arrays[position].shape)
-        if shape != self._shapes[position]:
-            raise AxisMismatchError(
-                f"operand {position} was planned with shape {self._shapes[position]}, but has {shape}"
-            )
-        return self._any(arrays)
-
-    def _any(self, arrays: Sequence[Array]) -> Array:
+        for position, (array, shape) in enumerate(zip(arrays, self._shapes, strict=True)):
+            if tuple(array.shape) != shape:
+                raise AxisMismatchError(
+                    f"operand {position} was planned with shape {shape}, but has {tuple(array.shape)}"
+                )
         rest = iter(arrays)
         full = [self._constants[i] if i in self._constants else next(rest) for i in range(len(self._plan.shapes))]
         if self._plan.nonnegative and not _are_nonnegative(full):

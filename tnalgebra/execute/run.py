@@ -31,13 +31,14 @@ Lowered = tuple[list[Call], int, tuple[int, ...]]
 class Program:
     """A plan for arrays of one namespace; calling it runs the steps. It keeps no array between calls."""
 
-    __slots__ = ("_calls", "_is_floating", "_is_linear", "_outputs", "_size", "_xp", "plan")
+    __slots__ = ("_calls", "_is_bundle", "_is_floating", "_is_linear", "_outputs", "_size", "_xp", "plan")
 
     def __init__(self, plan: Plan, xp: ModuleType, *, is_compiled: bool = False) -> None:
         self.plan, self._xp = plan, xp
         operators = plan.operators
         self._is_floating = any(op.is_floating for op in operators)
         self._is_linear = {op.name for op in operators} <= {"multiply", "add"}
+        self._is_bundle = isinstance(plan.output, tuple)
         wanted = plan.output if isinstance(plan.output, tuple) else (plan.output,)
         self._calls, self._size, self._outputs = _lowered(
             plan.steps, range(len(plan.inputs)), wanted, xp, is_compiled and xp is np
@@ -46,7 +47,7 @@ class Program:
     def __call__(self, arrays: Sequence[Array]) -> Array:
         """Run on the leaves, in the order of `plan.inputs`; the value, or a tuple of them where several are wanted."""
         values = run(self._calls, self._size, self._outputs, self._ready(arrays))
-        return tuple(values) if isinstance(self.plan.output, tuple) else values[0]
+        return tuple(values) if self._is_bundle else values[0]
 
     def scaled(self, arrays: Sequence[Array]) -> tuple[Array, int]:
         """The value as an array and an exponent of 2, so that no product over- or underflows on the way.

@@ -32,7 +32,7 @@ def largest(array: Array) -> float:
     if 0 in array.shape:
         return 0.0
     parts = (xp.real(array), xp.imag(array)) if is_complex(array.dtype, xp) else (array,)
-    bounds = [float(bound) for part in parts for bound in (xp.max(part), -xp.min(part))]
+    bounds = [float(bound) for part in parts for bound in (part.max(), -part.min())]
     return nan if any(map(isnan, bounds)) else max(bounds)
 
 
