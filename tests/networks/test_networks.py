@@ -192,6 +192,10 @@ def test_the_weight_tensor_of_templates_has_their_features_in_every_mode(kind, s
     found = tna.networks.weight_tensor(net, features)
     assert found.shape == (7, 7, 7, 3)
     assert relative_error(found.to_dense(), whole.to_dense()) < 1e-13
+    with pytest.raises(
+        AxisMismatchError, match=r"features must have shape \(M', 5\), one template a row; got \(7, 4\)"
+    ):
+        tna.networks.weight_tensor(net, features[:, :4])
 
 
 def test_networks_of_one_structure_share_their_graph():

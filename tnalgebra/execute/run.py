@@ -109,6 +109,7 @@ def run_scaled(
 
     A value comes with the exponent that was taken out of it and with a bound on the one that its norm still has, as
     the norm of a product is at most the product of the norms; it is looked at, and scaled anew, when that is large.
+    (A sum over an axis of size n may add √n, for which the other half of the range has room.)
     sample: entries by which a scale is judged; None to look at all entries of every value.
     The third result is whether nothing was lost: infinities tell of a large entry that the sample missed, and values
     far below their bound may have lost digits to underflow, or all of them.

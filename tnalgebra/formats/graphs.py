@@ -113,8 +113,9 @@ def inner_graph(left: Node, right: Node) -> Contract:
 
 
 def in_turn(inputs: Sequence[Any], *_: Any) -> list[tuple[int, int]]:
-    """The path through two trains from the left, a core of each in turn: BLAS then transposes the smaller factor only.
+    """The path through two trains from the left, a core of each in turn.
 
+    The transfer matrices then stand left of wide matrices, which BLAS multiplies faster than tall ones from the right.
     inputs: the cores of one train, and those of the other.
     """
     count = len(inputs)

@@ -11,6 +11,7 @@ from ..execute.namespace import as_array, namespace_of
 from ..execute.scaling import at_one
 from .graphs import mode_labels, numbered
 from .indexing import Indexing
+from .parts import mode_product
 from .structure import as_mode, as_modes, require_multiply
 
 __all__ = ["Modes"]
@@ -48,7 +49,7 @@ class Modes(Indexing):
         if factor.ndim == 1:
             return self._contracted({mode: factor})
         (name, _), parts = self._carriers()[mode], self.parameters()
-        return self._rebuild({**parts, name: factor @ parts[name]})  # the mode is the last axis but one
+        return self._rebuild({**parts, name: mode_product(factor, parts[name])})
 
     def sum(self, modes: int | Sequence[int] | None = None) -> Any:
         """Σ over some modes, or over all: a number. For ξ = multiply; no ranks change.
@@ -73,7 +74,7 @@ class Modes(Indexing):
         base = self._evened()
         parts, carriers, rows, total = base.parameters(), self._carriers(), {}, 0
         for mode, vector in vectors.items():
-            rows[mode], exponent = at_one(vector @ parts[carriers[mode][0]])
+            rows[mode], exponent = at_one(mode_product(vector, parts[carriers[mode][0]]))
             total += exponent
         return base._without(rows)._evened(total)
 

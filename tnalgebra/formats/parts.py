@@ -10,7 +10,7 @@ from ..algebra.scalar import cast
 from ..errors import DTypeError, FormatError, RankError, ToleranceError
 from ..execute.namespace import as_array, namespace_of
 
-__all__ = ["check_eps", "check_rank", "check_shape", "frozen", "normal", "one_home", "sealed", "share"]
+__all__ = ["check_eps", "check_rank", "check_shape", "frozen", "mode_product", "normal", "one_home", "sealed", "share"]
 
 Array = Any
 
@@ -50,6 +50,12 @@ def one_home(arrays: Sequence[Array]) -> tuple[Array, ...]:
         return tuple(arrays)
     dtype = xp.result_type(*arrays)
     return sealed(cast(array, dtype, xp) for array in arrays)
+
+
+def mode_product(matrix: Array, part: Array) -> Array:
+    """Σ_i M[…, i] · part[…, i, r]: in every format a mode is the last axis but one of its part."""
+    xp = namespace_of([matrix, part])
+    return matrix @ xp.ascontiguousarray(part)  # matmul leaves BLAS for a slow loop where neither axis is dense
 
 
 def check_shape(shape: Iterable[int]) -> tuple[int, ...]:

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from ..errors import AlgebraError, FormatError
+from ..errors import AlgebraError, AxisMismatchError, FormatError
 from ..execute.namespace import namespace_of
 from ..formats import CPTensor, DimensionTree, HTTensor, TTTensor, concatenate
-from ..formats.parts import sealed
+from ..formats.parts import mode_product, sealed
 from .features import FeatureMap, FixedMap
 from .hierarchical import HierarchicalNetwork
 from .network import Network
@@ -23,12 +23,12 @@ def weight_tensor(network: Network, features: Array | None = None) -> Any:
     Modes are the features of every step, and the classes last. Only for ξ = multiply and a fixed number of steps; where
     every class has parts of its own, the ranks of the classes add up.
     features: F of some templates, (M', M), that every feature mode is multiplied with: the grid tensor   (GTM 25).
-    Raises `AlgebraError` for another ξ, `FormatError` for equal cores.
+    Raises `AlgebraError` for another ξ, `FormatError` for equal cores, `AxisMismatchError` for features of another M.
 
-    >>> import tnalgebra as tna
+    >>> import numpy as np, tnalgebra as tna
     >>> net = tna.RecurrentNetwork.random(steps=3, inputs=2, features=4, rank=5, classes=7, seed=0)
-    >>> tna.networks.weight_tensor(net).shape
-    (4, 4, 4, 7)
+    >>> tna.networks.weight_tensor(net).shape, tna.networks.weight_tensor(net, np.ones((2, 4))).shape
+    ((4, 4, 4, 7), (2, 2, 2, 7))
     """
     if not isinstance(network, Network):
         raise FormatError(f"{type(network).__name__} is no network")
@@ -41,6 +41,10 @@ def weight_tensor(network: Network, features: Array | None = None) -> Any:
         raise FormatError(
             "equal cores have a weight tensor for every number of steps; take a network with its own cores"
         )
+    if features is not None and (len(features.shape) != 2 or features.shape[1] != network.n_features):
+        raise AxisMismatchError(
+            f"features must have shape (M', {network.n_features}), one template a row; got {tuple(features.shape)}"
+        )
     if any(len(part.shape) > size for part, size in _orders(network)):
         return concatenate([weight_tensor(_of_class(network, y), features) for y in range(network.classes)], -1)
     eye = _eye(network)
@@ -52,7 +56,7 @@ def weight_tensor(network: Network, features: Array | None = None) -> Any:
         case RecurrentNetwork():
             signals = namespace_of([eye]).permute_dims(network.inputs, (0, 2, 1))  # (T or 1, M, L)
             signals = signals if features is None else features @ signals
-            cores = [signals[t % len(signals), ...] @ core for t, core in enumerate(network.cores)]
+            cores = [mode_product(signals[t % len(signals), ...], core) for t, core in enumerate(network.cores)]
             return TTTensor(sealed((*cores, eye[:, :, None])))
         case HierarchicalNetwork():
             tree = DimensionTree((network.tree.nested, network.steps))
