@@ -1,6 +1,6 @@
-"""A plan lowered to kernels, and the one loop over its steps."""
+"""A plan lowered to kernels, and the function that calls one after the other."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from types import ModuleType
@@ -31,7 +31,7 @@ Lowered = tuple[list[Call], int, tuple[int, ...]]
 class Program:
     """A plan for arrays of one namespace; calling it runs the steps. It keeps no array between calls."""
 
-    __slots__ = ("_calls", "_is_bundle", "_is_floating", "_is_linear", "_outputs", "_size", "_xp", "plan")
+    __slots__ = ("_calls", "_is_bundle", "_is_floating", "_is_linear", "_outputs", "_run", "_size", "_xp", "plan")
 
     def __init__(self, plan: Plan, xp: ModuleType, *, is_compiled: bool = False) -> None:
         self.plan, self._xp = plan, xp
@@ -43,11 +43,12 @@ class Program:
         self._calls, self._size, self._outputs = _lowered(
             plan.steps, range(len(plan.inputs)), wanted, xp, is_compiled and xp is np
         )
+        self._run = written(self._calls, len(plan.inputs), self._outputs)
 
     def __call__(self, arrays: Sequence[Array]) -> Array:
         """Run on the leaves, in the order of `plan.inputs`; the value, or a tuple of them where several are wanted."""
-        values = run(self._calls, self._size, self._outputs, self._ready(arrays))
-        return tuple(values) if self._is_bundle else values[0]
+        values = self._run(*self._ready(arrays))
+        return values if self._is_bundle else values[0]
 
     def scaled(self, arrays: Sequence[Array]) -> tuple[Array, int]:
         """The value as an array and an exponent of 2, so that no product over- or underflows on the way.
@@ -86,26 +87,29 @@ def _floating(array: Array, xp: ModuleType) -> Array:
     return cast(array, xp.float64, xp) if is_integral(array.dtype, xp) else array
 
 
-def run(calls: Sequence[Call], size: int, outputs: Sequence[int], arrays: Sequence[Array]) -> list[Array]:
-    """The loop over steps: each fills one slot and empties those that nothing reads later."""
-    values: list[Array] = [*arrays, *([None] * size)]
-    read = values.__getitem__
-    for kernel, inputs, slot, done in calls:
-        value = kernel(*map(read, inputs))
-        if isinstance(slot, int):
-            values[slot] = value
-        else:
-            for place, part in zip(slot, value, strict=True):
-                values[place] = part
-        for i in done:
-            values[i] = None
-    return [values[output] for output in outputs]
+def written(calls: Sequence[Call], count: int, outputs: Sequence[int]) -> Callable[..., tuple[Array, ...]]:
+    """The steps as one function of the leaves, line by line: a loop over small steps takes longer than these.
+
+    Each line fills a slot, and the next one empties those that nothing reads later.
+    """
+    scope = {f"k{number}": kernel for number, (kernel, *_) in enumerate(calls)}
+    lines = [f"def run({_slots(range(count))}):"]
+    for number, (_, inputs, slot, done) in enumerate(calls):
+        target = f"v{slot}" if isinstance(slot, int) else f"[{_slots(slot)}]"
+        lines.append(f"    {target} = k{number}({_slots(inputs)})")
+        lines += [f"    del {_slots(done)}"] if done else []
+    exec("\n".join([*lines, f"    return {_slots(outputs)},"]), scope)
+    return scope["run"]
+
+
+def _slots(slots: Iterable[int]) -> str:
+    return ", ".join([f"v{slot}" for slot in slots])
 
 
 def run_scaled(
     calls: Sequence[Call], size: int, output: int, arrays: Sequence[Array], sample: int | None
 ) -> tuple[Array, int, bool]:
-    """The same loop, with powers of two taken out of values: the exponents of a product add.
+    """The values of the same steps, with powers of two taken out of values: the exponents of a product add.
 
     A value comes with the exponent that was taken out of it and with a bound on the one that its norm still has, as
     the norm of a product is at most the product of the norms; it is looked at, and scaled anew, when that is large.
@@ -169,7 +173,7 @@ def _loop(step: Step, xp: ModuleType) -> Callable[..., Array]:
     inside = [label for label in step.chunks if label in step.summed]
     outside = [label for label in step.chunks if label in step.result]
     outer, inner = blocks(outside, step.sizes, step.chunks), blocks(inside, step.sizes, step.chunks)
-    bodies: dict[tuple[int, ...], Lowered] = {}
+    bodies: dict[tuple[int, ...], Callable[..., tuple[Array, ...]]] = {}
     combine = step.reduce.function(xp)
     shape = tuple(step.sizes[label] for label in step.result)
 
@@ -179,12 +183,13 @@ def _loop(step: Step, xp: ModuleType) -> Callable[..., Array]:
         key = tuple(sizes.values())
         if key not in bodies:
             steps = [_resized(inner_step, sizes) for inner_step in step.body]
-            bodies[key] = _lowered(steps, step.aliases, (steps[-1].output,), xp)
+            calls, _, outputs = _lowered(steps, step.aliases, (steps[-1].output,), xp)
+            bodies[key] = written(calls, len(step.aliases), outputs)
         cut = [
             x[tuple(block.get(label, slice(None)) for label in term)]
             for x, term in zip(arrays, step.terms, strict=True)
         ]
-        return run(*bodies[key], cut)[0]
+        return bodies[key](*cut)[0]
 
     def loop(*arrays: Array) -> Array:
         out = None

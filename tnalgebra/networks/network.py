@@ -124,8 +124,10 @@ class Network(Diagrammed):
     @property
     def dtype(self) -> Any:
         """Common dtype of the parameters."""
-        arrays = list(self.parameters().values())
-        return namespace_of(arrays).result_type(*arrays)
+        dtypes = {array.dtype: array for array in self.parameters().values()}
+        if len(dtypes) == 1:
+            return next(iter(dtypes))
+        return namespace_of(list(dtypes.values())).result_type(*dtypes.values())
 
     @property
     def n_params(self) -> int:
