@@ -15,6 +15,7 @@ from ..errors import EquationError
 from ..graph import Leaf, Node, Take
 from ..graph.node import operators_of, postorder
 from ..graph.picture import diagram_of, tree_of
+from ..graph.rewrite import renamed
 from ..graph.show import show_labels
 from ..graph.vjp import paired, vjp_by_name
 from ..plan import Plan, build_plan
@@ -205,8 +206,8 @@ def merge(expressions: Sequence[Expression]) -> tuple[list[Node], dict[str, Arra
                 fresh = names[id(array)] = unique(name, taken)
                 taken.add(fresh)
                 bound[fresh] = array
-        given = tuple([(name, names[id(array)]) for name, array in expression.bound.items()])
-        nodes.append(_renamed(expression.node, given))
+        pairs = tuple([(name, names[id(array)]) for name, array in expression.bound.items()])
+        nodes.append(renamed(expression.node, pairs))
     return nodes, bound
 
 
@@ -215,20 +216,6 @@ def unique(name: str, taken: Container[str]) -> str:
     while name in taken:
         name += "'"
     return name
-
-
-@lru_cache(maxsize=1024)
-def _renamed(root: Node, given: tuple[tuple[str, str], ...]) -> Node:
-    names = dict(given)
-    if all(old == new for old, new in given):
-        return root
-    done: dict[Node, Node] = {}
-    for node in postorder(root):
-        if isinstance(node, Leaf):
-            done[node] = Leaf(names.get(node.name, node.name), node.output)
-        else:
-            done[node] = node.rebuilt([done[child] for child in node.operands])
-    return done[root]
 
 
 def _hashable(optimize: Optimizer) -> Any:
