@@ -5,11 +5,21 @@ Libraries are imported where they are called: none of them is needed for the oth
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Contestant", "cp_peers", "gather_peers", "ht_peers", "inner_peers", "rounding_peers", "svd_peers"]
+__all__ = [
+    "Contestant",
+    "cp_peers",
+    "gather_peers",
+    "ht_peers",
+    "inner_peers",
+    "rounding_peers",
+    "small_peers",
+    "svd_peers",
+]
 
 Array = np.ndarray
 Cores = Sequence[Array]
@@ -98,9 +108,52 @@ def inner_peers(a: Cores, b: Cores) -> dict[str, Contestant]:
     u, v = (torchtt.TT(_torch(cores)) for cores in (a, b))
     p, q = (qtn.MatrixProductState(_quimb(cores), shape="lrp") for cores in (a, b))
     return {
+        "NumPy": Contestant(lambda: _inner(a, b), float),
         "tntorch": Contestant(lambda: tntorch.dot(x, y), float),
         "torchTT": Contestant(lambda: torchtt.dot(u, v), float),
         "quimb": Contestant(lambda: p.H @ q, float),
+    } | ({"JAX": Contestant(_jax_inner(a, b), float)} if find_spec("jax") else {})
+
+
+def small_peers(a: Cores, b: Cores, indices: Array) -> dict[str, dict[str, Contestant]]:
+    """Inner product, norm, sum, entries and rounding of small trains, by what is done."""
+    import teneva
+    import tntorch
+    import torch
+    import torchtt
+
+    x, y = (tntorch.Tensor(list(_torch(cores))) for cores in (a, b))
+    u, v = (torchtt.TT(_torch(cores)) for cores in (a, b))
+    p, q, points = list(a), list(b), torch.from_numpy(indices)
+    columns = tuple(torch.from_numpy(np.ascontiguousarray(column)) for column in indices.T)
+    return {
+        "inner": {
+            "NumPy": Contestant(lambda: _inner(p, q), np.asarray),
+            "teneva": Contestant(lambda: teneva.mul_scalar(p, q), np.asarray),
+            "tntorch": Contestant(lambda: tntorch.dot(x, y), np.asarray),
+            "torchTT": Contestant(lambda: torchtt.dot(u, v), np.asarray),
+        },
+        "norm": {
+            "teneva": Contestant(lambda: teneva.norm(p), np.asarray),
+            "tntorch": Contestant(lambda: tntorch.norm(x), np.asarray),
+            "torchTT": Contestant(u.norm, np.asarray),
+        },
+        "sum": {
+            "teneva": Contestant(lambda: teneva.add(p, q), _dense),
+            "tntorch": Contestant(lambda: x + y, lambda found: _dense(found.cores)),
+            "torchTT": Contestant(lambda: u + v, lambda found: _dense(found.cores)),
+        },
+        "entries": {
+            "NumPy": Contestant(lambda: _entries(p, indices), np.asarray),
+            "teneva": Contestant(lambda: teneva.get_many(p, indices), np.asarray),
+            "tntorch": Contestant(lambda: x[columns], lambda found: np.asarray(found.torch())),
+            "torchTT": Contestant(lambda: u.apply_mask(points), np.asarray),
+        },
+        "round": {
+            "teneva": Contestant(lambda: teneva.truncate(p, 1e-10), _dense),
+            "tntorch": Contestant(lambda: tntorch.round_tt(x, eps=1e-10), lambda found: _dense(found.cores)),
+            "torchTT": Contestant(lambda: u.round(1e-10), lambda found: _dense(found.cores)),
+        },
     }
 
 
@@ -158,6 +211,23 @@ def _entries(cores: Cores, indices: Array) -> Array:
     for k, core in enumerate(cores[1:], 1):
         row = np.einsum("nr,rns->ns", row, core[:, indices[:, k]])
     return row[:, 0]
+
+
+def _inner(a: Cores, b: Cores) -> Any:
+    """Transfer matrices from the left, two products of matrices a mode; of NumPy's arrays, or JAX's."""
+    found = a[0][:, 0, :1] * 0 + 1
+    for one, two in zip(a, b, strict=True):
+        half = (found @ two.reshape(len(two), -1)).reshape(-1, two.shape[2])
+        found = one.reshape(-1, one.shape[2]).T @ half
+    return found[0, 0]
+
+
+def _jax_inner(a: Cores, b: Cores) -> Callable[[], Any]:
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    compiled, pair = jax.jit(_inner), jax.device_put((list(a), list(b)))
+    return lambda: compiled(*pair).block_until_ready()
 
 
 def _dense(cores: Sequence[Any]) -> Array:

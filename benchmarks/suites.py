@@ -16,7 +16,7 @@ import opt_einsum
 
 import tnalgebra as tna
 
-from . import chunked, formats, grids, networks
+from . import chunked, formats, grids, networks, small
 from .cases import LARGE, TINY, UNITS, XI, operands, random_matrix
 from .harness import check, compare, peak_mib
 from .units import matrix_peers, unit_peers
@@ -52,7 +52,8 @@ def tiny_products() -> Iterator[Row]:
             "np.einsum": partial(np.einsum, equation, *arrays),
             "np.einsum, optimize": partial(np.einsum, equation, *arrays, optimize=True),
         }
-        for how, contestants in (("contract", calls), ("planned", _planned(equation, arrays))):
+        planned = _planned(equation, arrays) | _compiled(equation, arrays)
+        for how, contestants in (("contract", calls), ("planned", planned)):
             check(contestants, np.einsum(equation, *arrays), 1e-12)
             yield {"case": name, "equation": equation, "dtype": "float64", "how": how, **compare(contestants)}
 
@@ -81,6 +82,22 @@ def _planned(equation: str, arrays: list[np.ndarray]) -> dict[str, Callable[[], 
         }
         made["cotengra"] = cotengra.array_contract_expression(inputs, tuple(output), size_dict=sizes)
     return {name: partial(call, *arrays) for name, call in made.items()}
+
+
+def _compiled(equation: str, arrays: list[np.ndarray]) -> dict[str, Callable[[], Any]]:
+    """JAX compiles the equation for these shapes; PyTorch keeps nothing between calls."""
+    made: dict[str, Callable[[], Any]] = {}
+    if find_spec("jax"):
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
+        compiled, held = jax.jit(partial(jax.numpy.einsum, equation)), jax.device_put(arrays)
+        made["JAX"] = lambda: compiled(*held).block_until_ready()
+    if find_spec("torch"):
+        import torch
+
+        made["PyTorch"] = partial(torch.einsum, equation, *map(torch.from_numpy, arrays))
+    return made
 
 
 def generalized_matrices() -> Iterator[Row]:
@@ -147,6 +164,7 @@ SUITES = {
     "rounding": formats.roundings,
     "inner products": formats.inner_products,
     "entries": formats.gathered_entries,
+    "small calls": small.small_calls,
     "CP fits": formats.cp_fits,
     "training steps": networks.training_steps,
     "grid tensors": grids.grid_tensors,

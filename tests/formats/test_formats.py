@@ -1,6 +1,8 @@
 """What CP, TT and HT have in common: every statement is checked on all three, for every ξ that it holds for."""
 
+import gc
 import re
+import weakref
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from tnalgebra.errors import (
     TreeError,
 )
 from tnalgebra.execute.reference import evaluate
+from tnalgebra.formats.graphs import in_turn
 
 XIS = ("multiply", "rectifier", "logaddexp", "add", "hypot", "maximum", "minimum")
 SHAPE = (2, 3, 5)
@@ -40,6 +43,46 @@ def test_dense_agrees_with_nested_loops(xi):
     for tensor in examples(xi):
         expression = tensor.expression()
         assert relative_error(tensor.to_dense(), evaluate(expression.node, expression.bound)) < 1e-13
+
+
+def test_tensors_of_one_structure_share_their_graph():
+    nodes = {}
+    for shape in (SHAPE, (2, 3)):
+        for xi in ("multiply", "hypot"):
+            for one, other in zip(examples(xi, shape), examples(xi, tuple(n + 1 for n in shape)), strict=True):
+                node = one.expression().node
+                assert other.expression().node is node
+                nodes[type(one), len(shape), xi, getattr(one, "tree", None)] = node
+    assert len(set(nodes.values())) == len(nodes)
+
+
+def test_nothing_keeps_an_array():
+    arrays = []
+    for tensor in examples():
+        tensor.norm()
+        tensor.to_dense()
+        tensor.inner(tensor)
+        tensor.gather([[0, 1, 2]])
+        tensor.evaluate([np.ones(n) for n in SHAPE])
+        (tensor + tensor)[0, :, 1].round(eps=1e-3)
+        tna.contract("ijk,ijk->", tensor, tensor)
+        arrays += [weakref.ref(part) for part in tensor.parameters().values()]
+    del tensor
+    gc.collect()
+    assert [array for array in arrays if array() is not None] == []
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 8])
+def test_trains_are_joined_a_core_of_each_in_turn(count):
+    terms = [(f"r{i}", f"i{i}", f"r{i + 1}") for i in range(count)]
+    other = [tuple(label.replace("r", "s") for label in term) for term in terms]
+    left, seen = [*terms, *other], []
+    for pair in in_turn([*terms, *other]):
+        picked = [left[i] for i in pair]
+        left = [term for i, term in enumerate(left) if i not in pair] + ["joined"]
+        seen += [term for term in picked if term != "joined"]
+    assert left == ["joined"]
+    assert seen == [term for both in zip(other, terms, strict=True) for term in both]
 
 
 def test_an_entry_is_what_the_definition_says():

@@ -1,6 +1,7 @@
 """Numbers that a tensor has and its parts do not: scales far from one, dtypes that differ, indices that would wrap."""
 
 import copy
+import itertools
 import pickle
 import re
 
@@ -9,6 +10,7 @@ import pytest
 
 import tnalgebra as tna
 from tnalgebra.errors import DTypeError, FormatError, IndexRangeError, MemoryLimitError, NonFiniteError, TreeError
+from tnalgebra.execute.scaling import norm_exponent
 from tnalgebra.formats import network
 from tnalgebra.formats.orthogonal import shares, spread
 
@@ -44,6 +46,25 @@ def test_entries_of_moderate_tensors_with_extreme_parts(kind, scales):
     assert tensor.kron(tensor).norm() == pytest.approx(16)
     assert (tensor - tensor).norm() <= 1e-14 * 4
     assert tensor.inner(tensor) == pytest.approx(16)
+
+
+@pytest.mark.parametrize("unused", [1.0, 1e30])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_what_an_inner_product_uses_may_be_far_below_the_norms_of_its_parts(unused, count):
+    """Between them the used entries of the cores are 1e-160 to a power, and the ends bring that back to 1."""
+    core = np.diag([1e-160, unused])[:, None, :]
+    ends = np.array([10.0 ** (80 * count), 0.0])
+    a = tna.TTTensor([ends[None, None, :], *[core] * count, ends[:, None, None]])
+    assert a.inner(tna.TTTensor.ones(a.shape)) == pytest.approx(1, rel=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "complex64", "float64"])
+def test_scales_are_seen_in_every_order_of_the_axes(dtype):
+    array = np.ones((2, 3, 5, 7), dtype)
+    for order in itertools.permutations(range(4)):
+        assert norm_exponent(array.transpose(order)) == 4  # 2³ < √210 < 2⁴
+    assert norm_exponent(array[:, ::2]) is None
+    assert norm_exponent(array * np.finfo(dtype).max ** 0.3) is None
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,8 +1,10 @@
 """Networks against their definitions in loops, their parts against one another, files, weight tensors, bad input."""
 
 import copy
+import gc
 import itertools
 import pickle
+import weakref
 
 import numpy as np
 import pytest
@@ -178,6 +180,48 @@ def test_a_multiply_network_is_its_weight_tensor(kind, steps, shared, rng):
     back = tna.networks.network_from_weights(w, net.feature_map)
     assert type(back) is type(net)
     assert relative_error(back(x), net(x)) < 1e-12
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shared", [True, False])
+def test_the_weight_tensor_of_templates_has_their_features_in_every_mode(kind, shared, rng):
+    net, features = random(kind, 3, shared=shared), rng.standard_normal((7, 5))
+    whole = tna.networks.weight_tensor(net)
+    for mode in range(3):
+        whole = whole.mode_dot(features, mode)
+    found = tna.networks.weight_tensor(net, features)
+    assert found.shape == (7, 7, 7, 3)
+    assert relative_error(found.to_dense(), whole.to_dense()) < 1e-13
+    with pytest.raises(
+        AxisMismatchError, match=r"features must have shape \(M', 5\), one template a row; got \(7, 4\)"
+    ):
+        tna.networks.weight_tensor(net, features[:, :4])
+
+
+def test_networks_of_one_structure_share_their_graph():
+    variants = [{"xi": "hypot"}, {"xi": "multiply"}, {"activation": "tanh"}, {"shared": False}]
+    trees = [{"tree": tree} for tree in (((0, 2), (1, 3)), (((0, 1), 2), 3))]
+    graphs = []
+    for kind in KINDS:
+        for options in [*variants, *(trees if kind == "ht" else [])]:
+            node = random(kind, **options).graph()
+            assert random(kind, **options, seed=1).graph() is node
+            graphs.append(node)
+    equal = random("tt", None)
+    graphs += [equal.graph(3), equal.graph(4), equal.graph(4, masked=True)]
+    assert len(set(graphs)) == len(graphs)
+
+
+def test_no_network_keeps_an_array(rng):
+    arrays = []
+    for kind in KINDS:
+        net = random(kind, xi="multiply")
+        net(rng.standard_normal((2, 4, 2)))
+        tna.grid_tensor(net, rng.standard_normal((3, 2))).to_dense()
+        arrays += [weakref.ref(part) for part in net.parameters().values()]
+    del net
+    gc.collect()
+    assert [array for array in arrays if array() is not None] == []
 
 
 def test_what_has_no_weight_tensor():

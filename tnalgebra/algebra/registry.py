@@ -20,7 +20,8 @@ def operator(name: str | Operator) -> Operator:
     0.0
     """
     if isinstance(name, Operator):
-        if _OPERATORS.get(name.name.casefold()) == name:
+        known = _OPERATORS.get(name.name.casefold())
+        if known is name or known == name:
             return name
         raise UnknownNameError(
             f"operator {name.name!r} is not registered; check its laws with register_operator(op) first"

@@ -1,6 +1,8 @@
 """`contract`, `contract_path` and `contract_expression`: opt_einsum's three names, plus ξ and ⊕."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from ..plan.paths import Optimizer
 from .cache import plan_cache
 from .expression import Expression, _hashable, evaluate, itemsize_of, merge
 from .memory import MemoryLimit, as_bytes
-from .namespace import as_array, device_of, is_nonnegative, namespace_of
+from .namespace import are_plain, as_array, device_of, is_nonnegative, namespace_of
 from .run import Program
 
 __all__ = ["contract", "contract_expression", "contract_path"]
@@ -51,10 +53,11 @@ def contract(
     array([[8.]])
     """
     equation, tensors = _split(operands)
-    if all(type(tensor) is np.ndarray for tensor in tensors):
-        return _contract_arrays(equation, tensors, xi, reduce, optimize, memory_limit)
+    if are_plain(tensors):
+        return _contract_arrays(equation, tensors, np, xi, reduce, optimize, memory_limit)
     if not any(hasattr(tensor, "expression") or isinstance(tensor, Expression) for tensor in tensors):
-        return _contract_arrays(equation, [as_array(tensor) for tensor in tensors], xi, reduce, optimize, memory_limit)
+        arrays = [as_array(tensor) for tensor in tensors]
+        return _contract_arrays(equation, arrays, namespace_of(arrays), xi, reduce, optimize, memory_limit)
     expressions = [_as_expression(tensor, position) for position, tensor in enumerate(tensors)]
     nodes, bound = merge(expressions)
     node = _node(equation, nodes, xi, reduce)
@@ -144,10 +147,11 @@ def _constant(operands: Sequence[Any], position: int) -> Array:
 class PlannedContraction:
     """A contraction that was planned once; call it with arrays of the planned shapes."""
 
-    __slots__ = ("_constants", "_is_compiled", "_plan", "_programs", "_shapes")
+    __slots__ = ("_constants", "_is_compiled", "_is_plain", "_plan", "_programs", "_shapes")
 
     def __init__(self, plan: Plan, constants: Mapping[int, Array], *, is_compiled: bool = False) -> None:
         self._plan, self._constants, self._is_compiled = plan, constants, is_compiled
+        self._is_plain = not constants and not plan.nonnegative
         self._shapes = [shape for position, shape in enumerate(plan.shapes) if position not in constants]
         self._programs: dict[str, Program] = {"numpy": Program(plan, np, is_compiled=is_compiled)}
 
@@ -165,26 +169,19 @@ class PlannedContraction:
 
     def __call__(self, *arrays: Array) -> Array:
         """Contract arrays of the planned shapes, of any library."""
-        for position, (array, shape) in enumerate(zip(arrays, self._shapes, strict=False)):
-            if getattr(array, "shape", None) != shape:
-                return self._slow(arrays, position)
+        if self._is_plain and are_plain(arrays) and [array.shape for array in arrays] == self._shapes:
+            return self._programs["numpy"](arrays)
+        return self._checked([as_array(array) for array in arrays])
+
+    def _checked(self, arrays: Sequence[Array]) -> Array:
+        """Name the operand that does not fit, put the constants in, and take the arrays' own library."""
         if len(arrays) != len(self._shapes):
             raise EquationError(f"planned for {len(self._shapes)} arrays; got {len(arrays)}")
-        if self._constants or self._plan.nonnegative or not all(type(array) is np.ndarray for array in arrays):
-            return self._any(arrays)
-        return self._programs["numpy"](arrays)
-
-    def _slow(self, arrays: Sequence[Array], position: int) -> Array:
-        """Accept lists and other libraries' shape types; name the operand that does not fit."""
-        arrays = [as_array(array) for array in arrays]
-        shape = tuple(arrays[position].shape)
-        if shape != self._shapes[position]:
-            raise AxisMismatchError(
-                f"operand {position} was planned with shape {self._shapes[position]}, but has {shape}"
-            )
-        return self._any(arrays)
-
-    def _any(self, arrays: Sequence[Array]) -> Array:
+        for position, (array, shape) in enumerate(zip(arrays, self._shapes, strict=True)):
+            if tuple(array.shape) != shape:
+                raise AxisMismatchError(
+                    f"operand {position} was planned with shape {shape}, but has {tuple(array.shape)}"
+                )
         rest = iter(arrays)
         full = [self._constants[i] if i in self._constants else next(rest) for i in range(len(self._plan.shapes))]
         if self._plan.nonnegative and not _are_nonnegative(full):
@@ -222,8 +219,14 @@ def _leaves(ndims: Sequence[int]) -> list[Leaf]:
 
 
 def _node(equation: str, children: Sequence[Node], xi: str | Operator, reduce: str | Operator) -> Contract:
+    return _contraction(equation, tuple(children), operator(xi), operator(reduce))
+
+
+@lru_cache(maxsize=1024)
+def _contraction(equation: str, children: tuple[Node, ...], xi: Operator, reduce: Operator) -> Contract:
+    """The node, built once for each equation and the same operands."""
     inputs, output = parse(equation, tuple(child.ndim for child in children))
-    return Contract(operator(xi), operator(reduce), inputs, tuple(children), output)
+    return Contract(xi, reduce, inputs, children, output)
 
 
 def _as_expression(tensor: Any, position: int) -> Expression:
@@ -239,10 +242,15 @@ def _as_expression(tensor: Any, position: int) -> Expression:
 
 
 def _contract_arrays(
-    equation: str, arrays: Sequence[Array], xi: Any, reduce: Any, optimize: Any, memory_limit: MemoryLimit
+    equation: str,
+    arrays: Sequence[Array],
+    xp: ModuleType,
+    xi: Any,
+    reduce: Any,
+    optimize: Any,
+    memory_limit: MemoryLimit,
 ) -> Array:
     """Recall the program by equation and shapes, so that a repeated small call does not build its graph again."""
-    xp = namespace_of(arrays)
     nonnegative = False
     if xi != "multiply" or reduce != "add":
         xi, reduce = operator(xi), operator(reduce)

@@ -15,6 +15,7 @@ from ..errors import EquationError
 from ..graph import Leaf, Node, Take
 from ..graph.node import operators_of, postorder
 from ..graph.picture import diagram_of, tree_of
+from ..graph.rewrite import renamed
 from ..graph.show import show_labels
 from ..graph.vjp import paired, vjp_by_name
 from ..plan import Plan, build_plan
@@ -200,14 +201,13 @@ def merge(expressions: Sequence[Expression]) -> tuple[list[Node], dict[str, Arra
     bound: dict[str, Array] = {}
     nodes = []
     for expression in expressions:
-        rename = {}
         for name, array in expression.bound.items():
             if id(array) not in names:
                 fresh = names[id(array)] = unique(name, taken)
                 taken.add(fresh)
                 bound[fresh] = array
-            rename[name] = names[id(array)]
-        nodes.append(_renamed(expression.node, rename))
+        pairs = tuple([(name, names[id(array)]) for name, array in expression.bound.items()])
+        nodes.append(renamed(expression.node, pairs))
     return nodes, bound
 
 
@@ -216,18 +216,6 @@ def unique(name: str, taken: Container[str]) -> str:
     while name in taken:
         name += "'"
     return name
-
-
-def _renamed(root: Node, names: Mapping[str, str]) -> Node:
-    if all(old == new for old, new in names.items()):
-        return root
-    done: dict[Node, Node] = {}
-    for node in postorder(root):
-        if isinstance(node, Leaf):
-            done[node] = Leaf(names.get(node.name, node.name), node.output)
-        else:
-            done[node] = node.rebuilt([done[child] for child in node.operands])
-    return done[root]
 
 
 def _hashable(optimize: Optimizer) -> Any:

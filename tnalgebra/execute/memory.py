@@ -1,6 +1,7 @@
 """A memory limit in bytes, from what a user writes."""
 
 import re
+from functools import lru_cache
 
 from ..errors import MemoryLimitError
 
@@ -36,6 +37,7 @@ def as_bytes(limit: MemoryLimit, device: str = "cpu") -> int | None:
     raise MemoryLimitError(f"memory_limit must be bytes, or text such as '2GiB', '500MB' or '50%'; got {limit!r}")
 
 
+@lru_cache(maxsize=8)
 def _total(device: str) -> int:
     if device.startswith("cuda"):
         import cupy

@@ -9,9 +9,19 @@ import numpy as np
 from ..algebra.scalar import is_complex, is_numpy_like
 from ..errors import DeviceError, DTypeError
 
-__all__ = ["as_array", "concatenate", "device_of", "is_nonnegative", "is_numpy_like", "namespace_of", "to_device"]
+__all__ = [
+    "are_plain",
+    "as_array",
+    "concatenate",
+    "device_of",
+    "is_nonnegative",
+    "is_numpy_like",
+    "namespace_of",
+    "to_device",
+]
 
 Array = Any
+NUMPY = {np.ndarray}
 
 
 def as_array(value: Any) -> Array:
@@ -28,12 +38,17 @@ def as_array(value: Any) -> Array:
     return value
 
 
+def are_plain(arrays: Sequence[Any]) -> bool:
+    """Whether all are NumPy arrays, and of no subclass: the quick test of a call on small ones."""
+    return {*map(type, arrays)} == NUMPY
+
+
 def namespace_of(arrays: Sequence[Array]) -> ModuleType:
     """NumPy, CuPy, or the array-API namespace of arrays of one library.
 
     Raises `DeviceError` that names both, where the arrays live in two places.
     """
-    if all(isinstance(array, np.ndarray) for array in arrays):
+    if are_plain(arrays) or all(isinstance(array, np.ndarray) for array in arrays):
         return np
     homes = {f"{type(array).__module__.split('.')[0]} on {device_of(array)}": array for array in arrays}
     if len(homes) > 1:

@@ -1,6 +1,6 @@
-"""A plan lowered to kernels, and the one loop over its steps."""
+"""A plan lowered to kernels, and the function that calls one after the other."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from types import ModuleType
@@ -16,12 +16,12 @@ from .kernels.blocked import blocks, lower_siblings
 from .kernels.compiled import lower_compiled
 from .kernels.cuda import lower_cuda_siblings
 from .namespace import is_numpy_like
-from .scaling import largest, normalised
+from .scaling import largest, weighed
 
 __all__ = ["Program"]
 
 Array = Any
-SAMPLE = 64
+SAMPLE = 16
 """Entries of an array that are looked at before its scale is taken for moderate."""
 Call = tuple[Callable[..., Any], tuple[int, ...], int | tuple[int, ...], tuple[int, ...]]
 """The kernel, the slots that it reads and those that it fills (several: its values are a list), and those that end."""
@@ -31,39 +31,45 @@ Lowered = tuple[list[Call], int, tuple[int, ...]]
 class Program:
     """A plan for arrays of one namespace; calling it runs the steps. It keeps no array between calls."""
 
-    __slots__ = ("_calls", "_is_floating", "_outputs", "_size", "_xp", "plan")
+    __slots__ = ("_calls", "_is_bundle", "_is_floating", "_is_linear", "_outputs", "_run", "_size", "_xp", "plan")
 
     def __init__(self, plan: Plan, xp: ModuleType, *, is_compiled: bool = False) -> None:
         self.plan, self._xp = plan, xp
-        self._is_floating = any(op.is_floating for op in plan.operators)
+        operators = plan.operators
+        self._is_floating = any(op.is_floating for op in operators)
+        self._is_linear = {op.name for op in operators} <= {"multiply", "add"}
+        self._is_bundle = isinstance(plan.output, tuple)
         wanted = plan.output if isinstance(plan.output, tuple) else (plan.output,)
         self._calls, self._size, self._outputs = _lowered(
             plan.steps, range(len(plan.inputs)), wanted, xp, is_compiled and xp is np
         )
+        self._run = written(self._calls, len(plan.inputs), self._outputs)
 
     def __call__(self, arrays: Sequence[Array]) -> Array:
         """Run on the leaves, in the order of `plan.inputs`; the value, or a tuple of them where several are wanted."""
-        values = run(self._calls, self._size, self._outputs, self._ready(arrays))
-        return tuple(values) if isinstance(self.plan.output, tuple) else values[0]
+        values = self._run(*self._ready(arrays))
+        return values if self._is_bundle else values[0]
 
     def scaled(self, arrays: Sequence[Array]) -> tuple[Array, int]:
         """The value as an array and an exponent of 2, so that no product over- or underflows on the way.
 
         Only for graphs of multiply over add: a step is then linear in each operand.
         """
-        assert {op.name for op in self.plan.operators} <= {"multiply", "add"}
+        assert self._is_linear
         arrays = self._ready(arrays)
         (output,) = self._outputs
         with np.errstate(over="ignore", invalid="ignore"):
-            value, exponent = run_scaled(self._calls, self._size, output, arrays, SAMPLE)
-        if np.isfinite(largest(value)):
-            return value, exponent  # infinities say that the sample missed a large entry
-        return run_scaled(self._calls, self._size, output, arrays, None)
+            value, exponent, is_safe = run_scaled(self._calls, self._size, output, arrays, SAMPLE)
+            if not is_safe:
+                value, exponent, _ = run_scaled(self._calls, self._size, output, arrays, None)
+        return value, exponent
 
     def _ready(self, arrays: Sequence[Array]) -> Sequence[Array]:
-        if any(array.dtype != arrays[0].dtype for array in arrays):
+        dtypes = {array.dtype for array in arrays}
+        if len(dtypes) > 1:
             arrays = _common(arrays, self._xp)
-        if self._is_floating:  # NumPy would take ln(eˣ + eʸ) of int8 in float16
+        # NumPy would take ln(eˣ + eʸ) of int8 in float16
+        if self._is_floating and any(is_integral(dtype, self._xp) for dtype in dtypes):
             arrays = [_floating(array, self._xp) for array in arrays]
         return arrays
 
@@ -81,48 +87,60 @@ def _floating(array: Array, xp: ModuleType) -> Array:
     return cast(array, xp.float64, xp) if is_integral(array.dtype, xp) else array
 
 
-def run(calls: Sequence[Call], size: int, outputs: Sequence[int], arrays: Sequence[Array]) -> list[Array]:
-    """The loop over steps: each fills one slot and empties those that nothing reads later."""
-    values: list[Array] = [*arrays, *([None] * size)]
-    for kernel, inputs, slot, done in calls:
-        value = kernel(*[values[i] for i in inputs])
-        if isinstance(slot, int):
-            values[slot] = value
-        else:
-            for place, part in zip(slot, value, strict=True):
-                values[place] = part
-        for i in done:
-            values[i] = None
-    return [values[output] for output in outputs]
+def written(calls: Sequence[Call], count: int, outputs: Sequence[int]) -> Callable[..., tuple[Array, ...]]:
+    """The steps as one function of the leaves, line by line: a loop over small steps takes longer than these.
+
+    Each line fills a slot, and the next one empties those that nothing reads later.
+    """
+    scope = {f"k{number}": kernel for number, (kernel, *_) in enumerate(calls)}
+    lines = [f"def run({_slots(range(count))}):"]
+    for number, (_, inputs, slot, done) in enumerate(calls):
+        target = f"v{slot}" if isinstance(slot, int) else f"[{_slots(slot)}]"
+        lines.append(f"    {target} = k{number}({_slots(inputs)})")
+        lines += [f"    del {_slots(done)}"] if done else []
+    exec("\n".join([*lines, f"    return {_slots(outputs)},"]), scope)
+    return scope["run"]
+
+
+def _slots(slots: Iterable[int]) -> str:
+    return ", ".join([f"v{slot}" for slot in slots])
 
 
 def run_scaled(
     calls: Sequence[Call], size: int, output: int, arrays: Sequence[Array], sample: int | None
-) -> tuple[Array, int]:
-    """The same loop, with powers of two taken out of values: the exponents of a product add.
+) -> tuple[Array, int, bool]:
+    """The values of the same steps, with powers of two taken out of values: the exponents of a product add.
 
-    Every value is a product of so many factors of moderate scale, and of three at most, before it is scaled anew.
-    sample: entries by which a scale is judged, see `is_moderate`.
+    A value comes with the exponent that was taken out of it and with a bound on the one that its norm still has, as
+    the norm of a product is at most the product of the norms; it is looked at, and scaled anew, when that is large.
+    (A sum over an axis of size n may add √n, for which the other half of the range has room.)
+    sample: entries by which a scale is judged; None to look at all entries of every value.
+    The third result is whether nothing was lost: infinities tell of a large entry that the sample missed, and values
+    far below their bound may have lost digits to underflow, or all of them.
     """
-    values: list[Any] = [*((*normalised(array, sample), 1) for array in arrays), *([None] * size)]
+    most = int(np.finfo(arrays[0].dtype).maxexp) // 4
+    room, is_safe = most if sample else -1, True
+    values: list[Any] = [*(weighed(array, sample) for array in arrays), *([None] * size)]
     for kernel, inputs, slot, done in calls:
-        operands, exponents, factors = zip(*(values[i] for i in inputs), strict=True)
-        found, exponent, count = kernel(*operands), sum(exponents), sum(factors)
+        operands, exponents, bounds = zip(*map(values.__getitem__, inputs), strict=True)
+        found, exponent, bound = kernel(*operands), sum(exponents), sum(bounds)
         for place, value in [(slot, found)] if isinstance(slot, int) else zip(slot, found, strict=True):
-            values[place] = value, exponent, count
-            if count > 2:
-                value, shift = normalised(value, sample)
-                values[place] = value, exponent + shift, 1
+            values[place] = value, exponent, bound
+            if bound > room:
+                value, shift, left = weighed(value, sample)
+                values[place] = value, exponent + shift, left
+                is_safe = is_safe and shift > -2 * most
         for i in done:
             values[i] = None
     array, exponent, _ = values[output]
-    return array, exponent
+    return array, exponent, is_safe and 2.0 ** (-2 * most) < largest(array) < np.inf
 
 
 def _lowered(
     steps: Sequence[Step], inputs: Sequence[int], outputs: Sequence[int], xp: ModuleType, is_compiled: bool = False
 ) -> Lowered:
     """Kernels with slots renumbered to 0, 1, …, and for each the slots that end with it."""
+    held = {*inputs, *outputs}  # the caller holds the inputs
     number = {slot: i for i, slot in enumerate([*inputs, *(step.output for step in steps)])}
     last = {slot: i for i, step in enumerate(steps) for slot in step.inputs}
     calls: list[Call] = []
@@ -130,7 +148,7 @@ def _lowered(
     for group in together(steps) if is_numpy_like(xp) else [[step] for step in steps]:
         step, begin, end = group[0], end + 1, end + len(group)
         read = dict.fromkeys(slot for member in group for slot in member.inputs)
-        done = tuple(number[slot] for slot in read if begin <= last[slot] <= end and slot not in outputs)
+        done = tuple(number[slot] for slot in read if begin <= last[slot] <= end and slot not in held)
         slots = tuple(number[member.output] for member in group)
         inputs_of = tuple(number[slot] for slot in step.inputs)
         if len(group) > 1:
@@ -155,7 +173,7 @@ def _loop(step: Step, xp: ModuleType) -> Callable[..., Array]:
     inside = [label for label in step.chunks if label in step.summed]
     outside = [label for label in step.chunks if label in step.result]
     outer, inner = blocks(outside, step.sizes, step.chunks), blocks(inside, step.sizes, step.chunks)
-    bodies: dict[tuple[int, ...], Lowered] = {}
+    bodies: dict[tuple[int, ...], Callable[..., tuple[Array, ...]]] = {}
     combine = step.reduce.function(xp)
     shape = tuple(step.sizes[label] for label in step.result)
 
@@ -165,12 +183,13 @@ def _loop(step: Step, xp: ModuleType) -> Callable[..., Array]:
         key = tuple(sizes.values())
         if key not in bodies:
             steps = [_resized(inner_step, sizes) for inner_step in step.body]
-            bodies[key] = _lowered(steps, step.aliases, (steps[-1].output,), xp)
+            calls, _, outputs = _lowered(steps, step.aliases, (steps[-1].output,), xp)
+            bodies[key] = written(calls, len(step.aliases), outputs)
         cut = [
             x[tuple(block.get(label, slice(None)) for label in term)]
             for x, term in zip(arrays, step.terms, strict=True)
         ]
-        return run(*bodies[key], cut)[0]
+        return bodies[key](*cut)[0]
 
     def loop(*arrays: Array) -> Array:
         out = None

@@ -1,5 +1,7 @@
 """Numbers beyond the range of their dtype: an array and a power of two that it is to be multiplied with."""
 
+from functools import lru_cache
+from math import frexp, isnan, nan, prod
 from typing import Any
 
 import numpy as np
@@ -14,9 +16,11 @@ __all__ = [
     "is_moderate",
     "is_ordinary",
     "largest",
+    "norm_exponent",
     "normalised",
     "rescaled",
     "shifted",
+    "weighed",
 ]
 
 Array = Any
@@ -28,33 +32,46 @@ def largest(array: Array) -> float:
     if 0 in array.shape:
         return 0.0
     parts = (xp.real(array), xp.imag(array)) if is_complex(array.dtype, xp) else (array,)
-    return float(np.max([float(bound) for part in parts for bound in (xp.max(part), -xp.min(part))]))
+    bounds = [float(bound) for part in parts for bound in (part.max(), -part.min())]
+    return nan if any(map(isnan, bounds)) else max(bounds)
 
 
-def is_moderate(array: Array, sample: int | None = None) -> bool:
-    """Whether the norm is within the fourth roots of what the dtype can hold, so that products of three are safe.
+def norm_exponent(array: Array, sample: int | None = None) -> int | None:
+    """The e for which the norm is about 2^e, if it is within the fourth roots of what the dtype can hold; else None.
 
     sample: look at so many entries only. They show that an array is not tiny; an entry that is too large and was not
-    seen leads to infinities, which tell of themselves. False where BLAS cannot tell in one pass.
+    seen leads to infinities, which tell of themselves. None, too, where BLAS cannot tell in one pass.
     """
     xp = namespace_of([array])
-    if not is_numpy_like(xp) or not (array.flags.c_contiguous or array.flags.f_contiguous):
-        return False
-    flat = (array if array.flags.c_contiguous else array.T).reshape(-1)
-    flat = flat[:: max(1, len(flat) // sample)] if sample else flat
-    limits = np.finfo(array.dtype)
-    with np.errstate(all="ignore"):
-        square = float(xp.vdot(flat, flat).real)
-    return bool(limits.tiny**0.5 < square < limits.max**0.5)
+    if is_numpy_like(xp) and not array.flags.c_contiguous:
+        array = array.transpose(sorted(range(array.ndim), key=lambda axis: -array.strides[axis]))
+    if not is_numpy_like(xp) or not array.flags.c_contiguous:
+        return None
+    if sample:
+        array = array.reshape(-1)[:: max(1, array.size // sample)]
+    least, most = _squares(array.dtype)
+    square = float(xp.vdot(array, array).real)
+    return frexp(square)[1] // 2 if least < square < most else None
+
+
+@lru_cache(maxsize=8)
+def _squares(dtype: Any) -> tuple[float, float]:
+    """Between them is the square of a norm of moderate scale."""
+    limits = np.finfo(dtype)
+    return float(limits.tiny**0.5), float(limits.max**0.5)
+
+
+def is_moderate(array: Array) -> bool:
+    """Whether the norm is within the fourth roots of what the dtype can hold, so that products of three are safe."""
+    return norm_exponent(array) is not None
 
 
 def is_ordinary(array: Array) -> bool:
     """Whether all entries are finite and none is zero or denormal, where digits are lost."""
-    xp = namespace_of([array])
     if 0 in array.shape:
         return True
     size = abs(array)
-    least, most = float(xp.min(size)), float(xp.max(size))
+    least, most = float(size.min()), float(size.max())
     return bool(np.finfo(size.dtype).tiny <= least and most < np.inf)
 
 
@@ -64,9 +81,17 @@ def exponent_of(array: Array) -> int | None:
     return int(np.frexp(bound)[1]) if np.isfinite(bound) else None
 
 
-def normalised(array: Array, sample: int | None = None) -> tuple[Array, int]:
+def normalised(array: Array) -> tuple[Array, int]:
     """The array times 2^−e, and e: 0 for an array of moderate scale, else its `exponent_of`. Nothing is rounded."""
-    return (array, 0) if is_moderate(array, sample) else at_one(array)
+    return (array, 0) if is_moderate(array) else at_one(array)
+
+
+def weighed(array: Array, sample: int | None = None) -> tuple[Array, int, int]:
+    """The same, and by which power of two the norm of the array may still be off from one; sample: `norm_exponent`."""
+    found = norm_exponent(array, sample)
+    if found is not None:
+        return array, 0, abs(found)
+    return *at_one(array), prod(array.shape).bit_length() // 2 + 1
 
 
 def at_one(array: Array) -> tuple[Array, int]:

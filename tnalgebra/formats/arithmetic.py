@@ -7,13 +7,12 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
-from ..algebra import operator
 from ..errors import AlgebraError, AxisMismatchError, FormatError
 from ..execute.expression import Expression, evaluate_scaled, merge
 from ..execute.namespace import as_array, namespace_of
 from ..execute.scaling import as_number, largest
-from ..graph import Contract, Leaf
 from .blocks import block_sum, inserted
+from .graphs import inner_graph, leaf
 from .structure import Structure, as_mode, require_multiply
 
 __all__ = ["Arithmetic", "concatenate"]
@@ -191,23 +190,24 @@ class Arithmetic(Structure):
         the result is 0 or infinite only where no number of its dtype can hold it.
         """
         require_multiply(self.xi, "inner", "to_dense() gives it for other ξ")
-        modes = tuple(f"i{mode}" for mode in range(self.ndim))
         if isinstance(other, Arithmetic):
             require_multiply(other.xi, "inner", "to_dense() gives it for other ξ")
             right = other.expression()
         else:
-            right = Expression(Leaf("x", modes[: np.ndim(other)]), {"x": as_array(other)})
-        shape = tuple(getattr(other, "shape", np.shape(other)))
-        if len(shape) != self.ndim:
-            raise AxisMismatchError(f"operands of inner have {self.ndim} and {len(shape)} modes")
-        for mode, (left, size) in enumerate(zip(self.shape, shape, strict=True)):
+            right = Expression(leaf("x", np.ndim(other)), {"x": as_array(other)})
+        own, shape = self.shape, tuple(other.shape if hasattr(other, "shape") else np.shape(other))
+        if len(shape) != len(own):
+            raise AxisMismatchError(f"operands of inner have {len(own)} and {len(shape)} modes")
+        for mode, (left, size) in enumerate(zip(own, shape, strict=True)):
             if left != size:
                 raise AxisMismatchError(
                     f"mode {mode} has size {left} in the left operand of inner but {size} in the right"
                 )
-        nodes, bound = merge([self.conj().expression(), right])
-        node = Contract(operator("multiply"), operator("add"), (modes, modes), tuple(nodes), ())
-        return as_number(*evaluate_scaled(node, bound))
+        (first, second), bound = merge([self.conj().expression(), right])
+        return as_number(*evaluate_scaled(inner_graph(first, second), bound, optimize=self._inner_path(other)))
+
+    def _inner_path(self, other: Any) -> Any:
+        return "auto"
 
     def norm(self) -> float:
         """Frobenius norm, through orthogonalization: accurate where ⟨x, x⟩ has lost half of its digits.

@@ -1,7 +1,6 @@
 """Tensors of one structure as blocks of a larger one."""
 
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
 from typing import TypeVar
 
 from ..execute.namespace import namespace_of
@@ -15,18 +14,20 @@ T = TypeVar("T", bound=Structure)
 def block_sum(tensors: Sequence[T]) -> T:
     """Σ of tensors of one structure: blocks on the diagonal of every part; an axis that is no bond is shared."""
     first = tensors[0]
-    parts = {name: [tensor.parameters()[name] for tensor in tensors] for name in first.parameters()}
-    xp = namespace_of([array for arrays in parts.values() for array in arrays])
-    found = {}
-    for name, arrays in parts.items():
-        bonds = first._bonds(name)
-        starts = [list(accumulate((a.shape[axis] for a in arrays), initial=0)) for axis in range(arrays[0].ndim)]
-        starts = [start if axis in bonds else [0] * len(start) for axis, start in enumerate(starts)]
-        shape = tuple(start[-1] or size for start, size in zip(starts, arrays[0].shape, strict=True))
-        found[name] = xp.zeros(shape, dtype=xp.result_type(*arrays))
-        for i, array in enumerate(arrays):
-            spot = tuple(slice(start[i], start[i] + n) for start, n in zip(starts, array.shape, strict=True))
-            found[name][spot] += array
+    given = [tensor.parameters() for tensor in tensors]
+    xp = namespace_of([array for parts in given for array in parts.values()])
+    dtype, found = xp.result_type(*(next(iter(parts.values())) for parts in given)), {}
+    for name, part in given[0].items():
+        shape, bonds = list(part.shape), first._bonds(name)
+        for axis in bonds:
+            shape[axis] = sum([parts[name].shape[axis] for parts in given])
+        out = found[name] = xp.zeros(tuple(shape), dtype=dtype)
+        start = [0] * part.ndim
+        for parts in given:
+            sizes = parts[name].shape
+            out[tuple([slice(i, i + n) for i, n in zip(start, sizes, strict=True)])] += parts[name]
+            for axis in bonds:
+                start[axis] += sizes[axis]
     return first._rebuild(found)
 
 

@@ -11,10 +11,10 @@ from ..algebra import Operator, operator
 from ..canvas import Diagram
 from ..errors import FormatError
 from ..execute.namespace import namespace_of
-from ..graph import Contract, Labels, Leaf, Node
-from ..plan.step import union
+from ..graph import Labels, Node
 from .base import Array, Format
 from .characters import comb_text
+from .graphs import carried, cp_graph, numbered
 from .orthogonal import cp_columns, cp_norm, cp_weights, evened, spread
 from .parts import check_rank, check_shape, frozen, normal, one_home, sealed
 from .picture import cp_diagram
@@ -103,19 +103,14 @@ class CPTensor(Format):
 
     def parameters(self) -> dict[str, Array]:
         """``factor0``, …, and ``weights``."""
-        return {f"factor{mode}": factor for mode, factor in enumerate(self.factors)} | {"weights": self.weights}
+        names = (*numbered("factor", len(self.factors)), "weights")
+        return dict(zip(names, (*self.factors, self.weights), strict=True))
 
     def _carriers(self) -> tuple[tuple[str, int], ...]:
-        return tuple((f"factor{mode}", 0) for mode in range(self.ndim))
+        return carried("factor", len(self.factors), 0)
 
     def _graph(self, carriers: Sequence[Node], labels: Sequence[Labels], output: Labels) -> Node:
-        inputs = tuple((*label, "r") for label in labels)
-        multiply, add, weights = operator("multiply"), operator("add"), Leaf("weights", ("r",))
-        if self.xi == multiply:
-            return Contract(multiply, add, (("r",), *inputs), (weights, *carriers), output)
-        terms = union(*inputs)
-        inner = Contract(self.xi, add, inputs, tuple(carriers), terms)
-        return Contract(multiply, add, (("r",), terms), (weights, inner), output)
+        return cp_graph(self.xi, tuple(carriers), tuple(labels), output)
 
     def _rebuild(self, parts: Mapping[str, Array]) -> Self:
         *factors, weights = sealed([*(parts[name] for name, _ in self._carriers()), parts["weights"]])

@@ -9,11 +9,11 @@ from ..canvas import Diagram
 from ..errors import FormatError, TreeError
 from ..execute.expression import evaluate
 from ..execute.namespace import namespace_of
-from ..graph import Contract, Labels, Leaf, Node
-from ..plan.step import union
+from ..graph import Labels, Node
 from .base import Array, Format
 from .characters import tree_text
 from .gather import ht_entries
+from .graphs import branch_graph, carried, ht_graph, numbered
 from .network import Part, embed, met, on_tree, without
 from .orthogonal import ht_center, ht_sweep, scaled_norm, spread
 from .parts import check_rank, check_shape, frozen, normal, one_home, sealed, share
@@ -137,45 +137,21 @@ class HTTensor(Format):
 
     def parameters(self) -> dict[str, Array]:
         """``leaf0``, …, and ``transfer0``, … in the order of `tree.inner`."""
-        leaves = {f"leaf{mode}": leaf for mode, leaf in enumerate(self.leaves)}
-        return leaves | {f"transfer{i}": transfer for i, transfer in enumerate(self.transfers)}
+        names = (*numbered("leaf", len(self.leaves)), *numbered("transfer", len(self.transfers)))
+        return dict(zip(names, (*self.leaves, *self.transfers), strict=True))
 
     def _carriers(self) -> tuple[tuple[str, int], ...]:
-        return tuple((f"leaf{mode}", 0) for mode in range(self.ndim))
+        return carried("leaf", len(self.leaves), 0)
 
     def _graph(self, carriers: Sequence[Node], labels: Sequence[Labels], output: Labels) -> Node:
-        multiply, add = operator("multiply"), operator("add")
-        found: dict[Nested, tuple[Node, Labels]] = {
-            mode: (carriers[mode], (*labels[mode], f"k{mode}")) for mode in range(self.ndim)
-        }
-        if not self.tree.inner:
-            return Contract(multiply, add, (found[0][1],), (found[0][0],), output)
-        for i, branch in enumerate(self.tree.inner):
-            nodes, inputs = zip(*(found[child] for child in branch), strict=True)
-            own = (*(term[-1] for term in inputs), f"k{self.ndim + i}")
-            value = tuple(label for label in union(*inputs) if label not in own)
-            result = output if branch == self.tree.nested else (*value, own[-1])
-            if self.xi != multiply:
-                terms = union(*inputs)
-                nodes, inputs = (Contract(self.xi, add, inputs, nodes, terms),), (terms,)
-            transfer = Leaf(f"transfer{i}", tuple(map(str, range(len(own)))))
-            found[branch] = (Contract(multiply, add, (own, *inputs), (transfer, *nodes), result), result)
-        return found[self.tree.nested][0]
+        return ht_graph(self.xi, self.tree, tuple(carriers), tuple(labels), output)
 
     def _batched(self, rows: Sequence[Array]) -> Array:
         """Node by node, so that nothing is larger than a batch of the values of one node."""
         values: dict[Nested, Array] = dict(enumerate(rows))
-        multiply, add = operator("multiply"), operator("add")
         for branch, transfer in zip(self.tree.inner, self.transfers, strict=True):
-            ranks = tuple(f"k{i}" for i in range(len(branch) + 1))
-            inputs: tuple[Labels, ...] = tuple(("b", rank) for rank in ranks[:-1])
-            children: tuple[Node, ...] = tuple(Leaf(f"z{i}", term) for i, term in enumerate(inputs))
-            if self.xi != multiply:
-                terms = union(*inputs)
-                children, inputs = (Contract(self.xi, add, inputs, children, terms),), (terms,)
-            node = Contract(multiply, add, (ranks, *inputs), (Leaf("transfer", ranks), *children), ("b", ranks[-1]))
-            arrays = {f"z{i}": values.pop(child) for i, child in enumerate(branch)}
-            values[branch] = evaluate(node, {"transfer": transfer, **arrays})
+            arrays = dict(zip(numbered("z", len(branch)), map(values.pop, branch), strict=True))
+            values[branch] = evaluate(branch_graph(self.xi, len(branch)), {"transfer": transfer, **arrays})
         return values[self.tree.nested][:, 0]
 
     def _entries(self, points: Array) -> Array:

@@ -10,7 +10,7 @@ from ..errors import AlgebraError, AxisMismatchError, FormatError, IndexRangeErr
 from ..execute.expression import evaluate
 from ..execute.namespace import as_array, concatenate, namespace_of
 from ..execute.scaling import at_one, is_ordinary
-from ..graph import Leaf
+from .graphs import leaf
 from .structure import Structure, as_index
 
 __all__ = ["CHUNK_BYTES", "Indexing"]
@@ -50,7 +50,7 @@ class Indexing(Structure):
                 rows.append(xp.moveaxis(weighed, 0, axis))
             with np.errstate(over="ignore", invalid="ignore"):
                 pieces.append(self._batched(rows))
-        found = concatenate(pieces, 0, xp) if pieces else xp.empty(0, dtype=xp.result_type(*arrays, self.dtype))
+        found = _joined(pieces, xp.result_type(*arrays, self.dtype), xp)
         return found if self._is_safe(found) else self._evened().evaluate(arrays)
 
     def _is_safe(self, values: Array) -> bool:
@@ -83,7 +83,7 @@ class Indexing(Structure):
         xp = namespace_of(list(self.parameters().values()))
         with np.errstate(over="ignore", invalid="ignore"):
             pieces = [self._entries(points[start : start + chunk]) for start in range(0, len(points), chunk)]
-        found = concatenate(pieces, 0, xp) if pieces else xp.empty(0, dtype=self.dtype)
+        found = _joined(pieces, self.dtype, xp)
         return found if self._is_safe(found) else self._evened().gather(points)
 
     @property
@@ -108,7 +108,7 @@ class Indexing(Structure):
     def _batched(self, rows: Sequence[Array]) -> Array:
         """Value of the graph for a batch: `rows[t]` is mode t's carrier with the batch in place of the mode."""
         names = [name for name, _ in self._carriers()]
-        carriers = [Leaf(name, tuple(map(str, range(row.ndim)))) for name, row in zip(names, rows, strict=True)]
+        carriers = [leaf(name, row.ndim) for name, row in zip(names, rows, strict=True)]
         node = self._graph(carriers, (("b",),) * self.ndim, ("b",))
         arrays = {**self.parameters(), **dict(zip(names, rows, strict=True))}
         return evaluate(node, arrays, optimize=self._batch_path())
@@ -145,6 +145,13 @@ class Indexing(Structure):
 
     def __iter__(self) -> Any:
         raise FormatError("a format is not a sequence; use to_dense(), or index it")
+
+
+def _joined(pieces: Sequence[Array], dtype: Any, xp: Any) -> Array:
+    """The pieces in a row."""
+    if len(pieces) == 1:
+        return pieces[0]
+    return concatenate(pieces, 0, xp) if pieces else xp.empty(0, dtype=dtype)
 
 
 def checked_points(indices: Any, shape: tuple[int, ...]) -> Array:

@@ -9,7 +9,9 @@ from ..execute.expression import evaluate
 from ..execute.memory import MemoryLimit
 from ..execute.namespace import as_array, namespace_of
 from ..execute.scaling import at_one
+from .graphs import mode_labels, numbered
 from .indexing import Indexing
+from .parts import mode_product
 from .structure import as_mode, as_modes, require_multiply
 
 __all__ = ["Modes"]
@@ -46,11 +48,8 @@ class Modes(Indexing):
             raise FormatError(f"mode_dot would leave mode {mode} empty: the factor has shape {tuple(factor.shape)}")
         if factor.ndim == 1:
             return self._contracted({mode: factor})
-        name, axis = self._carriers()[mode]
-        part = self.parameters()[name]
-        xp = namespace_of([part, factor])
-        moved = xp.moveaxis(xp.tensordot(factor, part, axes=((1,), (axis,))), 0, axis)
-        return self._rebuild({**self.parameters(), name: moved})
+        (name, _), parts = self._carriers()[mode], self.parameters()
+        return self._rebuild({**parts, name: mode_product(factor, parts[name])})
 
     def sum(self, modes: int | Sequence[int] | None = None) -> Any:
         """Σ over some modes, or over all: a number. For ξ = multiply; no ranks change.
@@ -75,9 +74,7 @@ class Modes(Indexing):
         base = self._evened()
         parts, carriers, rows, total = base.parameters(), self._carriers(), {}, 0
         for mode, vector in vectors.items():
-            name, axis = carriers[mode]
-            row = namespace_of([vector, parts[name]]).tensordot(vector, parts[name], axes=((0,), (axis,)))
-            rows[mode], exponent = at_one(row)
+            rows[mode], exponent = at_one(mode_product(vector, parts[carriers[mode][0]]))
             total += exponent
         return base._without(rows)._evened(total)
 
@@ -130,7 +127,7 @@ class Modes(Indexing):
         right = [m for m in range(self.ndim) if m not in left] if cols is None else as_modes(cols, self.ndim)
         if sorted([*left, *right]) != list(range(self.ndim)):
             raise FormatError(f"rows {left} and cols {right} must share out the modes 0, …, {self.ndim - 1}, each once")
-        modes = tuple((f"i{mode}",) for mode in range(self.ndim))
-        node = self._graph(self._leaves(), modes, tuple(f"i{mode}" for mode in [*left, *right]))
+        names = numbered("i", self.ndim)
+        node = self._graph(self._leaves(), mode_labels(self.ndim), tuple(names[mode] for mode in [*left, *right]))
         dense = evaluate(node, self.parameters(), memory_limit=memory_limit)
         return dense.reshape(prod(self.shape[mode] for mode in left), -1)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..execute.scaling import at_one, exponent_of, normalised, rescaled, shifted
+from ..execute.scaling import at_one, exponent_of, norm_exponent, normalised, rescaled, shifted
 from .tree import DimensionTree, Nested, modes_of
 
 __all__ = [
@@ -53,11 +53,14 @@ def evened(parts: Sequence[Array], exponent: int) -> list[Array] | None:
 
     Nothing matters where every product of some of the parts is far from the ends of their dtype.
     """
+    room = np.finfo(parts[0].dtype).maxexp // 2
+    sizes = (room if scale is None else abs(scale) for scale in map(norm_exponent, parts))
+    if not exponent and sum(sizes) < room:
+        return None
     found = [exponent_of(part) or 0 for part in parts]
     wanted = shares(exponent + sum(found), len(parts))
     moves = [new - old for new, old in zip(wanted, found, strict=True)]
-    is_safe = sum(map(abs, found)) < np.finfo(parts[0].real.dtype).maxexp // 2
-    if not exponent and (is_safe or max(map(abs, moves)) <= 1):
+    if not exponent and (sum(map(abs, found)) < room or max(map(abs, moves)) <= 1):
         return None
     return [rescaled(part, move) for part, move in zip(parts, moves, strict=True)]
 
@@ -107,14 +110,16 @@ def tt_center(cores: Sequence[Array], center: int, xp: ModuleType) -> tuple[list
         cores[mode] = q.reshape(left, size, -1)
         r, shift = normalised(r)
         total += shift
-        cores[mode + 1] = xp.tensordot(r, cores[mode + 1], axes=1)
+        _, *sizes = cores[mode + 1].shape
+        cores[mode + 1] = (r @ cores[mode + 1].reshape(right, -1)).reshape(-1, *sizes)
     for mode in range(len(cores) - 1, center, -1):
         left, size, right = cores[mode].shape
         q, r = xp.linalg.qr(cores[mode].reshape(left, size * right).T.conj())
         cores[mode] = q.T.conj().reshape(-1, size, right)
         r, shift = normalised(r)
         total += shift
-        cores[mode - 1] = xp.tensordot(cores[mode - 1], r.T.conj(), axes=1)
+        *sizes, _ = cores[mode - 1].shape
+        cores[mode - 1] = (cores[mode - 1].reshape(-1, left) @ r.T.conj()).reshape(*sizes, -1)
     cores[center], shift = normalised(cores[center])
     return cores, total + shift
 

@@ -10,7 +10,7 @@ from ..algebra.scalar import cast
 from ..errors import DTypeError, FormatError, RankError, ToleranceError
 from ..execute.namespace import as_array, namespace_of
 
-__all__ = ["check_eps", "check_rank", "check_shape", "frozen", "normal", "one_home", "sealed", "share"]
+__all__ = ["check_eps", "check_rank", "check_shape", "frozen", "mode_product", "normal", "one_home", "sealed", "share"]
 
 Array = Any
 
@@ -22,17 +22,16 @@ def frozen(array: Any, name: str, axes: Sequence[str]) -> Array:
         raise FormatError(f"{name} must have axes ({', '.join(axes)}); got shape {tuple(array.shape)}")
     if not isinstance(array, np.ndarray):
         return array
-    if array.dtype in (np.longdouble, np.clongdouble) and array.dtype.itemsize > np.dtype(complex).itemsize // 2:
+    if array.dtype.char in "gG" and array.dtype.itemsize > np.dtype(complex).itemsize // 2:
         raise DTypeError(f"{name} has dtype {array.dtype}; BLAS has float32, float64, complex64 and complex128")
-    if array.dtype.kind in "biu" or array.dtype == np.float16:
-        array = array.astype(np.float32 if array.dtype == np.float16 else np.float64)
+    if array.dtype.kind in "biu" or array.dtype.char == "e":
+        array = array.astype(np.float32 if array.dtype.char == "e" else np.float64)
     elif not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     elif array.flags.writeable:
         array = array.copy()  # what the caller does with its array later is no concern of this one
-    view = array.view()
-    view.flags.writeable = False
-    return view
+    array.flags.writeable = False
+    return array
 
 
 def sealed(arrays: Iterable[Array]) -> tuple[Array, ...]:
@@ -47,10 +46,16 @@ def sealed(arrays: Iterable[Array]) -> tuple[Array, ...]:
 def one_home(arrays: Sequence[Array]) -> tuple[Array, ...]:
     """The parts in their common dtype; parts of different libraries or devices are refused."""
     xp = namespace_of(arrays)
-    if all(array.dtype == arrays[0].dtype for array in arrays):
+    if len({array.dtype for array in arrays}) == 1:
         return tuple(arrays)
     dtype = xp.result_type(*arrays)
     return sealed(cast(array, dtype, xp) for array in arrays)
+
+
+def mode_product(matrix: Array, part: Array) -> Array:
+    """Σ_i M[…, i] · part[…, i, r]: in every format a mode is the last axis but one of its part."""
+    xp = namespace_of([matrix, part])
+    return matrix @ xp.ascontiguousarray(part)  # matmul leaves BLAS for a slow loop where neither axis is dense
 
 
 def check_shape(shape: Iterable[int]) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from ..execute import Expression
 from ..execute.namespace import namespace_of
 from ..execute.scaling import largest
 from ..graph import Labels, Leaf, Node
+from .graphs import leaf, mode_labels, numbered
 from .orthogonal import evened
 
 __all__ = ["Structure", "as_index", "as_mode", "as_modes", "require_finite", "require_multiply"]
@@ -113,13 +114,12 @@ class Structure(ABC):
 
     def expression(self) -> Expression:
         """The graph of the tensor, its parts bound: a valid operand of `contract`."""
-        modes = tuple((f"i{mode}",) for mode in range(self.ndim))
-        node = self._graph(self._leaves(), modes, tuple(label for (label,) in modes))
+        node = self._graph(self._leaves(), mode_labels(self.ndim), numbered("i", self.ndim))
         return Expression(node, self.parameters())
 
     def _leaves(self) -> list[Leaf]:
         parts = self.parameters()
-        return [Leaf(name, tuple(map(str, range(parts[name].ndim)))) for name, _ in self._carriers()]
+        return [leaf(name, parts[name].ndim) for name, _ in self._carriers()]
 
     @property
     @abstractmethod

@@ -8,10 +8,11 @@ from ..algebra import Operator, operator
 from ..canvas import Diagram
 from ..errors import FormatError
 from ..execute.namespace import namespace_of
-from ..graph import Contract, Labels, Node
+from ..graph import Labels, Node
 from .base import Array, Format
 from .characters import chain_text
 from .gather import tt_entries
+from .graphs import carried, in_turn, numbered, tt_graph
 from .later import later
 from .network import Part, chain, embed, met, renamed, without
 from .orthogonal import scaled_norm, spread, tt_center
@@ -49,17 +50,19 @@ class TTTensor(Format):
         cores = tuple(frozen(core, f"core {mode}", ("R", "n", "R")) for mode, core in enumerate(self.cores))
         if not cores:
             raise FormatError("a tensor train needs at least one core")
+        rank = 1
         for mode, core in enumerate(cores):
-            left = cores[mode - 1].shape[2] if mode else 1
-            if core.shape[0] != left:
-                before = f"core {mode - 1} ends with rank {left}" if mode else "the first rank is 1"
+            left, size, right = core.shape
+            if left != rank:
+                before = f"core {mode - 1} ends with rank {rank}" if mode else "the first rank is 1"
                 raise FormatError(
-                    f"core {mode} has shape {tuple(core.shape)} and starts with rank {core.shape[0]}, but {before}"
+                    f"core {mode} has shape {tuple(core.shape)} and starts with rank {left}, but {before}"
                 )
-            if 0 in core.shape:
+            if not (left and size and right):
                 raise FormatError(f"core {mode} has shape {tuple(core.shape)}: sizes and ranks must be at least 1")
-        if cores[-1].shape[2] != 1:
-            raise FormatError(f"core {len(cores) - 1} ends with rank {cores[-1].shape[2]}, but the last rank is 1")
+            rank = right
+        if rank != 1:
+            raise FormatError(f"core {len(cores) - 1} ends with rank {rank}, but the last rank is 1")
         object.__setattr__(self, "cores", one_home(cores))
         object.__setattr__(self, "xi", operator(self.xi))
 
@@ -99,14 +102,13 @@ class TTTensor(Format):
 
     def parameters(self) -> dict[str, Array]:
         """``core0``, ``core1``, … and so on."""
-        return {f"core{mode}": core for mode, core in enumerate(self.cores)}
+        return dict(zip(numbered("core", len(self.cores)), self.cores, strict=True))
 
     def _carriers(self) -> tuple[tuple[str, int], ...]:
-        return tuple((f"core{mode}", 1) for mode in range(self.ndim))
+        return carried("core", len(self.cores), 1)
 
     def _graph(self, carriers: Sequence[Node], labels: Sequence[Labels], output: Labels) -> Node:
-        inputs = tuple((f"r{mode}", *label, f"r{mode + 1}") for mode, label in enumerate(labels))
-        return Contract(self.xi, operator("add"), inputs, tuple(carriers), output)
+        return tt_graph(self.xi, tuple(carriers), tuple(labels), output)
 
     @property
     def _scale(self) -> str:
@@ -117,11 +119,14 @@ class TTTensor(Format):
 
     def _bonds(self, name: str) -> tuple[int, ...]:
         mode = int(name.removeprefix("core"))
-        return (0,) * (mode > 0) + (2,) * (mode < self.ndim - 1)
+        return (0,) * (mode > 0) + (2,) * (mode < len(self.cores) - 1)
 
     def _batch_path(self) -> Any:
         """From the left: a row vector a point, never a product of two matrices."""
         return ((0, 1), *((0, k) for k in range(self.ndim - 2, 0, -1))) if self.ndim > 1 else ((0,),)
+
+    def _inner_path(self, other: Any) -> Any:
+        return in_turn if isinstance(other, TTTensor) else "auto"
 
     def _entries(self, points: Array) -> Array:
         return tt_entries(self.cores, points) if self._is_plain else Format._entries(self, points)

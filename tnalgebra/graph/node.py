@@ -6,7 +6,6 @@ So nodes nest without capture, and nesting is meaning: a sum stays in the node t
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 from ..algebra import Operator, Pointwise
 from ..errors import EquationError
@@ -29,6 +28,8 @@ class Node:
     """A tensor-valued node; `output` labels its axes."""
 
     output: Labels
+    _own: tuple[object, ...]
+    _hash: int
 
     @property
     def operands(self) -> tuple["Node", ...]:
@@ -59,18 +60,12 @@ class Node:
         return replace(self, **dict(zip(("child", "like"), operands, strict=False)))  # type: ignore[type-var]
 
     def __post_init__(self) -> None:
-        """Hash now, while the operands have been hashed already: a deep graph needs no deep recursion."""
-        hash(self)
+        """Hash now, while the operands have been hashed already: a deep graph needs no deep recursion.
 
-    @cached_property
-    def _hash(self) -> int:
-        return hash((type(self), self._own, self.operands))
-
-    @cached_property
-    def _own(self) -> tuple[object, ...]:
-        """What tells this node from others, its operands aside."""
-        fields: dict[str, object] = self.__dataclass_fields__  # type: ignore[attr-defined]
-        return tuple(getattr(self, field) for field in fields if field not in ("child", "children", "like"))
+        `_own` is what tells this node from others, its operands aside.
+        """
+        own = tuple([value for field, value in vars(self).items() if field not in ("child", "children", "like")])
+        vars(self).update(_own=own, _hash=hash((type(self), own, self.operands)))
 
     def __hash__(self) -> int:
         return self._hash

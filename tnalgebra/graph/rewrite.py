@@ -1,14 +1,15 @@
-"""Legal rewrites of a graph: merge nested nodes where algebra allows it."""
+"""Legal rewrites of a graph: merge nested nodes where algebra allows it, give leaves other names."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from itertools import count
 
 from ..algebra import Pointwise, distributes
-from .node import Contract, Labels, Node, postorder
+from .node import Contract, Labels, Leaf, Node, postorder
 from .part import Shaped
 from .sizes import Shape, shapes_of
 
-__all__ = ["inline", "is_mergeable", "settled"]
+__all__ = ["inline", "is_mergeable", "renamed", "settled"]
 
 
 GROWTH = 4
@@ -36,6 +37,20 @@ def settled(root: Node, shapes: Mapping[str, Shape]) -> Node:
     for node in postorder(root):
         if isinstance(node, Shaped) and node.names == node.labels and found[node.child] == found[node.like]:
             done[node] = done[node.child]
+        else:
+            done[node] = node.rebuilt([done[child] for child in node.operands])
+    return done[root]
+
+
+@lru_cache(maxsize=1024)
+def renamed(root: Node, pairs: tuple[tuple[str, str], ...]) -> Node:
+    """The graph with other names for its leaves, given as pairs of the old one and the new."""
+    if all(old == new for old, new in pairs):
+        return root
+    names, done = dict(pairs), dict[Node, Node]()
+    for node in postorder(root):
+        if isinstance(node, Leaf):
+            done[node] = Leaf(names.get(node.name, node.name), node.output)
         else:
             done[node] = node.rebuilt([done[child] for child in node.operands])
     return done[root]

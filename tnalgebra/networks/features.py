@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Self
 
 import numpy as np
@@ -15,9 +16,12 @@ from ..execute.namespace import as_array
 from ..formats.parts import frozen, normal, one_home, sealed
 from ..graph import Contract, Labels, Leaf, Node, Sum
 
-__all__ = ["ACTIVATIONS", "FeatureMap", "FixedMap", "features_of"]
+__all__ = ["ACTIVATIONS", "INPUT", "FeatureMap", "FixedMap", "features_of"]
 
 Array = Any
+BTN: Labels = ("b", "t", "n")
+BTM: Labels = ("b", "t", "m")
+INPUT = Leaf("X", BTN)
 
 ACTIVATIONS = {
     "relu": "where(x <= 0, 0, x)",
@@ -104,10 +108,7 @@ class FeatureMap:
 
     def graph(self, x: Node) -> Node:
         """F[b, t, m] from x[b, t, n]."""
-        weight, bias = Leaf("feature_weight", ("m", "n")), Leaf("feature_bias", ("m",))
-        product = Contract(operator("multiply"), operator("add"), (("b", "t", "n"), ("m", "n")), (x, weight), BTM)
-        tree = substituted(parse(ACTIVATIONS[self.activation], ("x",)), {"x": ("add", ("x0", "x1"))})
-        return Contract(Pointwise(tree, ("x0", "x1")), operator("add"), (BTM, ("m",)), (product, bias), BTM)
+        return _affine_graph(self.activation, x)
 
     def scaled_inputs(self, mean: Any, scale: Any) -> Self:
         """The map on raw inputs that does what this one does on (x − mean) / scale."""
@@ -185,14 +186,7 @@ class FixedMap:
 
     def graph(self, x: Node) -> Node:
         """F[b, t, m] from x[b, t, n]."""
-        terms = []
-        for i, text in enumerate(self.functions):
-            value = Contract(
-                Pointwise(substituted(parse(text, ("x",)), {"x": "x0"}), ("x0",)), operator("add"), (BTN,), (x,), BTN
-            )
-            place = Leaf(f"feature_place{i}", ("m", "n"))
-            terms.append(Contract(operator("multiply"), operator("add"), (BTN, ("m", "n")), (value, place), BTM))
-        return terms[0] if len(terms) == 1 else Sum(tuple(terms))
+        return _fixed_graph(self.functions, x)
 
     def __call__(self, x: Array) -> Array:
         """Features (batch, T, M) of inputs (batch, T, N)."""
@@ -202,14 +196,30 @@ class FixedMap:
         return f"FixedMap({self.inputs} → {self.n_features}: {', '.join(self.functions)})"
 
 
+@lru_cache(maxsize=64)
+def _affine_graph(activation: str, x: Node) -> Node:
+    weight, bias = Leaf("feature_weight", ("m", "n")), Leaf("feature_bias", ("m",))
+    product = Contract(operator("multiply"), operator("add"), (("b", "t", "n"), ("m", "n")), (x, weight), BTM)
+    tree = substituted(parse(ACTIVATIONS[activation], ("x",)), {"x": ("add", ("x0", "x1"))})
+    return Contract(Pointwise(tree, ("x0", "x1")), operator("add"), (BTM, ("m",)), (product, bias), BTM)
+
+
+@lru_cache(maxsize=64)
+def _fixed_graph(functions: tuple[str, ...], x: Node) -> Node:
+    terms = []
+    for i, text in enumerate(functions):
+        value = Contract(
+            Pointwise(substituted(parse(text, ("x",)), {"x": "x0"}), ("x0",)), operator("add"), (BTN,), (x,), BTN
+        )
+        place = Leaf(f"feature_place{i}", ("m", "n"))
+        terms.append(Contract(operator("multiply"), operator("add"), (BTN, ("m", "n")), (value, place), BTM))
+    return terms[0] if len(terms) == 1 else Sum(tuple(terms))
+
+
 def features_of(feature_map: FeatureMap | FixedMap, x: Array) -> Array:
     """Features (batch, T, M) of inputs (batch, T, N)."""
     x = as_array(x)
     if x.ndim != 3 or x.shape[2] != feature_map.n_inputs:
         raise AxisMismatchError(f"x must have shape (batch, T, {feature_map.n_inputs}); got {tuple(x.shape)}")
     arrays = {**feature_map.parameters(), **feature_map.constants(), "X": x}
-    return evaluate(feature_map.graph(Leaf("X", BTN)), arrays)
-
-
-BTN: Labels = ("b", "t", "n")
-BTM: Labels = ("b", "t", "m")
+    return evaluate(feature_map.graph(INPUT), arrays)

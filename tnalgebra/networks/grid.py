@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import product
 from math import prod
 from typing import Any
@@ -25,8 +26,9 @@ from ..execute.expression import evaluate
 from ..execute.memory import MemoryLimit, as_bytes
 from ..execute.namespace import as_array, concatenate, namespace_of, to_device
 from ..formats import Format
+from ..formats.graphs import numbered
 from ..formats.indexing import checked_points, checked_rows
-from ..graph import Leaf
+from ..graph import Labels, Leaf
 from .features import features_of
 from .network import Network
 from .recurrent import RecurrentNetwork
@@ -151,10 +153,7 @@ class GridTensor:
             raise AlgebraError(f"a grid tensor of ξ = {network.xi} is in no format: to_dense and blocks compute it")
         if isinstance(network, RecurrentNetwork) and network.steps is None:
             network = network.unrolled(steps)
-        tensor = weight_tensor(network)
-        for mode in range(steps):
-            tensor = tensor.mode_dot(self.features, mode)
-        return tensor
+        return weight_tensor(network, self.features)
 
     def to_dense(self, memory_limit: MemoryLimit = None) -> Array:
         """All of it. Raises `MemoryLimitError` with its size where it does not fit."""
@@ -164,8 +163,6 @@ class GridTensor:
                 f"the grid tensor of shape {_shown(self.shape)} takes {self.nbytes:.3g} bytes, more than {limit}: "
                 "GridTensor.blocks goes through it in parts, and expressivity.sampled_rank bounds its rank from below"
             )
-        if self.network.xi.name == "multiply":
-            return self.to_format().to_dense(memory_limit=memory_limit)
         return self._scores([self.features] * (len(self.shape) - 1), memory_limit=memory_limit)
 
     def blocks(self, memory_limit: MemoryLimit = BLOCK) -> Iterator[tuple[tuple[slice, ...], Array]]:
@@ -250,13 +247,18 @@ class GridTensor:
     def _scores(
         self, features: Sequence[Array], labels: Sequence[str] | None = None, memory_limit: MemoryLimit = None
     ) -> Array:
-        labels = labels or [f"i{t}" for t in range(len(features))]
-        leaves = [Leaf(f"F{t}", (label, "m")) for t, label in enumerate(labels)]
+        leaves = _leaves(tuple(labels) if labels else numbered("i", len(features)))
         arrays = {**self.network._parts(), **{leaf.name: f for leaf, f in zip(leaves, features, strict=True)}}
-        return evaluate(self.network._grid(leaves), arrays, memory_limit=memory_limit)
+        return evaluate(self.network.grid_graph(leaves), arrays, memory_limit=memory_limit)
 
     def __repr__(self) -> str:
         return f"GridTensor(shape={_shown(self.shape)}, condition={self.condition:.3g}, network={self.network!r})"
+
+
+@lru_cache(maxsize=256)
+def _leaves(labels: Labels) -> tuple[Leaf, ...]:
+    """F of every step, for rows of these labels."""
+    return tuple(Leaf(f"F{t}", (label, "m")) for t, label in enumerate(labels))
 
 
 def _products(tensor: Format, carriers: Sequence[Array], labels: Sequence[str]) -> Array:

@@ -1,6 +1,6 @@
 """The hierarchical network: a hierarchical Tucker tensor of weights, steps joined along a tree."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -164,6 +164,9 @@ class HierarchicalNetwork(Network):
     @property
     def _y(self) -> str:
         return "y" * (len(self.leaves[0].shape) == 3)
+
+    def _structure(self) -> tuple[Hashable, ...]:
+        return *Network._structure(self), self.tree
 
     @property
     def _last(self) -> str:

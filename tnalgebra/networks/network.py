@@ -1,7 +1,7 @@
 """What every score network has: a feature map, parameters by name, and a graph from inputs to scores."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any, Self
@@ -14,10 +14,11 @@ from ..algebra.scalar import cast, is_complex, parse
 from ..canvas import Diagrammed
 from ..errors import AxisMismatchError, DTypeError, EquationError
 from ..execute import Expression
+from ..execute.cache import Cache
 from ..execute.expression import evaluate
 from ..execute.namespace import as_array, concatenate, namespace_of, to_device
 from ..graph import Contract, Labels, Leaf, Node
-from .features import BTN, FeatureMap, FixedMap
+from .features import INPUT, FeatureMap, FixedMap
 from .initialise import LONG
 
 __all__ = ["Network", "product", "with_unit"]
@@ -27,6 +28,8 @@ PROBES = 256
 """So many random inputs say how large the scores of a new network are."""
 ROWS = 4096
 """So many rows are scored at a time: scores of a large set need no memory for its hidden states."""
+graphs: Cache[Node] = Cache()
+"""Graphs by the structure of their network."""
 
 
 def product(inputs: Sequence[str | Labels], output: str | Labels, *children: Node) -> Contract:
@@ -93,6 +96,10 @@ class Network(Diagrammed):
     def _last(self) -> str:
         """The name of the part that the scores are linear in, after all the others."""
 
+    def _structure(self) -> tuple[Hashable, ...]:
+        """What the graph depends on, the feature map aside: no numbers but sizes."""
+        return type(self), self.xi, tuple([tuple(part.shape) for part in self._parts().values()])
+
     def _settled(self, seed: Any) -> Self:
         """The network with its last part scaled so that scores of normal inputs have mean square 1."""
         x = np.random.default_rng(seed).standard_normal((PROBES, self.steps or LONG, self.n_inputs))
@@ -117,8 +124,10 @@ class Network(Diagrammed):
     @property
     def dtype(self) -> Any:
         """Common dtype of the parameters."""
-        arrays = list(self.parameters().values())
-        return namespace_of(arrays).result_type(*arrays)
+        dtypes = {array.dtype: array for array in self.parameters().values()}
+        if len(dtypes) == 1:
+            return next(iter(dtypes))
+        return namespace_of(list(dtypes.values())).result_type(*dtypes.values())
 
     @property
     def n_params(self) -> int:
@@ -172,7 +181,12 @@ class Network(Diagrammed):
             raise EquationError(f"the network has {self.steps} steps, neither more nor less; equal cores take any")
         if count is None:
             raise EquationError("the network takes any number of steps; say how many: steps=…")
-        return self._graph(self.feature_map.graph(Leaf("X", BTN)), count, mask)
+        features = self.feature_map.graph(INPUT)
+        return graphs.get((*self._structure(), features, count, masked), lambda: self._graph(features, count, mask))
+
+    def grid_graph(self, features: Sequence[Node]) -> Node:
+        """Scores (…, y) as a graph in the features of every step, (label, m) each; steps of one label go together."""
+        return graphs.get((*self._structure(), *features), lambda: self._grid(features))
 
     def expression(self, batch: Array | None = None, *, steps: int | None = None) -> Expression:
         """Scores (batch, classes) as an expression: parameters bound, and X too where a batch is given.

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from ..errors import AlgebraError, FormatError
+from ..errors import AlgebraError, AxisMismatchError, FormatError
 from ..execute.namespace import namespace_of
 from ..formats import CPTensor, DimensionTree, HTTensor, TTTensor, concatenate
+from ..formats.parts import mode_product, sealed
 from .features import FeatureMap, FixedMap
 from .hierarchical import HierarchicalNetwork
 from .network import Network
@@ -16,17 +17,18 @@ __all__ = ["network_from_weights", "weight_tensor"]
 Array = Any
 
 
-def weight_tensor(network: Network) -> Any:
+def weight_tensor(network: Network, features: Array | None = None) -> Any:
     """W with l_y(X) = ⟨W[…, y], f(x⁽¹⁾) ⊗ … ⊗ f(x⁽ᵀ⁾)⟩, in the format of the network   (GTM Prop. 3.2).
 
     Modes are the features of every step, and the classes last. Only for ξ = multiply and a fixed number of steps; where
     every class has parts of its own, the ranks of the classes add up.
-    Raises `AlgebraError` for another ξ, `FormatError` for equal cores.
+    features: F of some templates, (M', M), that every feature mode is multiplied with: the grid tensor   (GTM 25).
+    Raises `AlgebraError` for another ξ, `FormatError` for equal cores, `AxisMismatchError` for features of another M.
 
-    >>> import tnalgebra as tna
+    >>> import numpy as np, tnalgebra as tna
     >>> net = tna.RecurrentNetwork.random(steps=3, inputs=2, features=4, rank=5, classes=7, seed=0)
-    >>> tna.networks.weight_tensor(net).shape
-    (4, 4, 4, 7)
+    >>> tna.networks.weight_tensor(net).shape, tna.networks.weight_tensor(net, np.ones((2, 4))).shape
+    ((4, 4, 4, 7), (2, 2, 2, 7))
     """
     if not isinstance(network, Network):
         raise FormatError(f"{type(network).__name__} is no network")
@@ -39,21 +41,27 @@ def weight_tensor(network: Network) -> Any:
         raise FormatError(
             "equal cores have a weight tensor for every number of steps; take a network with its own cores"
         )
+    if features is not None and (len(features.shape) != 2 or features.shape[1] != network.n_features):
+        raise AxisMismatchError(
+            f"features must have shape (M', {network.n_features}), one template a row; got {tuple(features.shape)}"
+        )
     if any(len(part.shape) > size for part, size in _orders(network)):
-        return concatenate([weight_tensor(_of_class(network, y)) for y in range(network.classes)], -1)
+        return concatenate([weight_tensor(_of_class(network, y), features) for y in range(network.classes)], -1)
     eye = _eye(network)
     match network:
         case ShallowNetwork():
             xp = namespace_of([eye])
-            factors = [network.factors[t, ...] for t in range(network.steps)]
-            return CPTensor((*factors, xp.asarray(network.weights.T)))
+            stack = network.factors if features is None else features @ network.factors
+            return CPTensor((*sealed(stack[t, ...] for t in range(network.steps)), xp.asarray(network.weights.T)))
         case RecurrentNetwork():
-            matrices = [network.inputs[t if network.inputs.shape[0] > 1 else 0, ...] for t in range(network.steps)]
-            cores = [_absorbed(core, c) for core, c in zip(network.cores, matrices, strict=True)]
-            return TTTensor((*cores, eye[:, :, None]))
+            signals = namespace_of([eye]).permute_dims(network.inputs, (0, 2, 1))  # (T or 1, M, L)
+            signals = signals if features is None else features @ signals
+            cores = [mode_product(signals[t % len(signals), ...], core) for t, core in enumerate(network.cores)]
+            return TTTensor(sealed((*cores, eye[:, :, None])))
         case HierarchicalNetwork():
             tree = DimensionTree((network.tree.nested, network.steps))
-            return HTTensor(tree, (*network.leaves, eye), (*network.transfers, eye[:, :, None]))
+            leaves = network.leaves if features is None else sealed(features @ leaf for leaf in network.leaves)
+            return HTTensor(tree, (*leaves, eye), (*network.transfers, eye[:, :, None]))
     raise FormatError(f"{type(network).__name__} is no network of this library")
 
 
@@ -79,13 +87,6 @@ def _of_class(network: Network, y: int) -> Network:
 def _eye(network: Network) -> Array:
     like = next(iter(network._parts().values()))
     return namespace_of([like]).eye(network.classes, dtype=like.dtype)
-
-
-def _absorbed(core: Array, matrix: Array) -> Array:
-    """Σ_i G[j, i, k] C[i, m] as a core (j, m, k)."""
-    from ..execute import contract
-
-    return contract("jik,im->jmk", core, matrix)
 
 
 def network_from_weights(tensor: Any, feature_map: FeatureMap | FixedMap) -> Any:
