@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..plan import Plan
-from .kernels.jit import jitted, native, numba_or_none
+from .kernels.jit import jitted, native, numba_or_none, told
 from .kernels.native import RUN
 from .recipe import Recipe, recipe
 
@@ -18,8 +18,8 @@ __all__ = ["NativeProgram", "native_program"]
 Array = Any
 SMALL = 1 << 26
 """Operations of a plan from which its kernels, with threads, count and not the calls."""
-ROOM = 1 << 24
-"""Entries that values between the steps may take together."""
+ROOM = 1 << 26
+"""Bytes that the values between the steps may take where no limit was given."""
 
 
 def native_program(plan: Plan, dtype: Any) -> "NativeProgram | None":
@@ -27,9 +27,13 @@ def native_program(plan: Plan, dtype: Any) -> "NativeProgram | None":
     if plan.flops > SMALL or numba_or_none() is None:
         return None
     found = recipe(plan, dtype.itemsize)
-    if found is None or found.room > ROOM:
+    if found is None or found.bytes(dtype.itemsize) > (plan.memory_limit or ROOM):
         return None
-    return NativeProgram(found, dtype)
+    try:
+        return NativeProgram(found, dtype)
+    except numba_or_none().errors.NumbaError as error:
+        told(error)
+        return None
 
 
 class NativeProgram:
@@ -37,11 +41,11 @@ class NativeProgram:
 
     def __init__(self, made: Recipe, dtype: Any) -> None:
         self._recipe, self._dtype = made, dtype
-        self._kernels = [native(text, dtype.name) for text, _ in made.calls]
-        self._functions = np.array([kernel.address for kernel in self._kernels])
-        lengths = [8 * 2 * len(places) for _, places in made.calls]
-        self._starts = np.cumsum([0, *lengths[:-1]])
-        self._slots = np.array([number for _, places in made.calls for place in places for number in place])
+        self._kernels = [native(text, dtype.name) for text, _, _ in made.calls]
+        self._functions = np.array([kernel.address for kernel in self._kernels], np.int64)
+        slots = [[*(number for place in places for number in place), length] for _, places, length in made.calls]
+        self._starts = np.cumsum([0, *(8 * len(part) for part in slots[:-1])])
+        self._slots = np.array([number for part in slots for number in part], np.int64)
         self._run, self._free = jitted(RUN, dtype.name), list[tuple[Array, Array]]()
 
     def __call__(self, arrays: Sequence[Array]) -> list[Array]:
@@ -50,10 +54,10 @@ class NativeProgram:
         table, arena = self._free.pop() if self._free else self._new()
         ready = [array if array.flags.c_contiguous else np.ascontiguousarray(array) for array in arrays]
         outs = [np.empty(shape, self._dtype) for _, shape in made.outputs]
-        for number, array in enumerate(ready):
-            table[number] = _address(array)
-        for (number, _), out in zip(made.outputs, outs, strict=True):
-            table[number] = _address(out)
+        for row, array in enumerate(ready):
+            table[row] = _address(array)
+        for (row, _), out in zip(made.outputs, outs, strict=True):
+            table[row] = _address(out)
         self._run(self._functions, self._starts, _address(table), _address(self._slots))
         self._free.append((table, arena))
         return outs
@@ -62,8 +66,8 @@ class NativeProgram:
         """A table of addresses, and the memory that those of the values between point to."""
         made = self._recipe
         arena, table = np.empty(made.room, self._dtype), np.zeros(made.count, np.int64)
-        for number, offset in made.places.items():
-            table[number] = _address(arena) + offset * self._dtype.itemsize
+        for row, offset in made.places.items():
+            table[row] = _address(arena) + offset * self._dtype.itemsize
         return table, arena
 
 

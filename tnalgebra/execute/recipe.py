@@ -1,317 +1,85 @@
-"""The steps of a plan as texts of kernels on addresses: views are strides, and every other value has a buffer."""
+"""A plan as kernels on addresses, with a place for every value: memory is planned before any is taken."""
 
-import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import prod
 
-from ..algebra import Operator
-from ..algebra.derivative import substituted
-from ..algebra.scalar import parse
-from ..algebra.schedule import Schedule, Tree, schedule
-from ..graph import Labels
-from ..plan import Plan, Step
-from ..plan.cost import layout, together, tree_labels
-from ..plan.formula import formulas
-from ..plan.step import union, volume
-from .kernels.jit import can_compile
-from .kernels.native import Operand, Result, matrix_text, nest_text
+from ..plan import Plan
+from ..plan.cost import together
+from .writer import Call, UnsupportedError, Writer, axes_of, strides_of
 
 __all__ = ["Recipe", "recipe"]
 
-Place = tuple[int, int]
-"""A row of the table of addresses, and bytes after it."""
-MATRIX = 1 << 14
-"""Multiplications from which BLAS is faster than loops of known length."""
 LINE = 16
 """Entries to which the beginning of a buffer is rounded up."""
-SAME: Schedule = schedule(("x0",), ("x0",))
-PRODUCT: Schedule = schedule((("multiply", ("x0", "x1")),), ("x0", "x1"))
-ADD: Schedule = schedule((("add", ("x", "y")),), ("x", "y"))
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Texts with the places of their arrays, and where these are.
+    """Kernels in order, and where their arrays are.
 
-    count: rows of the table: leaves, then buffers. places: offsets of buffers, in entries, in a room for all of them.
-    outputs: rows and shapes of the results, which have memory of their own.
+    count: rows of the table of addresses: leaves, then buffers. places: offsets of buffers, in entries, in a room for
+    all of them; those that are not needed at the same time share it. outputs: rows and shapes of the results, which
+    have memory of their own.
     """
 
-    calls: tuple[tuple[str, tuple[Place, ...]], ...]
+    calls: tuple[Call, ...]
     count: int
     places: Mapping[int, int]
     room: int
     outputs: tuple[tuple[int, tuple[int, ...]], ...]
 
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """An array in a row of the table: its offset and strides in entries."""
-
-    row: int
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-
-
-class _UnsupportedError(Exception):
-    """A step that has no such form."""
+    def bytes(self, itemsize: int) -> int:
+        """What a call takes, results included."""
+        return (self.room + sum(prod(shape) for _, shape in self.outputs)) * itemsize
 
 
 def recipe(plan: Plan, itemsize: int) -> Recipe | None:
     """The recipe of a plan for real numbers of so many bytes, None where a step has none."""
     if any(0 in shape for shape in plan.shapes) or any(0 in step.sizes.values() for step in plan.steps):
         return None
-    writer = _Writer(plan, itemsize)
+    writer = Writer(plan, itemsize)
     try:
         for group in together(plan.steps):
             writer.write(group)
-        return writer.finished(plan.output if isinstance(plan.output, tuple) else (plan.output,))
-    except _UnsupportedError:
+        own = _own(writer, plan.output if isinstance(plan.output, tuple) else (plan.output,))
+    except UnsupportedError:
         return None
+    places, room = _placed(writer, own)
+    outputs = tuple((row, shape) for row, shape in own.items())
+    return Recipe(tuple(writer.calls), writer.leaves + len(writer.buffers), places, room, outputs)
 
 
-def _strides(shape: Sequence[int]) -> tuple[int, ...]:
-    """Of an array in C's order."""
-    return tuple(prod(shape[axis + 1 :]) for axis in range(len(shape)))
+def _own(writer: Writer, outputs: Sequence[int]) -> dict[int, tuple[int, ...]]:
+    """A buffer for every output, in C's order and no one else's, and its shape."""
+    own = dict[int, tuple[int, ...]]()
+    for slot in outputs:
+        value = writer.values[slot]
+        is_whole = value.row >= writer.leaves and not value.offset and value.strides == strides_of(value.shape)
+        if not is_whole or value.row in own or writer.buffers[value.row - writer.leaves] != prod(value.shape):
+            value = writer.copied(value, axes_of(value))
+        own[value.row] = value.shape
+    return own
 
 
-class _Writer:
-    """Values by slot, sizes of buffers by row, and the calls so far."""
-
-    def __init__(self, plan: Plan, itemsize: int) -> None:
-        self.itemsize, self.leaves = itemsize, len(plan.inputs)
-        self.values = {slot: Value(slot, 0, tuple(shape), _strides(shape)) for slot, shape in enumerate(plan.shapes)}
-        self.buffers: list[int] = []
-        self.calls: list[tuple[str, tuple[Place, ...]]] = []
-
-    def write(self, group: Sequence[Step]) -> None:
-        """Append the calls of a step, or of several on the same operands."""
-        step = group[0]
-        read = [self.values[slot] for slot in step.inputs]
-        if step.kind == "blocked":
-            trees = [member.tree for member in group if member.tree is not None]
-            calls = formulas(trees, len(read), is_expanded=False)
-            found = self._nest(calls, read, step.terms, [(m.result, _fold(m), m.reduce) for m in group], step.sizes)
-            self.values |= {member.output: value for member, value in zip(group, found, strict=True)}
-            return
-        writers = {
-            "view": self._view, "take": self._take, "map": self._map, "sum": self._sum, "reduce": self._reduce,
-            "shape": self._shape, "stack": self._stack, "product": self._product_step, "weighted": self._weighted,
-        }  # fmt: skip
-        if step.kind not in writers:
-            raise _UnsupportedError
-        self.values[step.output] = writers[step.kind](step, read)
-
-    def finished(self, outputs: Sequence[int]) -> Recipe:
-        """Give every output an array of its own, and the other buffers places in one room."""
-        own = dict[int, tuple[int, ...]]()
-        for slot in outputs:
-            value = self.values[slot]
-            size = prod(value.shape)
-            is_whole = value.row >= self.leaves and value.strides == _strides(value.shape) and not value.offset
-            if not is_whole or value.row in own or self.buffers[value.row - self.leaves] != size:
-                value = self._copy(value, _axes(value))
-            own[value.row] = value.shape
-        places, room = dict[int, int](), 0
-        for row, size in enumerate(self.buffers, self.leaves):
-            if row not in own:
-                places[row] = room
-                room += -(-size // LINE) * LINE
-        return Recipe(tuple(self.calls), self.leaves + len(self.buffers), places, room, tuple(own.items()))
-
-    # --- loops -------------------------------------------------------------------------------------------------------
-
-    def _buffer(self, shape: Sequence[int]) -> Value:
-        self.buffers.append(prod(shape))
-        return Value(self.leaves + len(self.buffers) - 1, 0, tuple(shape), _strides(shape))
-
-    def _call(self, text: str, values: Sequence[Value], length: int = 0) -> None:
-        places = [(value.row, value.offset * self.itemsize) for value in values]
-        self.calls.append((text, (*places, (length, 0))))
-
-    def _loops(
-        self,
-        calls: Schedule,
-        read: Sequence[tuple[Value, Labels]],
-        filled: Sequence[tuple[Value, Result]],
-        sizes: Mapping[str, int],
-    ) -> None:
-        operands = [Operand(term, value.strides) for value, term in read]
-        text, length = nest_text(calls, operands, [result for _, result in filled], sizes)
-        self._call(text, [*(value for value, _ in read), *(value for value, _ in filled)], length)
-
-    def _nest(
-        self,
-        calls: Schedule,
-        read: Sequence[Value],
-        terms: Sequence[Labels],
-        wanted: Sequence[tuple[Labels, Schedule | None, Operator | None]],
-        sizes: Mapping[str, int],
-    ) -> list[Value]:
-        """Loops that fill new buffers; those with ⊕ from its unit."""
-        if not can_compile(calls, *(fold for _, fold, _ in wanted)):
-            raise _UnsupportedError
-        outs = [self._buffer([sizes[label] for label in labels]) for labels, _, _ in wanted]
-        results = [
-            Result(labels, out.strides, fold, None if fold is None or op is None else op.unit, prod(out.shape))
-            for out, (labels, fold, op) in zip(outs, wanted, strict=True)
-        ]
-        self._loops(calls, list(zip(read, terms, strict=True)), list(zip(outs, results, strict=True)), sizes)
-        return outs
-
-    def _entrywise(self, tree: Tree, step: Step, read: Sequence[Value]) -> Value:
-        calls = schedule((tree,), tuple(f"x{i}" for i in range(len(read))))
-        return self._nest(calls, read, step.terms, [(step.result, None, None)], step.sizes)[0]
-
-    def _copy(self, value: Value, order: Labels) -> Value:
-        """The same in a buffer, its axes (numbered from 0) in that order."""
-        axes = _axes(value)
-        sizes = dict(zip(axes, value.shape, strict=True))
-        return self._nest(SAME, [value], [axes], [(order, None, None)], sizes)[0]
-
-    # --- kinds of steps ----------------------------------------------------------------------------------------------
-
-    def _view(self, step: Step, read: Sequence[Value]) -> Value:
-        (value,), labels = read, step.terms[0]
-        strides = tuple(
-            sum(s for name, s in zip(labels, value.strides, strict=True) if name == label) for label in step.result
-        )
-        found = Value(value.row, value.offset, tuple(step.sizes[label] for label in step.result), strides)
-        return self._copy(found, _axes(found)) if step.text == "copy" else found
-
-    def _take(self, step: Step, read: Sequence[Value]) -> Value:
-        (value,) = read
-        (axis,) = (axis for axis, label in enumerate(step.terms[0]) if label not in step.result)
-        rest = [i for i in range(len(value.shape)) if i != axis]
-        shape, strides = tuple(value.shape[i] for i in rest), tuple(value.strides[i] for i in rest)
-        return Value(value.row, value.offset + int(step.text) * value.strides[axis], shape, strides)
-
-    def _map(self, step: Step, read: Sequence[Value]) -> Value:
-        if step.text != "repeat":
-            return self._entrywise(substituted(parse(step.text, ("x",)), {"x": "x0"}), step, read)
-        assert step.reduce is not None
-        assert step.reduce.repeat is not None
-        times = float(prod(size for label, size in step.sizes.items() if label not in step.result))
-        tree = substituted(parse(step.reduce.repeat, ("x", "n")), {"x": "x0", "n": times})
-        return self._entrywise(tree, step, read)
-
-    def _sum(self, step: Step, read: Sequence[Value]) -> Value:
-        tree: Tree = "x0"
-        for i in range(1, len(read)):
-            tree = "add", (tree, f"x{i}")
-        return self._entrywise(tree, step, read)
-
-    def _reduce(self, step: Step, read: Sequence[Value]) -> Value:
-        wanted = [(step.result, _fold(step), step.reduce)]
-        return self._nest(SAME, read, step.terms, wanted, step.sizes)[0]
-
-    def _shape(self, step: Step, read: Sequence[Value]) -> Value:
-        """Repeat labels that the result has beside, and sum those of which it has one entry."""
-        (value,), names, labels = read, step.terms[0], step.result
-        if len(set(labels)) < len(labels) or not set(names) <= set(labels):
-            raise _UnsupportedError
-        given = dict(zip(names, value.shape, strict=True))
-        sizes = {label: max(step.sizes[label], given.get(label, 1)) for label in labels}
-        out = self._buffer([step.sizes[label] for label in labels])
-        lacks = [given.get(label, 1) > step.sizes[label] for label in labels]
-        strides = tuple(0 if is_summed else s for s, is_summed in zip(out.strides, lacks, strict=True))
-        result = Result(labels, strides, ADD if any(lacks) else None, 0.0 if any(lacks) else None, prod(out.shape))
-        self._loops(SAME, [(value, names)], [(out, result)], sizes)
-        return out
-
-    def _stack(self, step: Step, read: Sequence[Value]) -> Value:
-        whole, rest = step.result, step.terms[0]
-        (axis,) = (axis for axis, label in enumerate(whole) if label not in rest)
-        places = [int(place) for place in step.text.split(",")]
-        out = self._buffer([step.sizes[label] for label in whole])
-        if len(places) < step.sizes[whole[axis]]:
-            flat = Result(("q",), (1,))
-            self._loops(schedule((0.0,), ()), [], [(out, flat)], {"q": prod(out.shape)})
-        strides = out.strides[:axis] + out.strides[axis + 1 :]
-        for place, value in zip(places, read, strict=True):
-            spot = replace(out, offset=place * out.strides[axis])
-            self._loops(SAME, [(value, rest)], [(spot, Result(rest, strides))], step.sizes)
-        return out
-
-    def _product_step(self, step: Step, read: Sequence[Value]) -> Value:
-        return self._product(step.terms, read, step.result, step.sizes)
-
-    def _weighted(self, step: Step, read: Sequence[Value]) -> Value:
-        """ξ of all operands into a buffer, and its product with the weight."""
-        assert step.tree is not None
-        *terms, weight = step.terms
-        labels = tree_labels(step.tree, terms)
-        kept = tuple(label for label in labels if label in weight or label in step.result)
-        calls = formulas([step.tree], len(terms), is_expanded=False)
-        fold = None if kept == labels else ADD
-        tile = self._nest(calls, read[:-1], terms, [(kept, fold, step.reduce)], step.sizes)[0]
-        return self._product((kept, weight), (tile, read[-1]), step.result, step.sizes)
-
-    def _product(
-        self, terms: Sequence[Labels], read: Sequence[Value], result: Labels, sizes: Mapping[str, int]
-    ) -> Value:
-        left, right = terms
-        is_entrywise = {label for label in left if label in right} <= set(result)
-        groups = layout(left, right, result, dict(sizes))
-        if is_entrywise or volume(union(*terms), dict(sizes)) < MATRIX or not (groups.rows or groups.columns):
-            fold = None if is_entrywise else ADD
-            out = self._buffer([sizes[label] for label in result])
-            made = Result(result, out.strides, fold, None if fold is None else 0.0, prod(out.shape))
-            self._loops(PRODUCT, list(zip(read, terms, strict=True)), [(out, made)], sizes)
-            return out
-        size = {name: prod(sizes[label] for label in getattr(groups, name)) for name in ("rows", "inner", "columns")}
-        matrices = [
-            self._matrix(value, term, (groups.batch, *parts), sizes)
-            for value, term, parts in zip(
-                read, terms, ((groups.rows, groups.inner), (groups.inner, groups.columns)), strict=True
-            )
-        ]
-        out = self._buffer([sizes[label] for label in groups.result])
-        shapes = [(size["rows"], size["inner"]), (size["inner"], size["columns"]), (size["rows"], size["columns"])]
-        turned = [*(is_turned for _, _, is_turned in matrices), False]
-        steps = (*(stride for _, stride, _ in matrices), size["rows"] * size["columns"])
-        text = matrix_text(
-            (prod(sizes[label] for label in groups.batch), steps),
-            [(*shape, is_turned) for shape, is_turned in zip(shapes, turned, strict=True)],
-            self.itemsize,
-        )
-        self._call(text, [*(value for value, _, _ in matrices), out])
-        order = tuple(map(groups.result.index, result))
-        return replace(out, shape=tuple(out.shape[i] for i in order), strides=tuple(out.strides[i] for i in order))
-
-    def _matrix(
-        self, value: Value, term: Labels, groups: Sequence[Labels], sizes: Mapping[str, int]
-    ) -> tuple[Value, int, bool]:
-        """An operand as BLAS takes it, the stride from one matrix to the next, and whether it lies turned."""
-        strides = dict(zip(term, value.strides, strict=True))
-        batch, rows, columns = (_merged(group, strides, sizes) for group in groups)
-        height, width = (prod(sizes[label] for label in group) for group in groups[1:])
-        if batch is not None and rows is not None and columns is not None:
-            if (width == 1 or columns == 1) and (height == 1 or rows == width):
-                return value, batch, False
-            if (height == 1 or rows == 1) and (width == 1 or columns == height):
-                return value, batch, True
-        order = tuple(str(term.index(label)) for group in groups for label in group)
-        return self._copy(value, order), height * width, False
+def _placed(writer: Writer, own: Mapping[int, tuple[int, ...]]) -> tuple[dict[int, int], int]:
+    """Places of the other buffers; one takes that of another of its size which no later call reads or fills."""
+    last = {row: number for number, (_, arrays, _) in enumerate(writer.calls) for row, _ in arrays}
+    places, free, room = dict[int, int](), dict[int, list[int]](), 0
+    for number, (_, arrays, _) in enumerate(writer.calls):
+        rows = dict.fromkeys(row for row, _ in arrays if row >= writer.leaves and row not in own)
+        for row in rows:
+            if row not in places:
+                size = _rounded(writer, row)
+                if free.get(size):
+                    places[row] = free[size].pop()
+                else:
+                    places[row], room = room, room + size
+        for row in rows:
+            if last[row] == number:
+                free.setdefault(_rounded(writer, row), []).append(places[row])
+    return places, room
 
 
-def _axes(value: Value) -> Labels:
-    return tuple(map(str, range(len(value.shape))))
-
-
-def _fold(step: Step) -> Schedule | None:
-    """⊕ of what there is and a value."""
-    if not step.summed or step.reduce is None:
-        return None
-    return schedule((parse(step.reduce.value, ("x", "y")),), ("x", "y"))
-
-
-def _merged(group: Labels, strides: Mapping[str, int], sizes: Mapping[str, int]) -> int | None:
-    """The stride of the labels as one, None where they do not follow each other."""
-    labels = [label for label in group if sizes[label] > 1]
-    for first, second in itertools.pairwise(labels):
-        if strides[first] != strides[second] * sizes[second]:
-            return None
-    return strides[labels[-1]] if labels else 1
+def _rounded(writer: Writer, row: int) -> int:
+    return -(-writer.buffers[row - writer.leaves] // LINE) * LINE

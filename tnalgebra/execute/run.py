@@ -16,6 +16,7 @@ from .kernels.blocked import blocks, lower_siblings
 from .kernels.compiled import lower_compiled
 from .kernels.cuda import lower_cuda_siblings
 from .namespace import is_numpy_like
+from .native import NativeProgram, native_program
 from .scaling import largest, weighed
 
 __all__ = ["Program"]
@@ -31,7 +32,18 @@ Lowered = tuple[list[Call], int, tuple[int, ...]]
 class Program:
     """A plan for arrays of one namespace; calling it runs the steps. It keeps no array between calls."""
 
-    __slots__ = ("_calls", "_is_bundle", "_is_floating", "_is_linear", "_outputs", "_run", "_size", "_xp", "plan")
+    __slots__ = (
+        "_calls",
+        "_is_bundle",
+        "_is_floating",
+        "_is_linear",
+        "_natives",
+        "_outputs",
+        "_run",
+        "_size",
+        "_xp",
+        "plan",
+    )
 
     def __init__(self, plan: Plan, xp: ModuleType, *, is_compiled: bool = False) -> None:
         self.plan, self._xp = plan, xp
@@ -44,11 +56,21 @@ class Program:
             plan.steps, range(len(plan.inputs)), wanted, xp, is_compiled and xp is np
         )
         self._run = written(self._calls, len(plan.inputs), self._outputs)
+        self._natives: dict[Any, NativeProgram | None] | None = {} if is_compiled and xp is np else None
 
     def __call__(self, arrays: Sequence[Array]) -> Array:
         """Run on the leaves, in the order of `plan.inputs`; the value, or a tuple of them where several are wanted."""
-        values = self._run(*self._ready(arrays))
+        arrays = self._ready(arrays)
+        native = None if self._natives is None else self._native(arrays[0].dtype)
+        values = self._run(*arrays) if native is None else native(arrays)
         return values if self._is_bundle else values[0]
+
+    def _native(self, dtype: Any) -> NativeProgram | None:
+        """The plan as one call for real numbers of a dtype, where it has such a form; `_ready` gives all arrays one."""
+        assert self._natives is not None
+        if dtype not in self._natives:
+            self._natives[dtype] = native_program(self.plan, dtype) if dtype.char in "fd" else None
+        return self._natives[dtype]
 
     def scaled(self, arrays: Sequence[Array]) -> tuple[Array, int]:
         """The value as an array and an exponent of 2, so that no product over- or underflows on the way.

@@ -120,6 +120,7 @@ class _Builder:
             is_reorderable=not held,
             reason="; ".join(reasons),
             nonnegative=self.nonnegative,
+            memory_limit=self.limit,
         )
 
     def _tiles(self) -> set[Node]:

@@ -22,7 +22,8 @@ class Plan(Diagrammed):
     steps: kernel calls in order; slot i < len(inputs) holds leaf i, every step fills one more slot.
     is_reorderable: whether sums were free to move; reason: why, or which label could not.
     flops: applications of ξ and ⊕. bytes_moved: operands read and results written, copies included.
-    peak_bytes: the most that is allocated at once beside the operands, the result and broadcast blocks included.
+    peak_bytes: the most that is allocated at once beside the operands, the result and broadcast blocks included;
+    memory_limit: what it was to stay below, in bytes.
 
     >>> import tnalgebra as tna
     >>> print(tna.contract_path("ij,jk,kl->il", (3, 4), (4, 5), (5, 6)))
@@ -43,6 +44,7 @@ class Plan(Diagrammed):
     is_reorderable: bool
     reason: str
     nonnegative: bool
+    memory_limit: int | None = None
 
     @property
     def operators(self) -> frozenset[Operator | Pointwise]:

@@ -15,7 +15,18 @@ from typing import Any
 
 from ...algebra.schedule import Schedule
 
-__all__ = ["FINITE", "FUNCTIONS", "VALUE", "attempted", "can_compile", "jitted", "native", "numba_or_none", "written"]
+__all__ = [
+    "FINITE",
+    "FUNCTIONS",
+    "VALUE",
+    "attempted",
+    "can_compile",
+    "jitted",
+    "native",
+    "numba_or_none",
+    "told",
+    "written",
+]
 
 Kernel = Callable[..., Any]
 
@@ -124,9 +135,14 @@ def attempted(kernel: Kernel, *arguments: Any) -> bool:
     try:
         kernel(*arguments)
     except numba_or_none().errors.NumbaError as error:
-        warnings.warn(f"a kernel does not compile, NumPy's is used: {error}", RuntimeWarning, stacklevel=2)
+        told(error)
         return False
     return True
+
+
+def told(error: Exception) -> None:
+    """Warn that a kernel does not compile."""
+    warnings.warn(f"a kernel does not compile, NumPy's is used: {error}", RuntimeWarning, stacklevel=3)
 
 
 @lru_cache(maxsize=1)
