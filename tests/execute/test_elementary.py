@@ -24,6 +24,13 @@ def folder(tmp_path_factory):
         yield
 
 
+@pytest.fixture(autouse=True)
+def by_steps(monkeypatch):
+    """Every step by a kernel of its own, and not all by one call."""
+    monkeypatch.setattr("tnalgebra.execute.run.native_program", lambda plan, dtype: None)
+    tna.plan_cache.clear()
+
+
 def mapped(function, dtype, *arrays):
     """The function as a compiled loop has it."""
     names = [f"x{i}" for i in range(len(arrays))]

@@ -36,6 +36,13 @@ def folder(tmp_path_factory):
         yield
 
 
+@pytest.fixture(autouse=True)
+def by_steps(monkeypatch):
+    """Every step by a kernel of its own, and not all by one call."""
+    monkeypatch.setattr("tnalgebra.execute.run.native_program", lambda plan, dtype: None)
+    tna.plan_cache.clear()
+
+
 @pytest.fixture
 def only(monkeypatch):
     """Let nothing but the compiled matrix product give a result."""

@@ -16,15 +16,15 @@ from .recipe import Recipe, recipe
 __all__ = ["NativeProgram", "native_program"]
 
 Array = Any
-SMALL = 1 << 26
-"""Operations of a plan from which its kernels, with threads, count and not the calls."""
+SMALL = 1 << 20
+"""Operations of a step, on the average, from which its kernel counts, with blocks and threads, and not the call."""
 ROOM = 1 << 26
 """Bytes that the values between the steps may take where no limit was given."""
 
 
 def native_program(plan: Plan, dtype: Any) -> "NativeProgram | None":
     """The program for leaves of that dtype; None where a step has no such form, or where nothing would be gained."""
-    if plan.flops > SMALL or numba_or_none() is None:
+    if plan.flops > SMALL * len(plan.steps) or numba_or_none() is None:
         return None
     found = recipe(plan, dtype.itemsize)
     if found is None or found.bytes(dtype.itemsize) > (plan.memory_limit or ROOM):

@@ -175,7 +175,8 @@ class Writer:
         lacks = [given.get(label, 1) > step.sizes[label] for label in labels]
         strides = tuple(0 if is_summed else s for s, is_summed in zip(out.strides, lacks, strict=True))
         result = Result(labels, strides, ADD if any(lacks) else None, 0.0 if any(lacks) else None, prod(out.shape))
-        self._loops(SAME, [(value, names)], [(out, result)], sizes)
+        spread = tuple(0 if size == 1 else s for size, s in zip(value.shape, value.strides, strict=True))
+        self._loops(SAME, [(replace(value, strides=spread), names)], [(out, result)], sizes)
         return out
 
     def _stack(self, step: Step, read: Sequence[Value]) -> Value:

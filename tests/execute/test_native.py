@@ -1,0 +1,185 @@
+"""Plans as one call of machine code against the same plans step by step: values, memory, and what has no such form."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import tnalgebra as tna
+from tests.corpus import relative_error
+from tests.execute.test_compiled import PAIRS
+from tests.execute.test_gradients import EQUATIONS, random, scalar
+from tnalgebra.execute import native, recipe
+from tnalgebra.execute.kernels import jit
+
+pytest.importorskip("numba")
+XIS = ("multiply", "rectifier", "logaddexp", "add", "hypot")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def folder(tmp_path_factory):
+    """A folder for compiled kernels that goes with the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TNALGEBRA_CACHE_DIR", str(tmp_path_factory.mktemp("kernels")))
+        yield
+
+
+def program(plan, dtype="float64"):
+    return native.native_program(plan, np.dtype(dtype))
+
+
+def assert_same(expression, arrays, rtol=1e-13):
+    """Value and gradient by one call, and step by step."""
+    gradient = tna.value_and_grad(expression)
+    plan = gradient.plan(**arrays)
+    dtype = next(iter(arrays.values())).dtype
+    found = program(plan, dtype)
+    assert found is not None
+    with np.errstate(all="ignore"):
+        value, slopes = gradient(**arrays)
+        got = found([*(arrays[name] for name in plan.inputs[:-1]), np.ones((), dtype)])
+    for part, expected in zip(got, (value, *slopes.values()), strict=True):
+        assert part.dtype == dtype
+        np.testing.assert_allclose(part, expected, rtol=rtol, atol=rtol * np.nanmax(np.abs(expected), initial=0))
+
+
+@pytest.mark.parametrize(("xi", "reduce"), PAIRS)
+def test_every_operator(xi, reduce):
+    expression, _, shapes = scalar("ij,jk->ik", EQUATIONS["ij,jk->ik"], xi, reduce)
+    assert_same(expression, random(shapes))
+
+
+@pytest.mark.parametrize("equation", [e for e in EQUATIONS if e not in ("ij,jk->ik", "ii,ij->j", "iij->j")])
+@pytest.mark.parametrize("xi", ["multiply", "rectifier"])
+def test_every_shape(equation, xi):
+    expression, _, shapes = scalar(equation, EQUATIONS[equation], xi)
+    assert_same(expression, random(shapes))
+
+
+@pytest.mark.parametrize("kind", [tna.ShallowNetwork, tna.RecurrentNetwork, tna.HierarchicalNetwork])
+@pytest.mark.parametrize("xi", XIS)
+def test_steps_of_training(kind, xi, rng):
+    """The same losses and the same parameters as without, with slices, stacks and sums of cotangents."""
+    net = kind.random(steps=4, inputs=3, features=5, classes=3, rank=7, xi=xi, seed=0, dtype="float32")
+    x, y = rng.standard_normal((11, 4, 3)).astype("float32"), rng.integers(0, 3, 11)
+    options = {"epochs": 2, "batch_size": 11, "seed": 0, "optimizer": tna.SGD(0.01)}
+    plain, fast = (tna.fit(net, x, y, compiled=compiled, **options).network for compiled in (False, True))
+    for name, part in fast.parameters().items():
+        np.testing.assert_allclose(part, plain.parameters()[name], rtol=2e-4, atol=2e-6)
+
+
+@pytest.mark.parametrize("sizes", [(40, 30, 50), (1, 64, 300), (300, 64, 1), (17, 1031, 1)])
+@pytest.mark.parametrize(
+    "equation", ["ij,jk->ik", "ji,jk->ki", "ij,kj->ik", "bij,bjk->bik", "bij,jkb->ikb", "ijl,ljk->ik"]
+)
+def test_matrix_products_by_blas_and_by_loops(equation, sizes, rng, monkeypatch):
+    given = {**dict(zip("ijk", sizes, strict=True)), "b": 3, "l": 2}
+    terms = equation.split("->")[0].split(",")
+    arrays = [rng.standard_normal([given[label] for label in term]) for term in terms]
+    plan = tna.contract_path(equation, *arrays)
+    monkeypatch.setattr(native, "SMALL", 1 << 40)
+    for threshold in (1, 1 << 40):
+        monkeypatch.setattr("tnalgebra.execute.writer.MATRIX", threshold)
+        (found,) = program(plan)(arrays)
+        assert found.flags.c_contiguous
+        assert relative_error(found, np.einsum(equation, *arrays)) < 1e-13
+
+
+@pytest.mark.parametrize("equation", ["ii->i", "iij->ji", "ij->ji", "ij->j", "ijk->k", "ii->", "i,->i"])
+def test_views_and_sums(equation, rng):
+    sizes = {"i": 5, "j": 3, "k": 2}
+    arrays = [rng.standard_normal([sizes[label] for label in term]) for term in equation.split("->")[0].split(",")]
+    (found,) = program(tna.contract_path(equation, *arrays))(arrays)
+    np.testing.assert_allclose(found, np.einsum(equation, *arrays), rtol=1e-14)
+    assert not any(np.shares_memory(found, array) for array in arrays)
+
+
+def test_leaves_of_any_layout_and_results_of_ones_own(rng):
+    e = tna.compile(tna.contract("ij,jk->ik", tna.leaf("A", "ij"), tna.leaf("B", "jk"), xi="rectifier"))
+    a, b = rng.standard_normal((6, 4)), rng.standard_normal((4, 5))
+    first = e(A=a, B=b)
+    second = e(A=np.asfortranarray(a), B=np.repeat(b, 2, axis=1)[:, ::2])
+    np.testing.assert_array_equal(first, second)
+    assert not np.shares_memory(first, second)
+
+
+def test_infinities_and_nan(rng):
+    for xi, reduce in (("add", "minimum"), ("rectifier", "add"), ("logaddexp", "add")):
+        a, b = rng.standard_normal((5, 4)), rng.standard_normal((4, 3))
+        a[1, 2], a[3], b[0, 0] = np.inf, np.nan, -np.inf
+        plan = tna.contract_path("ij,jk->ik", a, b, xi=xi, reduce=reduce)
+        with np.errstate(all="ignore"):
+            expected = tna.contract("ij,jk->ik", a, b, xi=xi, reduce=reduce)
+        np.testing.assert_allclose(program(plan)([a, b])[0], expected, rtol=1e-13)
+
+
+def test_buffers_are_shared_where_no_one_needs_them(rng):
+    """A chain of twenty maps takes two buffers beside its result, and no call reads what it fills."""
+    node = tna.leaf("A", "ij")
+    for _ in range(20):
+        node = tna.contract(
+            "ij,ij->ij", node, tna.contract("ij,->ij", tna.leaf("A", "ij"), tna.leaf("c", "")), xi="hypot"
+        )
+    plan = node.plan(A=(7, 5), c=())
+    made = recipe.recipe(plan, 8)
+    assert made.room <= 3 * 48
+    a, c = rng.standard_normal((7, 5)), np.array(0.5)
+    (found,) = program(plan)([a, c][: len(plan.inputs)])
+    assert relative_error(found, node.evaluate(A=a, c=c)) < 1e-13
+    for _, places, _ in made.calls:
+        spots = [made.places.get(row, -1 - row) for row, _ in places]
+        assert spots[-1] not in spots[:-1]
+
+
+def test_what_has_no_such_form_goes_step_by_step(rng, monkeypatch):
+    calls = []
+    monkeypatch.setattr(native.NativeProgram, "__call__", lambda self, arrays: calls.append(1))
+    tna.plan_cache.clear()
+    planned = tna.compile(tna.contract_expression("ij,jk->ik", (3, 4), (4, 5), xi="rectifier"))
+    integers = rng.integers(-9, 9, (3, 4)), rng.integers(-9, 9, (4, 5))
+    np.testing.assert_array_equal(planned(*integers), tna.contract("ij,jk->ik", *integers, xi="rectifier"))
+    empty = tna.compile(tna.contract_expression("ij,jk->ik", (3, 0), (0, 5)))
+    assert not empty(np.ones((3, 0)), np.ones((0, 5))).any()
+    tight = tna.contract_expression("ij,jk,kl->il", (30, 40), (40, 50), (50, 30), xi="rectifier", memory_limit=10_000)
+    arrays = [rng.standard_normal(shape) for shape in ((30, 40), (40, 50), (50, 30))]
+    np.testing.assert_allclose(tna.compile(tight)(*arrays), tight(*arrays), rtol=1e-12)
+    diagonal = tna.value_and_grad(tna.contract("ii->", tna.leaf("A", "ij")))
+    np.testing.assert_array_equal(tna.compile(diagonal)(A=np.ones((3, 3)))[1]["A"], np.eye(3))
+    assert not calls
+    tna.plan_cache.clear()
+
+
+def test_a_kernel_that_does_not_compile_is_done_without(rng, monkeypatch):
+    def broken(*_):
+        raise jit.numba_or_none().errors.TypingError("no")
+
+    monkeypatch.setattr(native, "native", broken)
+    tna.plan_cache.clear()
+    planned = tna.contract_expression("ij,jk->ik", (3, 4), (4, 5), xi="rectifier")
+    a, b = rng.standard_normal((3, 4)), rng.standard_normal((4, 5))
+    with pytest.warns(RuntimeWarning, match="a kernel does not compile, NumPy's is used: .*no"):
+        found = tna.compile(planned)(a, b)
+    np.testing.assert_allclose(found, planned(a, b), rtol=1e-14)
+    tna.plan_cache.clear()
+
+
+def test_threads_have_memory_of_their_own(rng):
+    expression, _, shapes = scalar("ij,jk->ik", ((11, 17), (17, 13)), "rectifier")
+    gradient = tna.compile(tna.value_and_grad(expression))
+    inputs = [random(shapes, seed) for seed in range(3)]
+    truth, found = [gradient(**arrays) for arrays in inputs], [[] for _ in inputs]
+
+    def work(place):
+        for _ in range(200):
+            found[place].append(gradient(**inputs[place]))
+
+    threads = [threading.Thread(target=work, args=(place,)) for place in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for (value, slopes), results in zip(truth, found, strict=True):
+        for got, parts in results:
+            assert got == value
+            for name, part in parts.items():
+                np.testing.assert_array_equal(part, slopes[name])
