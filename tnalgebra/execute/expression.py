@@ -25,7 +25,7 @@ from .memory import MemoryLimit, as_bytes
 from .namespace import as_array, device_of, is_numpy_like, namespace_of
 from .run import Program
 
-__all__ = ["Expression", "evaluate", "evaluate_scaled", "leaf", "leaf_names", "merge", "unique"]
+__all__ = ["Expression", "evaluate", "evaluate_scaled", "leaf", "leaf_names", "merge", "program_for", "unique"]
 
 Array = Any
 RESERVED = ("optimize", "memory_limit", "nonnegative")
@@ -232,22 +232,25 @@ def evaluate(
     is_compiled: bool = False,
 ) -> Array:
     """Plan (or recall the plan of) a graph for these leaves, and run it."""
-    return _program(node, arrays, optimize, memory_limit, nonnegative, is_compiled)(list(arrays.values()))
+    program = program_for(node, arrays, optimize, memory_limit, nonnegative=nonnegative, is_compiled=is_compiled)
+    return program(list(arrays.values()))
 
 
 def evaluate_scaled(node: Node, arrays: Mapping[str, Array], *, optimize: Optimizer = "auto") -> tuple[Array, int]:
     """The value of a graph of multiply over add as an array and an exponent of 2: nothing over- or underflows."""
-    return _program(node, arrays, optimize, None, nonnegative=False).scaled(list(arrays.values()))
+    return program_for(node, arrays, optimize).scaled(list(arrays.values()))
 
 
-def _program(
+def program_for(
     node: Node,
     arrays: Mapping[str, Array],
-    optimize: Optimizer,
-    memory_limit: MemoryLimit,
-    nonnegative: bool,
+    optimize: Optimizer = "auto",
+    memory_limit: MemoryLimit = None,
+    *,
+    nonnegative: bool = False,
     is_compiled: bool = False,
 ) -> Program:
+    """Plan a graph for leaves of these shapes, or recall the program."""
     values = list(arrays.values())
     xp = namespace_of(values)
     optimize = _hashable(optimize)

@@ -9,9 +9,10 @@ from ..graph import Bundle, Leaf, Node
 from ..graph.vjp import leaves_of, paired, vjp_by_name
 from ..plan import Plan, build_plan
 from ..plan.nest import nested
-from .expression import Expression, evaluate, leaf_names, unique
+from .expression import Expression, evaluate, leaf_names, program_for, unique
 from .memory import MemoryLimit, as_bytes
 from .namespace import namespace_of
+from .run import Program
 
 __all__ = ["ValueAndGrad", "value_and_grad"]
 
@@ -30,6 +31,19 @@ class ValueAndGrad:
 
     def __call__(self, *, memory_limit: MemoryLimit = None, **arrays: Array) -> tuple[Array, dict[str, Array]]:
         """The value and, by name, the gradient for these leaves."""
+        given = self._given(arrays)
+        node = self._graph({name: tuple(array.shape) for name, array in given.items()})
+        value, *gradients = evaluate(node, given, memory_limit=memory_limit, is_compiled=self.is_compiled)
+        return value, dict(zip(self.wrt, gradients, strict=True))
+
+    def program(self, **arrays: Array) -> tuple[Program, dict[str, Array]]:
+        """The program for arrays of these shapes, and all leaves in the order in which it takes them."""
+        given = self._given(arrays)
+        node = self._graph({name: tuple(array.shape) for name, array in given.items()})
+        return program_for(node, given, is_compiled=self.is_compiled), given
+
+    def _given(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        """All leaves, and the seed; refuses what has no derivative."""
         given = self.expression.given(arrays)
         xp = namespace_of(list(given.values()))
         for name in self.wrt:
@@ -37,9 +51,7 @@ class ValueAndGrad:
                 raise DTypeError(f"leaf {name!r} has dtype {given[name].dtype}; a gradient needs real floating point")
         dtype = xp.result_type(*given.values())
         given[self._seed] = number(1, dtype, next(iter(given.values())), xp)
-        node = self._graph({name: tuple(array.shape) for name, array in given.items()})
-        value, *gradients = evaluate(node, given, memory_limit=memory_limit, is_compiled=self.is_compiled)
-        return value, dict(zip(self.wrt, gradients, strict=True))
+        return given
 
     def compiled(self) -> "ValueAndGrad":
         """The same with kernels that are compiled at the first call, see `tna.compile`."""

@@ -11,6 +11,7 @@ from ..execute import Expression, value_and_grad
 from ..execute.expression import evaluate, leaf_names
 from ..execute.gradient import ValueAndGrad
 from ..execute.namespace import as_array, namespace_of
+from ..execute.run import Program
 from ..graph import Leaf
 from ..networks import Network, RecurrentNetwork
 from .loss import loss_graph
@@ -37,6 +38,7 @@ class Objective:
         self._constants = network.constants()
         self._calls: dict[int, ValueAndGrad] = {}
         self._used: dict[int, tuple[str, ...]] = {}
+        self._programs: dict[Any, tuple[Program, dict[str, Array]]] = {}
 
     def vector(self, network: Network) -> Array:
         """The parameters of a network as one vector, in its dtype."""
@@ -57,12 +59,22 @@ class Objective:
 
     def __call__(self, vector: Array, batch: Batch) -> tuple[Array, Array]:
         """The loss of the batch, and its gradient as a vector."""
-        steps, parts = int(batch["X"].shape[1]), self.parts(vector)
-        call = self._call(steps)
-        used = self._used[steps]
-        value, gradient = call(**{name: parts[name] for name in used}, **batch)
+        parts = self.parts(vector)
+        key = (vector.dtype, *((name, array.shape, array.dtype) for name, array in batch.items()))
+        if key not in self._programs:
+            self._programs[key] = self._program(parts, batch)
+        program, leaves = self._programs[key]
+        value, *slopes = program([parts[name] if name in parts else batch.get(name, leaves[name]) for name in leaves])
+        gradient = dict(zip(self._used[int(batch["X"].shape[1])], slopes, strict=True))
         xp = namespace_of([vector])
         return value, concatenated(gradient[name] if name in gradient else xp.zeros_like(parts[name]) for name in parts)
+
+    def _program(self, parts: Mapping[str, Array], batch: Batch) -> tuple[Program, dict[str, Array]]:
+        """The program for batches of these shapes, and its leaves: those that are no parameters and not in a batch."""
+        steps = int(batch["X"].shape[1])
+        call = self._call(steps)
+        program, given = call.program(**{name: parts[name] for name in self._used[steps]}, **batch)
+        return program, {name: None if name in parts or name in batch else array for name, array in given.items()}
 
     def _call(self, steps: int) -> ValueAndGrad:
         if steps not in self._calls:

@@ -15,8 +15,10 @@ __all__ = ["SGD", "Adam", "Optimizer", "OptimizerState", "Schedule"]
 Array = Any
 Schedule = float | Callable[[int], float]
 """A learning rate, or a function from the number of the step, 1 for the first, to one."""
-BLOCK = 1 << 13
+BLOCK = 1 << 16
 """Parameters that are moved together."""
+MUCH = 1 << 20
+"""Parameters that are worth threads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def _in_blocks(function: Callable[..., tuple[Array, ...]], arrays: Sequence[Arra
             for out, value in zip(found, function(*(array[part] for array in arrays)), strict=True):
                 out[part] = value
 
-    in_threads(share, -(-size // BLOCK), thread_count())
+    in_threads(share, -(-size // BLOCK), thread_count() if size >= MUCH else 1)
     return found
 
 
@@ -113,10 +115,15 @@ class Adam:
         scale = rate(self.learning_rate, step) / (1 - self.beta1**step)
 
         def moved(g: Array, theta: Array, m: Array, v: Array) -> tuple[Array, ...]:
-            m = self.beta1 * m + (1 - self.beta1) * g
-            v = self.beta2 * v + (1 - self.beta2) * (g * g)
-            slope = m / (xp.sqrt(v * (1 / (1 - self.beta2**step))) + self.eps)
-            return theta - scale * slope, m, v
+            m, v = self.beta1 * m, self.beta2 * v
+            m += (1 - self.beta1) * g
+            v += (1 - self.beta2) * (g * g)
+            slope = v * (1 / (1 - self.beta2**step))
+            xp.sqrt(slope, out=slope)
+            slope += self.eps
+            xp.divide(m, slope, out=slope)
+            slope *= scale
+            return theta - slope, m, v
 
         parameters, *moments = _in_blocks(moved, (gradient, parameters, *state.moments))
         return parameters, OptimizerState(step, tuple(moments))
