@@ -19,9 +19,9 @@ def compile(planned: PlannedContraction | ValueAndGrad | Expression) -> Callable
     planned: what `contract_expression` or `value_and_grad` gave, or an `Expression`, which is called with its leaves by
         name. Networks need no call of this function: `fit` compiles where an epoch takes seconds.
     The first call takes about a second for each kernel that is new to this machine: they are kept on the disk, below
-    `TNALGEBRA_CACHE_DIR` if it is set. Compiled are steps of kind "blocked" on NumPy's float32 and float64 arrays, by
-    the two expressions of the operator; functions that a compiler makes no faster, such as exp and log, stay with
-    NumPy, and so does everything where Numba is missing or a kernel does not compile, with a warning.
+    `TNALGEBRA_CACHE_DIR` if it is set. Compiled are steps over ξ on NumPy's float32 and float64 arrays, by the
+    expressions of the operator, and plans of small steps as a whole. Functions that a compiler makes no faster, such as
+    tanh, stay with NumPy, and so does everything where Numba is missing or a kernel does not compile, with a warning.
     Threads are those that BLAS may use, so that `threadpoolctl` limits both.
     Raises `EquationError` for anything else.
 
