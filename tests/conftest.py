@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+import tnalgebra
+
 # The same examples on every run. To search further: pytest --hypothesis-profile deep
 settings.register_profile("ci", deadline=None, derandomize=True, max_examples=60)
 settings.register_profile("deep", deadline=None, max_examples=2000)
@@ -38,3 +40,20 @@ def pytest_collection_modifyitems(items):
     if why:
         for item in marked:
             item.add_marker(pytest.mark.skip(reason=f"no CUDA device: {why}"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def kernels(tmp_path_factory):
+    """A folder for compiled kernels that goes with the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TNALGEBRA_CACHE_DIR", str(tmp_path_factory.mktemp("kernels")))
+        yield
+
+
+@pytest.fixture
+def by_steps(monkeypatch):
+    """Every step by a kernel of its own, and not all by one call."""
+    monkeypatch.setattr("tnalgebra.execute.run.native_program", lambda plan, dtype: None)
+    tnalgebra.plan_cache.clear()
+    yield
+    tnalgebra.plan_cache.clear()

@@ -15,24 +15,10 @@ from tests.execute.test_gradients import EQUATIONS, ORDERS, SMOOTH, random, scal
 from tnalgebra.execute.kernels import jit
 
 pytest.importorskip("numba")
+pytestmark = pytest.mark.usefixtures("by_steps")
 PAIRS = tuple(dict.fromkeys([*((xi, "add") for xi in SMOOTH), *(("add", xi) for xi in SMOOTH), *ORDERS]))
 """Every operator in both places: each pair is compiled, which takes a second."""
 NUMBERS = (-np.inf, -1.0, -0.0, 0.5, 2.0, np.inf, np.nan)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def folder(tmp_path_factory):
-    """A folder for compiled kernels that goes with the tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TNALGEBRA_CACHE_DIR", str(tmp_path_factory.mktemp("kernels")))
-        yield
-
-
-@pytest.fixture(autouse=True)
-def by_steps(monkeypatch):
-    """Every step by a kernel of its own, and not all by one call."""
-    monkeypatch.setattr("tnalgebra.execute.run.native_program", lambda plan, dtype: None)
-    tna.plan_cache.clear()
 
 
 def both_ways(expression, arrays):

@@ -8,27 +8,13 @@ from tests.corpus import relative_error
 from tnalgebra.execute.kernels import compiled, jit
 
 pytest.importorskip("numba")
+pytestmark = pytest.mark.usefixtures("by_steps")
 EDGES = (0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, -1.0, 1e-40, -1e-9, 5e-324, -87.5, -104.0, -745.0, 88.8, 710.0, 3e38)
 RANGES = {
     "exp": [(-87, 88), (-700, 709), (-1e-3, 1e-3)],
     "log": [(1e-30, 1e30), (0.5, 2), (1 - 1e-3, 1 + 1e-3)],
     "log1p": [(-0.99, 2), (0, 1e-6), (0, 1e20)],
 }
-
-
-@pytest.fixture(autouse=True, scope="module")
-def folder(tmp_path_factory):
-    """A folder for compiled kernels that goes with the tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TNALGEBRA_CACHE_DIR", str(tmp_path_factory.mktemp("kernels")))
-        yield
-
-
-@pytest.fixture(autouse=True)
-def by_steps(monkeypatch):
-    """Every step by a kernel of its own, and not all by one call."""
-    monkeypatch.setattr("tnalgebra.execute.run.native_program", lambda plan, dtype: None)
-    tna.plan_cache.clear()
 
 
 def mapped(function, dtype, *arrays):

@@ -14,6 +14,8 @@ from tnalgebra.algebra import registry
 from tnalgebra.errors import EquationError
 from tnalgebra.execute.kernels import jit, matrix
 
+pytest.importorskip("numba")
+pytestmark = pytest.mark.usefixtures("by_steps")
 PAIRS = [
     ("rectifier", "add"),
     ("maximum", "add"),
@@ -26,21 +28,6 @@ PAIRS = [
     ("minimum", "rectifier"),
     ("maximum", "minimum"),
 ]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def folder(tmp_path_factory):
-    """A folder for compiled kernels that goes with the tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TNALGEBRA_CACHE_DIR", str(tmp_path_factory.mktemp("kernels")))
-        yield
-
-
-@pytest.fixture(autouse=True)
-def by_steps(monkeypatch):
-    """Every step by a kernel of its own, and not all by one call."""
-    monkeypatch.setattr("tnalgebra.execute.run.native_program", lambda plan, dtype: None)
-    tna.plan_cache.clear()
 
 
 @pytest.fixture

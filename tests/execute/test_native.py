@@ -16,14 +16,6 @@ pytest.importorskip("numba")
 XIS = ("multiply", "rectifier", "logaddexp", "add", "hypot")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def folder(tmp_path_factory):
-    """A folder for compiled kernels that goes with the tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TNALGEBRA_CACHE_DIR", str(tmp_path_factory.mktemp("kernels")))
-        yield
-
-
 def program(plan, dtype="float64"):
     return native.native_program(plan, np.dtype(dtype))
 
@@ -101,6 +93,16 @@ def test_leaves_of_any_layout_and_results_of_ones_own(rng):
     second = e(A=np.asfortranarray(a), B=np.repeat(b, 2, axis=1)[:, ::2])
     np.testing.assert_array_equal(first, second)
     assert not np.shares_memory(first, second)
+
+
+def test_bytes_in_another_order_and_off_their_places(rng):
+    planned = tna.contract_expression("ij,jk->ik", (6, 4), (4, 5), xi="rectifier")
+    a, b = rng.standard_normal((6, 4)), rng.standard_normal((4, 5))
+    room = np.zeros(a.nbytes + 1, np.uint8)
+    off = room[1:].view(np.float64).reshape(a.shape)
+    off[...] = a
+    for first, second in ((a.astype(">f8"), b.astype(">f8")), (off, b)):
+        np.testing.assert_allclose(tna.compile(planned)(first, second), planned(a, b), rtol=1e-14)
 
 
 def test_infinities_and_nan(rng):

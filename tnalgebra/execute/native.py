@@ -52,7 +52,9 @@ class NativeProgram:
         """The values for these leaves, in new arrays."""
         made = self._recipe
         table, arena = self._free.pop() if self._free else self._new()
-        ready = [array if array.flags.c_contiguous else np.ascontiguousarray(array) for array in arrays]
+        ready = [
+            x if x.flags.c_contiguous and x.flags.aligned else np.require(x, requirements=["C", "A"]) for x in arrays
+        ]
         outs = [np.empty(shape, self._dtype) for _, shape in made.outputs]
         for row, array in enumerate(ready):
             table[row] = _address(array)

@@ -69,7 +69,8 @@ class Program:
         """The plan as one call for real numbers of a dtype, where it has such a form; `_ready` gives all arrays one."""
         assert self._natives is not None
         if dtype not in self._natives:
-            self._natives[dtype] = native_program(self.plan, dtype) if dtype.char in "fd" else None
+            is_real = dtype.char in "fd" and dtype.isnative
+            self._natives[dtype] = native_program(self.plan, dtype) if is_real else None
         return self._natives[dtype]
 
     def scaled(self, arrays: Sequence[Array]) -> tuple[Array, int]:

@@ -62,7 +62,7 @@ class Nests:
     def can_take(self, arrays: Sequence[Array]) -> bool:
         """Whether these are numbers of one dtype that a kernel has."""
         dtype = arrays[0].dtype
-        is_real = dtype.char in "fd" and self.is_compiled
+        is_real = dtype.char in "fd" and dtype.isnative and self.is_compiled
         return is_real and all(array.dtype == dtype for array in arrays)
 
     def fill(self, arrays: Sequence[Array], outs: Sequence[Array]) -> bool:

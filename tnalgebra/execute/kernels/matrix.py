@@ -89,7 +89,7 @@ def _shaped(step: Step, is_turned: bool, make: Callable[[Array, Array], Array | 
 
     def matrix(*arrays: Array) -> Array:
         dtype = arrays[0].dtype
-        if dtype.name not in ("float32", "float64") or arrays[1].dtype != dtype:
+        if dtype.char not in "fd" or not dtype.isnative or arrays[1].dtype != dtype:
             return plain(*arrays)
         pair = arrays[::-1] if is_turned else arrays
         ready = [
