@@ -67,7 +67,7 @@ def test_rows_say_what_was_measured_where(stand_in, monkeypatch, tmp_path, capsy
     benchmarks.main(["--device", "cuda"])
     found = json.loads((tmp_path / "cuda.json").read_text(encoding="utf-8"))
     assert list(found) == list(device.SUITES)
-    assert [len(found[suite]["rows"]) for suite in found] == [5, 3, 3]
+    assert [len(found[suite]["rows"]) for suite in found] == [6, 3, 3]
     assert found["bilinear units"]["machine"]["device"] == "a chip"
     products = found["generalized matrix products"]["rows"]
     assert [row["share"] for row in products] == pytest.approx([2 * 17**3 / (132 * 128 * 1e6)] * 5, rel=1e-3)
