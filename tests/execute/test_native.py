@@ -147,6 +147,9 @@ def test_what_has_no_such_form_goes_step_by_step(rng, monkeypatch):
     np.testing.assert_allclose(tna.compile(tight)(*arrays), tight(*arrays), rtol=1e-12)
     diagonal = tna.value_and_grad(tna.contract("ii->", tna.leaf("A", "ij")))
     np.testing.assert_array_equal(tna.compile(diagonal)(A=np.ones((3, 3)))[1]["A"], np.eye(3))
+    x, y = rng.standard_normal((31, 29)), rng.standard_normal((29, 23))
+    semiring = tna.contract_expression("ij,jk->ik", x.shape, y.shape, xi="add", reduce="logaddexp")
+    np.testing.assert_array_equal(tna.compile(semiring)(x, y), semiring(x, y))  # a matrix product of exponentials
     assert not calls
     tna.plan_cache.clear()
 

@@ -1,5 +1,6 @@
 """Work that is shared out among threads: the same numbers, and no more threads than BLAS has."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -54,6 +55,46 @@ def test_work_is_done_when_no_thread_can_be_started():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == "10.0\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+def test_a_forked_process_has_threads_of_its_own():
+    code = (
+        "import os, signal, numpy as np\n"
+        "from tnalgebra.execute.threads import in_threads\n"
+        "seen = np.zeros(10)\n"
+        "def work(places): seen[places] += 1\n"
+        "in_threads(work, 10, 3)\n"
+        "child = os.fork()\n"
+        "signal.alarm(20)\n"
+        "in_threads(work, 10, 3)\n"
+        "assert (seen == 2).all()\n"
+        "if child == 0: os._exit(7)\n"
+        "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))"
+    )
+    found = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "7\n"
+
+
+def test_shares_of_a_share_and_errors_in_one():
+    seen, lock = np.zeros(60, int), threading.Lock()
+
+    def inner(outer):
+        def work(places):
+            with lock:
+                seen[outer.start : outer.stop][places] += 1
+
+        in_threads(work, outer.stop - outer.start, 3)
+
+    in_threads(inner, 60, 4)
+    assert (seen == 1).all()
+
+    def broken(places):
+        if places.start:
+            raise ValueError(f"at {places.start}")
+
+    with pytest.raises(ValueError, match="at 3"):
+        in_threads(broken, 9, 3)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7])

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..plan import Plan
+from ..plan.generated import exponential
 from .kernels.jit import jitted, native, numba_or_none, told
 from .kernels.native import RUN
 from .recipe import Recipe, recipe
@@ -24,7 +25,8 @@ ROOM = 1 << 26
 
 def native_program(plan: Plan, dtype: Any) -> "NativeProgram | None":
     """The program for leaves of that dtype; None where a step has no such form, or where nothing would be gained."""
-    if plan.flops > SMALL * len(plan.steps) or numba_or_none() is None:
+    is_large = plan.flops > SMALL * len(plan.steps) or any(map(exponential, plan.steps))
+    if is_large or numba_or_none() is None:
         return None
     found = recipe(plan, dtype.itemsize)
     if found is None or found.bytes(dtype.itemsize) > (plan.memory_limit or ROOM):

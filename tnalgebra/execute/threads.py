@@ -1,17 +1,18 @@
 """How many threads may run, and work shared out among them: as many as BLAS has, so that one limit holds for both."""
 
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
 from functools import lru_cache
 from itertools import pairwise
-from threading import Lock
+from threading import Lock, local
 from typing import Any
 
 __all__ = ["in_threads", "one_thread", "thread_count"]
 
-_LOCK = Lock()
+_LOCK, _IN_POOL = Lock(), local()
 _held: list[Any] = []
 """One entry for each context in which BLAS has one thread; the first knows how many it had."""
 
@@ -50,21 +51,40 @@ def thread_count() -> int:
 def in_threads(work: Callable[[slice], Any], length: int, count: int) -> None:
     """Call work on slices of a range that share it out among threads; it must leave the interpreter's lock.
 
-    Every thread has the caller's context: what NumPy says of overflow, for one.
+    The caller does one share itself; all have its context: what NumPy says of overflow, for one. Work that is itself
+    a share is not shared out again.
     """
     count = min(count, length)
-    if count < 2:
+    if count < 2 or getattr(_IN_POOL, "is_worker", False):
         work(slice(0, length))
         return
     ends = [length * i // count for i in range(count + 1)]
-    with ThreadPoolExecutor(count) as pool:
-        parts = [slice(*pair) for pair in pairwise(ends)]
-        found = []
-        try:
-            for part in parts:
-                found.append(pool.submit(copy_context().run, work, part))
-        except RuntimeError:  # the interpreter is shutting down and starts no threads
-            for part in parts[len(found) :]:
-                work(part)
+    first, *parts = [slice(*pair) for pair in pairwise(ends)]
+    found = []
+    try:
+        for part in parts:
+            found.append(_pool(count - 1).submit(copy_context().run, work, part))
+    except RuntimeError:  # the interpreter is shutting down and starts no threads
+        pass
+    try:
+        for part in [first, *parts[len(found) :]]:
+            work(part)
+    finally:
         for future in found:
-            future.result()
+            future.exception()  # none works on after this
+    for future in found:
+        future.result()
+
+
+def _begin() -> None:
+    _IN_POOL.is_worker = True
+
+
+@lru_cache(maxsize=8)
+def _pool(count: int) -> ThreadPoolExecutor:
+    """Threads that are kept: to start them takes longer than many a share of work."""
+    return ThreadPoolExecutor(count, "tnalgebra", _begin)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not follow a process into its child
