@@ -6,13 +6,15 @@ from typing import Any
 
 from .__main__ import RESULTS
 from .harness import LIBRARIES, LIMIT, QUIET
+from .picture import draw_ratios, told
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+PICTURES = PAGE.parent / "assets" / "benchmarks"
 
 INTRODUCTION = """# Benchmarks
 
-`make bench` measures and writes `benchmarks/results/contract.json`; `python -m benchmarks.page` writes this page from
-that file. Nothing here is typed by hand.
+`make bench` measures and writes `benchmarks/results/contract.json`; `python -m benchmarks.page` makes this page and its
+pictures of that file. Nothing here is typed by hand.
 
 All contestants of a row run in one process, one after the other, round after round, with the same BLAS and its own
 number of threads. Results are checked before anything is timed. Times are medians over at least seven rounds (three
@@ -69,10 +71,16 @@ def main() -> None:
     """Write the page."""
     results = json.loads(RESULTS.read_text(encoding="utf-8"))
     parts = [INTRODUCTION]
+    PICTURES.mkdir(parents=True, exist_ok=True)
     for name, about in ABOUT.items():
         suite = results[name]
-        heading = f"## {name[0].upper()}{name[1:]}\n"
-        parts += [heading, about + "\n", table(suite["rows"]), f"\n{described(suite['machine'])}\n"]
+        heading = f"{name[0].upper()}{name[1:]}"
+        parts += [f"## {heading}\n", f"{about}\n"]
+        if any(row.get("ratio") for row in suite["rows"]):
+            picture = PICTURES / f"{name.replace(' ', '-').lower()}.svg"
+            draw_ratios(suite["rows"], heading, picture)
+            parts.append(f"![{told(suite['rows'])}]({picture.relative_to(PAGE.parent).as_posix()})\n")
+        parts += [table(suite["rows"]), f"\n{described(suite['machine'])}\n"]
     PAGE.write_text("\n".join(parts), encoding="utf-8")
 
 
