@@ -17,7 +17,7 @@ from .recipe import Recipe, recipe
 __all__ = ["NativeProgram", "native_program"]
 
 Array = Any
-SMALL = 1 << 20
+SMALL = 1 << 18
 """Operations of a step, on the average, from which its kernel counts, with blocks and threads, and not the call."""
 ROOM = 1 << 26
 """Bytes that the values between the steps may take where no limit was given."""
