@@ -36,9 +36,9 @@ ABOUT = {
     "is one loop in C, without any plan. JAX has compiled the equation; PyTorch keeps nothing between calls.",
     "generalized matrix products": "out[ik] = ⊕ⱼ ξ(A[ij], B[jk]) for n × n matrices, ours by `tna.compile`. *Not "
     "compiled* is `tna.contract`. *Chunked NumPy* is the loop that a careful user writes: one row at a time into a "
-    "buffer. PyTorch and JAX are given the same algebra: logarithms of products of eight, the log semiring as a matrix "
-    "product of shifted exponentials (without a guard), updates of rank one in JAX. *Scratch* is the most memory in "
-    "use beside operands and result.",
+    "buffer. JAX is given the same algebra: logarithms of products of eight, the log semiring as a matrix product of "
+    "shifted exponentials (without a guard), and updates of rank one, which it compiles best. *Scratch* is the most "
+    "memory in use beside operands and result.",
     "bilinear units": "out[bk] = Σᵢⱼ ξ(a[bi], h[bj]) G[ijk], the step of a recurrent network, for b × i × j × k, ours "
     "by `tna.compile`.",
     "decompositions": "1 / (1 + x₁ + … + x_d) on a grid: with noise of 1e-10 at eps 1e-6, without at 1e-12; HT on a "

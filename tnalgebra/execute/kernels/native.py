@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 
 from ...algebra.schedule import Schedule
 from ...graph import Labels
@@ -121,11 +122,15 @@ def _lacks(result: Result, label: str) -> bool:
 
 
 def _order(arrays: Sequence[Operand], results: Sequence[Result], sizes: Mapping[str, int]) -> Labels:
-    """Labels of all results outside; innermost the one along which most arrays have neighbours."""
+    """Labels of all results outside; innermost the one along which most entries have neighbours."""
     labels = tuple(dict.fromkeys(label for array in arrays for label in array.labels if sizes[label] > 1))
     labels = tuple(sorted(labels, key=lambda label: any(_lacks(result, label) for result in results)))
-    near = [label for array in arrays for label, stride in zip(array.labels, array.strides, strict=True) if stride == 1]
     if not labels:
         return labels
-    innermost = max(labels, key=lambda label: (near.count(label), sizes[label]))
+    near = dict.fromkeys(labels, 0)
+    for array in arrays:
+        for label, stride in zip(array.labels, array.strides, strict=True):
+            if stride == 1 and label in near:
+                near[label] += prod(sizes[name] for name in array.labels)
+    innermost = max(labels, key=lambda label: (near[label], sizes[label]))
     return (*(label for label in labels if label != innermost), innermost)
