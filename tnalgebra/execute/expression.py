@@ -20,9 +20,9 @@ from ..graph.show import show_labels
 from ..graph.vjp import paired, vjp_by_name
 from ..plan import Plan, build_plan
 from ..plan.paths import Optimizer
-from .cache import plan_cache
+from .cache import Cache, plan_cache
 from .memory import MemoryLimit, as_bytes
-from .namespace import as_array, device_of, is_numpy_like, namespace_of
+from .namespace import are_plain, as_array, device_of, is_numpy_like, namespace_of
 from .run import Program
 
 __all__ = ["Expression", "evaluate", "evaluate_scaled", "leaf", "leaf_names", "merge", "program_for", "unique"]
@@ -96,8 +96,17 @@ class Expression(Diagrammed):
     def compiled(self) -> Callable[..., Array]:
         """`evaluate` as a function of the leaves, with kernels that are compiled at the first call: `tna.compile`."""
 
+        bound, programs = list(self.bound.values()), Cache[Program](64)
+
         def call(**arrays: Array) -> Array:
-            return evaluate(self.node, self.given(arrays), is_compiled=True)
+            if not are_plain(arrays.values()):
+                return evaluate(self.node, self.given(arrays), is_compiled=True)
+
+            def build() -> Program:
+                return program_for(self.node, self.given(arrays), is_compiled=True)
+
+            key = tuple([(name, array.shape, array.dtype) for name, array in arrays.items()])
+            return programs.get(key, build)([*bound, *arrays.values()])
 
         return call
 

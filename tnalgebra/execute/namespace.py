@@ -1,6 +1,6 @@
 """The array library comes from the arrays; none but NumPy is imported unless an array of it is given."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -38,7 +38,7 @@ def as_array(value: Any) -> Array:
     return value
 
 
-def are_plain(arrays: Sequence[Any]) -> bool:
+def are_plain(arrays: Iterable[Any]) -> bool:
     """Whether all are NumPy arrays, and of no subclass: the quick test of a call on small ones."""
     return {*map(type, arrays)} == NUMPY
 

@@ -4,14 +4,17 @@ It is for plans that run many times on small arrays, where the interpreter would
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
 from ..plan import Plan
 from ..plan.generated import exponential
+from .kernels.bilinear import unit
 from .kernels.jit import jitted, native, numba_or_none, told
-from .kernels.native import RUN
+from .kernels.native import RUN, address
 from .recipe import Recipe, recipe
 
 __all__ = ["NativeProgram", "native_program"]
@@ -25,8 +28,7 @@ ROOM = 1 << 26
 
 def native_program(plan: Plan, dtype: Any) -> "NativeProgram | None":
     """The program for leaves of that dtype; None where a step has no such form, or where nothing would be gained."""
-    is_large = plan.flops > SMALL * len(plan.steps) or any(map(exponential, plan.steps))
-    if is_large or numba_or_none() is None:
+    if _is_large(plan) or numba_or_none() is None or not _can_read_arrays():
         return None
     found = recipe(plan, dtype.itemsize)
     if found is None or found.bytes(dtype.itemsize) > (plan.memory_limit or ROOM):
@@ -38,42 +40,58 @@ def native_program(plan: Plan, dtype: Any) -> "NativeProgram | None":
         return None
 
 
+def _is_large(plan: Plan) -> bool:
+    """Whether steps are better done by kernels with blocks and threads than by one call without."""
+    fused = [found for step in plan.steps if step.kind == "weighted" and (found := unit(step))]
+    rest = plan.flops - sum(found.step.flops for found in fused)
+    is_much = rest > SMALL * len(plan.steps) or any(found.is_much for found in fused)
+    return is_much or any(map(exponential, plan.steps))
+
+
 class NativeProgram:
     """Calls in order; what they need is allocated by the first call of a thread and used again."""
 
     def __init__(self, made: Recipe, dtype: Any) -> None:
-        self._recipe, self._dtype = made, dtype
+        self._dtype, self._made = dtype, made
+        self._shapes = [shape for _, shape in made.outputs]
         self._kernels = [native(text, dtype.name) for text, _, _ in made.calls]
-        self._functions = np.array([kernel.address for kernel in self._kernels], np.int64)
-        slots = [[*(number for place in places for number in place), length] for _, places, length in made.calls]
-        self._starts = np.cumsum([0, *(8 * len(part) for part in slots[:-1])])
-        self._slots = np.array([number for part in slots for number in part], np.int64)
-        self._run, self._free = jitted(RUN, dtype.name), list[tuple[Array, Array]]()
+        slots = [[*(number for place in places for number in place), *numbers] for _, places, numbers in made.calls]
+        starts = accumulate((8 * len(part) for part in slots), initial=0)
+        functions = [number for kernel, start in zip(self._kernels, starts) for number in (kernel.address, start)]
+        rows = [*range(made.leaves), *(row for row, _ in made.outputs)]
+        self._numbers = [np.array(part, np.int64) for part in (rows, functions, [n for part in slots for n in part])]
+        places = [address(part) for part in self._numbers]
+        self._fixed = (*places[:2], len(made.calls), places[2])
+        self._run, self._count, self._free = jitted(RUN, dtype.name), len(rows), list[tuple[int, Array, Array]]()
 
     def __call__(self, arrays: Sequence[Array]) -> list[Array]:
         """The values for these leaves, in new arrays."""
-        made = self._recipe
-        table, arena = self._free.pop() if self._free else self._new()
-        ready = [
-            x if x.flags.c_contiguous and x.flags.aligned else np.require(x, requirements=["C", "A"]) for x in arrays
-        ]
-        outs = [np.empty(shape, self._dtype) for _, shape in made.outputs]
-        for row, array in enumerate(ready):
-            table[row] = _address(array)
-        for (row, _), out in zip(made.outputs, outs, strict=True):
-            table[row] = _address(out)
-        self._run(self._functions, self._starts, _address(table), _address(self._slots))
-        self._free.append((table, arena))
+        try:
+            table = self._free.pop()
+        except IndexError:
+            table = self._new()
+        outs = [np.empty(shape, self._dtype) for shape in self._shapes]
+        given = (*[x if type(x) is np.ndarray and x.flags.carray else _ready(x) for x in arrays], *outs)
+        self._run(id(given), self._count, table[0], *self._fixed)
+        self._free.append(table)
         return outs
 
-    def _new(self) -> tuple[Array, Array]:
-        """A table of addresses, and the memory that those of the values between point to."""
-        made = self._recipe
+    def _new(self) -> tuple[int, Array, Array]:
+        """A table of addresses and its own, and the memory that those of the values between point to."""
+        made = self._made
         arena, table = np.empty(made.room, self._dtype), np.zeros(made.count, np.int64)
         for row, offset in made.places.items():
-            table[row] = _address(arena) + offset * self._dtype.itemsize
-        return table, arena
+            table[row] = address(arena) + offset * self._dtype.itemsize
+        return address(table), table, arena
 
 
-def _address(array: Array) -> int:
-    return array.__array_interface__["data"][0]  # type: ignore[no-any-return]
+@lru_cache(maxsize=1)
+def _can_read_arrays() -> bool:
+    """Whether the kernel finds the numbers of arrays, as it does in CPython."""
+    arrays, table, rows = (np.ones(1), np.ones(2)), np.zeros(2, np.int64), np.arange(2)
+    jitted(RUN, "float64")(id(arrays), 2, address(table), address(rows), 0, 0, 0)
+    return table.tolist() == [*map(address, arrays)]
+
+
+def _ready(array: Array) -> Array:
+    return np.require(array, requirements=["C", "A"])

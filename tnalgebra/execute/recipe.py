@@ -18,12 +18,13 @@ LINE = 16
 class Recipe:
     """Kernels in order, and where their arrays are.
 
-    count: rows of the table of addresses: leaves, then buffers. places: offsets of buffers, in entries, in a room for
+    leaves, count: rows of the table of addresses for leaves, and for these and buffers. places: offsets of buffers, in entries, in a room for
     all of them; those that are not needed at the same time share it. outputs: rows and shapes of the results, which
     have memory of their own.
     """
 
     calls: tuple[Call, ...]
+    leaves: int
     count: int
     places: Mapping[int, int]
     room: int
@@ -47,7 +48,7 @@ def recipe(plan: Plan, itemsize: int) -> Recipe | None:
         return None
     places, room = _placed(writer, own)
     outputs = tuple((row, shape) for row, shape in own.items())
-    return Recipe(tuple(writer.calls), writer.leaves + len(writer.buffers), places, room, outputs)
+    return Recipe(tuple(writer.calls), writer.leaves, writer.leaves + len(writer.buffers), places, room, outputs)
 
 
 def _own(writer: Writer, outputs: Sequence[int]) -> dict[int, tuple[int, ...]]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from math import prod
 
 from ..algebra import Operator
@@ -14,13 +13,14 @@ from ..plan import Plan, Step
 from ..plan.cost import layout, tree_labels
 from ..plan.formula import formulas
 from ..plan.step import union, volume
+from .kernels.bilinear import Unit, merged, unit
 from .kernels.jit import can_compile
 from .kernels.native import Operand, Result, matrix_text, nest_text
 
 __all__ = ["Call", "UnsupportedError", "Value", "Writer", "axes_of", "strides_of"]
 
-Call = tuple[str, tuple[tuple[int, int], ...], int]
-"""A text, for every array its row in a table of addresses and the bytes after it, and the length of a loop."""
+Call = tuple[str, tuple[tuple[int, int], ...], tuple[int, ...]]
+"""A text, for every array its row in a table of addresses and the bytes after it, and the numbers that it reads."""
 MATRIX = 1 << 14
 """Multiplications from which BLAS is faster than loops of known length."""
 SAME: Schedule = schedule(("x0",), ("x0",))
@@ -85,8 +85,8 @@ class Writer:
         self.buffers.append(prod(shape))
         return Value(self.leaves + len(self.buffers) - 1, 0, tuple(shape), strides_of(shape))
 
-    def _call(self, text: str, values: Sequence[Value], length: int = 0) -> None:
-        self.calls.append((text, tuple((value.row, value.offset * self.itemsize) for value in values), length))
+    def _call(self, text: str, values: Sequence[Value], *numbers: int) -> None:
+        self.calls.append((text, tuple((value.row, value.offset * self.itemsize) for value in values), numbers))
 
     def _loops(
         self,
@@ -197,8 +197,10 @@ class Writer:
         return self._product(step.terms, read, step.result, step.sizes)
 
     def _weighted(self, step: Step, read: Sequence[Value]) -> Value:
-        """ξ of all operands into a buffer, and its product with the weight."""
+        """ξ of all operands into a buffer, and its product with the weight, where one kernel does not do both."""
         assert step.tree is not None
+        if (found := unit(step)) is not None and can_compile(found.kernel(self.itemsize).value):
+            return self._fused(found, read)
         *terms, weight = step.terms
         labels = tree_labels(step.tree, terms)
         kept = tuple(label for label in labels if label in weight or label in step.result)
@@ -206,6 +208,23 @@ class Writer:
         fold = None if kept == labels else ADD
         tile = self._nest(calls, read[:-1], terms, [(kept, fold, step.reduce)], step.sizes)[0]
         return self._product((kept, weight), (tile, read[-1]), step.result, step.sizes)
+
+    def _fused(self, found: Unit, read: Sequence[Value]) -> Value:
+        kernel, sizes = found.kernel(self.itemsize), found.step.sizes
+        orders, numbers = found.laid(kernel, [value.strides for value in read])
+        values = [
+            value if order is None else self.copied(value, tuple(str(term.index(label)) for label in order))
+            for value, term, order in zip(read, found.step.terms, orders, strict=True)
+        ]
+        labels = (*found.batch, *found.rows, *found.columns)
+        out = self._buffer((*(sizes[label] for label in (*found.batch, *found.rows)), found.padded(kernel)))
+        self._call(kernel.text(), [*values, out, *(self._buffer((size,)) for size in found.rooms(kernel))], *numbers)
+        columns = strides_of([sizes[label] for label in found.columns])
+        strides = dict(zip(labels, (*out.strides[:-1], *columns), strict=True))
+        result = found.step.result
+        return replace(
+            out, shape=tuple(sizes[label] for label in result), strides=tuple(strides[label] for label in result)
+        )
 
     def _product(
         self, terms: Sequence[Labels], read: Sequence[Value], result: Labels, sizes: Mapping[str, int]
@@ -244,7 +263,7 @@ class Writer:
     ) -> tuple[Value, int, bool]:
         """An operand as BLAS takes it, the stride from one matrix to the next, and whether it lies turned."""
         strides = dict(zip(term, value.strides, strict=True))
-        batch, rows, columns = (_merged(group, strides, sizes) for group in groups)
+        batch, rows, columns = (merged(group, strides, sizes) for group in groups)
         height, width = (prod(sizes[label] for label in group) for group in groups[1:])
         if batch is not None and rows is not None and columns is not None:
             if (width == 1 or columns == 1) and (height == 1 or rows == width):
@@ -260,12 +279,3 @@ def _fold(step: Step) -> Schedule | None:
     if not step.summed or step.reduce is None:
         return None
     return schedule((parse(step.reduce.value, ("x", "y")),), ("x", "y"))
-
-
-def _merged(group: Labels, strides: Mapping[str, int], sizes: Mapping[str, int]) -> int | None:
-    """The stride of the labels as one, None where they do not follow each other."""
-    labels = [label for label in group if sizes[label] > 1]
-    for first, second in pairwise(labels):
-        if strides[first] != strides[second] * sizes[second]:
-            return None
-    return strides[labels[-1]] if labels else 1

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...plan import Step
 from ..namespace import is_numpy_like
+from .bilinear import lower_fused
 from .blas import lower_product
 from .blocked import lower_blocked
 from .compiled import CompiledEvaluator, lower_compiled
@@ -64,7 +65,7 @@ def _blocked(step: Step, xp: ModuleType) -> Kernel:
 
 
 def _weighted(step: Step, xp: ModuleType) -> Kernel:
-    return lower_weighted(step, xp, CompiledEvaluator)
+    return lower_fused(step, lower_weighted(step, xp, CompiledEvaluator))
 
 
 COMPILED: dict[str, Callable[[Step, ModuleType], Kernel]] = {"blocked": _blocked, "weighted": _weighted}

@@ -22,9 +22,14 @@ LOG2 = 2 * sum(Fraction(1, (2 * i + 1) * 3 ** (2 * i + 1)) for i in range(60))
 
 def functions(name: str) -> SimpleNamespace:
     """The functions exp, log, log1p, logaddexp and hypot of numbers of a dtype."""
-    exp, log = _exp(name), _log(name)
-    log1p = _log1p(name, log)
-    return SimpleNamespace(exp=exp, log=log, log1p=log1p, logaddexp=_logaddexp(name, exp, log1p), hypot=_hypot(name))
+    power, log = _power(name), _log(name)
+    return SimpleNamespace(
+        exp=_exp(name, power),
+        log=log,
+        log1p=_log1p(name, log),
+        logaddexp=_logaddexp(name, power),
+        hypot=_hypot(name),
+    )
 
 
 def _compiled(function: Any) -> Any:
@@ -43,26 +48,41 @@ def _halves(number: Any, bits: int) -> tuple[Any, Any]:
     return high, number(float(LOG2 - Fraction(float(high))))
 
 
-def _exp(name: str) -> Any:
-    """The exponential: exp x = 2ⁿ exp r with n = round(x / ln 2) and |r| ≤ ln 2 / 2, where Taylor's series is short."""
+def _power(name: str) -> Any:
+    """The exponential where it is a number: exp x = 2ⁿ exp r with n = round(x / ln 2); Taylor's series for |r| < 0.35."""
     number, integer, info = _kind(name)
     high, low = (number(-part) for part in _halves(number, info.nmant // 2))
     shift, bias = integer(info.nmant), integer(info.maxexp - 1)
-    inverse, zero, infinity = number(float(1 / LOG2)), number(0), number(np.inf)
-    top, bottom = number(info.maxexp * LOG2), number((info.minexp - info.nmant - 1) * LOG2)
+    inverse, zero = number(float(1 / LOG2)), number(0)
     series = tuple(number(1 / factorial(i)) for i in reversed(range(8 if info.bits == 32 else 14)))
 
-    def exp(x):  # type: ignore[no-untyped-def]
-        y = min(max(x, bottom), top)
-        n = nearest(y * inverse)
-        r = fma(n, low, fma(n, high, y))
+    def power(x):  # type: ignore[no-untyped-def]
+        n = nearest(x * inverse)
+        r = fma(n, low, fma(n, high, x))
         p = zero
         for c in series:
             p = fma(p, r, c)
         k = integer(n)
         half = integer(k >> 1)  # 2ⁿ may be no number where 2ⁿ · exp r is one
         p *= as_number(integer((half + bias) << shift))
-        p *= as_number(integer((k - half + bias) << shift))
+        return p * as_number(integer((k - half + bias) << shift))
+
+    return _compiled(power)
+
+
+def _ends(name: str) -> tuple[Any, Any]:
+    """Beyond these the exponential is 0, or ∞."""
+    number, _, info = _kind(name)
+    return number((info.minexp - info.nmant - 1) * LOG2), number(info.maxexp * LOG2)
+
+
+def _exp(name: str, power: Any) -> Any:
+    """The exponential of any number."""
+    number, (bottom, top) = np.dtype(name).type, _ends(name)
+    zero, infinity = number(0), number(np.inf)
+
+    def exp(x):  # type: ignore[no-untyped-def]
+        p = power(min(max(x, bottom), top))
         p = infinity if x > top else (zero if x < bottom else p)
         return p if x == x else x
 
@@ -109,14 +129,24 @@ def _log1p(name: str, log: Any) -> Any:
     return _compiled(log1p)
 
 
-def _logaddexp(name: str, exp: Any, log1p: Any) -> Any:
-    """Logaddexp: max + log(1 + exp(min − max)); ∞ − ∞ is taken for the difference of equal numbers."""
-    zero = np.dtype(name).type(0)
+def _logaddexp(name: str, power: Any) -> Any:
+    """Logaddexp: max + log(1 + e) with e = exp(min − max) ≤ 1, and log(1 + e) = 2 artanh(e / (2 + e)) as a series.
+
+    ∞ − ∞ is taken for the difference of equal numbers.
+    """
+    number, _, info = _kind(name)
+    zero, two, (bottom, _) = number(0), number(2), _ends(name)
+    series = tuple(number(2 / (2 * i + 1)) for i in reversed(range(7 if info.bits == 32 else 17)))
 
     def logaddexp(x, y):  # type: ignore[no-untyped-def]
         top = x if (x > y) | (x != x) else y
         fall = (y if x > y else x) - top
-        return top + log1p(exp(fall if fall < zero else zero))
+        e = power(max(fall if fall < zero else zero, bottom))
+        s = e / (two + e)
+        q = zero
+        for c in series:
+            q = fma(q, s * s, c)
+        return fma(s, q, top)
 
     return _compiled(logaddexp)
 

@@ -6,7 +6,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-__all__ = ["as_integer", "as_number", "call", "fma", "nearest", "pointer"]
+__all__ = ["as_integer", "as_number", "call", "fma", "nearest", "pointer", "word"]
 
 FLOATS = {32: (types.float32, types.int32, ir.FloatType()), 64: (types.float64, types.int64, ir.DoubleType())}
 
@@ -57,3 +57,10 @@ def call(_: Any, function: Any, first: Any, second: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64, types.int64), code
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def word(_: Any, address: Any) -> Any:
+    """The integer of eight bytes at an address."""
+    kind = ir.IntType(64).as_pointer()
+    return types.int64(address), lambda _c, builder, _s, args: builder.load(builder.inttoptr(args[0], kind))

@@ -3,12 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
+
+import numpy as np
 
 from ...algebra.schedule import Schedule
 from ...graph import Labels
-from .jit import FUNCTIONS, written
+from .jit import FUNCTIONS, jitted, written
 
-__all__ = ["RUN", "Operand", "Result", "matrix_text", "nest_text"]
+__all__ = ["RUN", "Machine", "Operand", "Result", "address", "matrix_text", "nest_text"]
 
 HEAD = """from numba import carray
 from numpy import dot, int64
@@ -21,14 +24,46 @@ MANY = 1 << 40
 def kernel(base, slots):
     b, s = carray(pointer(base), MANY, int64), carray(pointer(slots), MANY, int64)
 """
-RUN = """from tnalgebra.execute.kernels.intrinsics import call
+RUN = f"""from numba import carray
+from numpy import int64
+
+from tnalgebra.execute.kernels.intrinsics import call, pointer, word
 
 
-def kernel(functions, starts, base, slots):
-    for i in range(functions.shape[0]):
-        call(functions[i], base, slots + starts[i])
+def kernel(arrays, count, base, rows, functions, steps, slots):
+    b = carray(pointer(base), 1 << 40, int64)
+    for i in range(count):
+        array = word(arrays + {tuple.__basicsize__} + 8 * i)
+        b[word(rows + 8 * i)] = word(array + {object.__basicsize__})
+    for i in range(steps):
+        call(word(functions + 16 * i), base, slots + word(functions + 16 * i + 8))
 """
-"""Call functions one after the other, each with the table of addresses and its own part of a list of places."""
+"""Fill the rows of the table with the addresses of a tuple of arrays, and call one function after the other, each with
+the table and its own part of a list of places.
+
+CPython keeps the items of a tuple behind its head, and NumPy the address of the numbers behind that of an array: to ask
+for it through `__array_interface__` takes longer than many a step."""
+
+
+class Machine:
+    """A kernel on addresses as a function of contiguous or other arrays and of the numbers that it reads after these."""
+
+    def __init__(self, kernel: Any) -> None:
+        self._kernel, self._run = kernel, jitted(RUN, "float64")
+
+    def __call__(self, arrays: tuple[Any, ...], numbers: Sequence[int]) -> None:
+        """Run it; arrays are NumPy's own, and the kernel knows their strides."""
+        count = len(arrays)
+        places = [number for row in range(count) for number in (row, 0)]
+        line = np.array([*range(count), *range(count), self._kernel.address, 0, *places, *numbers], np.int64)
+        place = address(line)
+        table, rows, functions, slots = (place + 8 * n for n in (0, count, 2 * count, 2 * count + 2))
+        self._run(id(arrays), count, table, rows, functions, 1, slots)
+
+
+def address(array: Any) -> int:
+    """Where the numbers of an array begin."""
+    return array.__array_interface__["data"][0]  # type: ignore[no-any-return]
 
 
 SHORT = 16

@@ -1,0 +1,220 @@
+"""Σ W · ξ(…) by the fused kernel: which labels are its rows, columns and sums, where its operands are, and its threads."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ...graph import Labels
+from ...plan import Step
+from ...plan.cost import tree_labels
+from ...plan.formula import formulas
+from ..threads import in_threads, thread_count
+from .fused import BLOCK_COLUMNS, DEPTH, ROWS, Fused, lanes
+from .jit import can_compile, native, numba_or_none, told
+from .native import Machine
+
+__all__ = ["Unit", "lower_fused", "merged", "unit"]
+
+Array = Any
+Kernel = Callable[..., Array]
+LONG = 8
+"""Entries of the last summed label, and columns, from which they make vectors."""
+SHARE = 1 << 23
+"""Multiplications that are worth threads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A weighted step whose labels are batches, rows, sums, and columns; the sums in the order of the weight."""
+
+    step: Step
+    batch: Labels
+    rows: Labels
+    inner: Labels
+    columns: Labels
+
+    def size(self, labels: Labels) -> int:
+        """How many entries these labels have."""
+        return prod(self.step.sizes[label] for label in labels)
+
+    @property
+    def is_much(self) -> bool:
+        """Whether threads share it out."""
+        return self.size((*self.batch, *self.rows, *self.inner, *self.columns)) >= SHARE
+
+    def kernel(self, itemsize: int) -> Fused:
+        """The kernel, which depends on how many labels there are and not on their sizes."""
+        *terms, _ = self.step.terms
+        assert self.step.tree is not None
+        return Fused(
+            formulas([self.step.tree], len(terms), is_expanded=False),
+            len(self.batch),
+            len(self.rows),
+            len(self.inner) - 1,
+            tuple(self.inner[-1] in term for term in terms),
+            1 if self.size(self.columns) <= lanes(itemsize) else 2,
+            itemsize,
+        )
+
+    def padded(self, kernel: Fused) -> int:
+        """Columns of the result in memory: whole vectors."""
+        return -(-self.size(self.columns) // kernel.width) * kernel.width
+
+    def laid(self, kernel: Fused, strides: Sequence[Sequence[int]]) -> tuple[list[Labels | None], list[int]]:
+        """For arrays of these strides, in entries: the order to copy each to, where it must be, and the numbers.
+
+        Entries of an operand along the last summed label are neighbours, and W is a matrix, or a batch of them.
+        """
+        *terms, weight = self.step.terms
+        last, sizes = self.inner[-1], self.step.sizes
+        groups = self.batch, self.inner, self.columns
+        orders, places = list[Labels | None](), list[dict[str, int]]()
+        for term, steps in zip(terms, strides, strict=False):
+            place = dict(zip(term, steps, strict=True))
+            order = None if place.get(last, 1) == 1 else (*(label for label in term if label != last), last)
+            orders.append(order)
+            places.append(place if order is None else self._contiguous(order))
+        place = dict(zip(weight, strides[-1], strict=True))
+        found = [merged(group, place, sizes) for group in groups]
+        order = None if None not in found else tuple(label for group in groups for label in group)
+        if order is not None:
+            found = [merged(group, self._contiguous(order), sizes) for group in groups]
+        return [*orders, order], self._numbers(kernel, places, found)
+
+    def _contiguous(self, order: Labels) -> dict[str, int]:
+        """Strides in C's order."""
+        return {label: self.size(order[axis + 1 :]) for axis, label in enumerate(order)}
+
+    def _numbers(
+        self, kernel: Fused, operands: Sequence[Mapping[str, int]], weight: Sequence[int | None]
+    ) -> list[int]:
+        """What the kernel reads, for all that there is to do: parts, sizes, and strides."""
+        sizes, (*outer, last) = self.step.sizes, self.inner
+        columns, rows = self.size(self.columns), self.size(self.rows)
+        is_packed = columns % kernel.width != 0 or weight[2] != 1 or rows > 8 * ROWS
+        found = [0, rows, 0, self.size(tuple(outer)), self.size(self.batch), rows, columns, self.padded(kernel)]
+        found += [sizes[last], *(stride or 0 for stride in weight), int(is_packed)]
+        labels = (*self.batch, *self.rows, *outer)
+        found += [sizes[label] for label in labels]
+        return [*found, *(place.get(label, 0) for place in operands for label in labels)]
+
+    def rooms(self, kernel: Fused) -> tuple[int, int]:
+        """Entries that the kernel needs for a block of W and for ξ."""
+        return DEPTH * min(self.padded(kernel), BLOCK_COLUMNS), ROWS * DEPTH
+
+
+def unit(step: Step) -> Unit | None:
+    """The step as the kernel takes it; None where BLAS on tiles of ξ is as good, or where a label is summed in ξ alone."""
+    assert step.tree is not None
+    *terms, weight = step.terms
+    labels = tree_labels(step.tree, terms)
+    batch = tuple(label for label in step.result if label in labels and label in weight)
+    rows = tuple(label for label in step.result if label in labels and label not in weight)
+    inner = tuple(label for label in weight if label in labels and label not in step.result)
+    columns = tuple(label for label in step.result if label not in labels)
+    found = Unit(step, batch, rows, inner, columns)
+    if {*labels} != {*batch, *rows, *inner} or {*weight} != {*batch, *inner, *columns} or not inner:
+        return None
+    if any(len({*term}) < len(term) for term in step.terms) or 0 in step.sizes.values():
+        return None
+    is_small = found.size(columns) < LONG or step.sizes[inner[-1]] < LONG or found.size(rows) < ROWS
+    return None if is_small else found
+
+
+def merged(group: Labels, strides: Mapping[str, int], sizes: Mapping[str, int]) -> int | None:
+    """The stride of the labels as one, None where they do not follow each other."""
+    labels = [label for label in group if sizes[label] > 1]
+    for first, second in pairwise(labels):
+        if strides[first] != strides[second] * sizes[second]:
+            return None
+    return strides[labels[-1]] if labels else 1
+
+
+def lower_fused(step: Step, plain: Kernel) -> Kernel:
+    """(operands of ξ…, W) → Σ W · ξ(operands); other dtypes, and steps that have not this form, as `plain`."""
+    found = unit(step)
+    if found is None or not numba_or_none() or not can_compile(found.kernel(4).value):
+        return plain
+    made: dict[Any, _Run | None] = {}
+
+    def fused(*arrays: Array) -> Array:
+        dtype = arrays[0].dtype
+        if dtype.char not in "fd" or not dtype.isnative or any(array.dtype != dtype for array in arrays):
+            return plain(*arrays)
+        if dtype not in made:
+            made[dtype] = _run_or_none(found, dtype)
+        run = made[dtype]
+        return plain(*arrays) if run is None else run(*arrays)
+
+    return fused
+
+
+def _run_or_none(found: Unit, dtype: Any) -> "_Run | None":
+    try:
+        return _Run(found, dtype)
+    except numba_or_none().errors.NumbaError as error:
+        told(error)
+        return None
+
+
+class _Run:
+    """The kernel of one dtype on arrays of any strides."""
+
+    def __init__(self, found: Unit, dtype: Any) -> None:
+        self._unit, self._dtype, self._kernel = found, dtype, found.kernel(dtype.itemsize)
+        self._machine = Machine(native(self._kernel.text(), dtype.name))
+        sizes = found.step.sizes
+        groups = found.batch, found.rows, found.columns
+        self._shape = tuple(sizes[label] for group in groups for label in group)
+        whole = tuple(label for group in groups for label in group)
+        self._turn = tuple(map(whole.index, found.step.result))
+        self._layouts = dict[Any, tuple[list[tuple[int, ...] | None], list[int]]]()
+
+    def __call__(self, *arrays: Array) -> Array:
+        arrays = tuple([array if array.flags.aligned else array.copy() for array in arrays])
+        strides = tuple([array.strides for array in arrays])
+        if strides not in self._layouts:
+            self._layouts[strides] = self._layout(strides)
+        turns, numbers = self._layouts[strides]
+        ready = [
+            array if turn is None else np.ascontiguousarray(array.transpose(turn))
+            for array, turn in zip(arrays, turns, strict=True)
+        ]
+        out, *others = self._filled(ready, numbers, thread_count() if self._unit.is_much else 1)
+        for other in others:
+            out += other
+        out = out[..., : self._unit.size(self._unit.columns)].reshape(self._shape).transpose(self._turn)
+        return np.ascontiguousarray(out)
+
+    def _layout(self, strides: Sequence[Sequence[int]]) -> tuple[list[tuple[int, ...] | None], list[int]]:
+        """How the axes of each array are turned for a copy, None where it does as it is, and the kernel's numbers."""
+        terms, size = self._unit.step.terms, self._dtype.itemsize
+        entries = [[stride // size for stride in steps] for steps in strides]
+        orders, numbers = self._unit.laid(self._kernel, entries)
+        turns = [
+            None if order is None else tuple(map(term.index, order)) for term, order in zip(terms, orders, strict=True)
+        ]
+        return turns, numbers
+
+    def _filled(self, arrays: Sequence[Array], numbers: list[int], threads: int) -> list[Array]:
+        """Results whose sum is wanted: threads share out the longer of rows and sums, and each sum has its own."""
+        rows, outer, found = numbers[1], numbers[3], self._unit
+        is_summed = outer >= threads > 1 and found.size(found.inner) > rows
+        place, length = (2, outer) if is_summed else (0, rows)
+        shape = found.size(found.batch), rows, found.padded(self._kernel)
+        whole, outs = np.empty(shape, self._dtype), dict[int, Array]()
+
+        def share(part: slice) -> None:
+            own = numbers.copy()
+            own[place : place + 2] = part.start, part.stop
+            out = np.empty(shape, self._dtype) if is_summed and part.start else whole
+            rooms = (np.empty(size, self._dtype) for size in found.rooms(self._kernel))
+            self._machine((*arrays, out, *rooms), own)
+            outs[part.start] = out
+
+        in_threads(share, length, threads)
+        return [outs[start] for start in sorted(outs)] if is_summed else [whole]
