@@ -11,10 +11,12 @@ import numpy as np
 from ..algebra.scalar import cast, is_integral
 from ..plan import Plan, Step
 from ..plan.cost import COMPILED, together
+from .fuse import fused
 from .kernels import lower
 from .kernels.blocked import blocks, lower_siblings
 from .kernels.compiled import lower_compiled
 from .kernels.cuda import lower_cuda_siblings
+from .kernels.jit import numba_or_none
 from .namespace import is_numpy_like
 from .native import NativeProgram, native_program
 from .scaling import largest, weighed
@@ -46,6 +48,7 @@ class Program:
     )
 
     def __init__(self, plan: Plan, xp: ModuleType, *, is_compiled: bool = False) -> None:
+        plan = fused(plan) if is_compiled and xp is np and numba_or_none() else plan
         self.plan, self._xp = plan, xp
         operators = plan.operators
         self._is_floating = any(op.is_floating for op in operators)
