@@ -46,14 +46,15 @@ VALUE = {
 """As NumPy does it: NaN arrives, whatever it is compared with."""
 FINITE = {**VALUE, "maximum": "{0} if {0} > {1} else {1}", "minimum": "{0} if {0} < {1} else {1}"}
 """Where there is no NaN, one instruction will do."""
-HEAD = """from math import inf, sqrt
+HEAD = """# {version}
+from math import inf, sqrt
 
 from numpy import {dtype} as NUMBER
 
 ONE, ZERO, INF = NUMBER(1), NUMBER(0), NUMBER(inf)
 """
 ELEMENTARY = """
-from tnalgebra.execute.kernels.elementary import functions  # {version}
+from tnalgebra.execute.kernels.elementary import functions
 
 f = functions("{dtype}")
 exp, log, log1p, logaddexp, hypot = f.exp, f.log, f.log1p, f.logaddexp, f.hypot
@@ -148,7 +149,7 @@ def told(error: Exception) -> None:
 @lru_cache(maxsize=1)
 def _version() -> str:
     """A digest of the functions that kernels call: Numba sees a change of a kernel's own text alone."""
-    texts = (Path(__file__).with_name(name).read_bytes() for name in ("elementary.py", "intrinsics.py"))
+    texts = (Path(__file__).with_name(name).read_bytes() for name in ("elementary.py", "intrinsics.py", "tiles.py"))
     return hashlib.sha256(b"".join(texts)).hexdigest()[:16]
 
 

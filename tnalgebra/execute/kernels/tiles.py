@@ -1,0 +1,143 @@
+"""C += A B for a few rows and vectors of columns that stay in registers: the core of a matrix product.
+
+It is written in the vectors of LLVM, whose own vectoriser leaves no sum of a loop over rows in a register. All places are
+addresses, all strides are in bytes. Imported by the texts of kernels, and so only where Numba is.
+"""
+
+from functools import lru_cache
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from llvmlite import binding, ir
+from numba import carray, njit, types
+from numba.extending import intrinsic
+
+from .intrinsics import FLOATS, pointer
+
+__all__ = ["ROWS", "lanes", "tiles"]
+
+ROWS = 6
+"""Rows in registers: with two vectors of columns, their sums take 12 of 16 registers, or of 32."""
+WORD = ir.IntType(64)
+
+
+@lru_cache(maxsize=2)
+def lanes(itemsize: int) -> int:
+    """Numbers of one vector register of this machine."""
+    features = binding.get_host_cpu_features()
+    return next((size for name, size in (("avx512f", 64), ("avx", 32)) if features.get(name)), 16) // itemsize
+
+
+def tiles(name: str, vectors: int) -> SimpleNamespace:
+    """The functions pack and multiply of numbers of a dtype, for so many vectors of columns."""
+    return SimpleNamespace(pack=_pack(name, vectors), multiply=_multiply(name, vectors))
+
+
+def _pack(name: str, vectors: int) -> Any:
+    """Copy columns of B to where they lie together, row after row, with zeros for those that are missing."""
+    number, size = np.dtype(name).type, np.dtype(name).itemsize
+    width, zero = vectors * lanes(size), number(0)
+
+    @_compiled
+    def pack(to, b, b_row, b_column, depth, count):  # type: ignore[no-untyped-def]
+        for k in range(depth):
+            line = carray(pointer(to + size * width * k), width, number)
+            if b_column == size and count == width:
+                part = carray(pointer(b + k * b_row), width, number)
+                for v in range(width):
+                    line[v] = part[v]
+            else:
+                for v in range(count):
+                    line[v] = carray(pointer(b + k * b_row + v * b_column), 1, number)[0]
+                for v in range(count, width):
+                    line[v] = zero
+
+    return pack
+
+
+def _multiply(name: str, vectors: int) -> Any:
+    """C[u, v] += Σ_k A[u, k] B[k, v] for u < rows, and all v in registers; A lies along k, and the depth is positive."""
+    one, two, three, four, five, six = (_tile(name, rows, vectors) for rows in range(1, ROWS + 1))
+
+    @_compiled
+    def multiply(rows, c, c_row, b, b_row, a, a_row, depth):  # type: ignore[no-untyped-def]
+        if rows == 6:
+            six(c, c_row, b, b_row, a, a_row, depth)
+        elif rows == 5:
+            five(c, c_row, b, b_row, a, a_row, depth)
+        elif rows == 4:
+            four(c, c_row, b, b_row, a, a_row, depth)
+        elif rows == 3:
+            three(c, c_row, b, b_row, a, a_row, depth)
+        elif rows == 2:
+            two(c, c_row, b, b_row, a, a_row, depth)
+        else:
+            one(c, c_row, b, b_row, a, a_row, depth)
+
+    return multiply
+
+
+def _compiled(function: Any) -> Any:
+    return njit(error_model="numpy", forceinline=True)(function)
+
+
+def _tile(name: str, rows: int, vectors: int) -> Any:
+    """The same for one number of rows."""
+    bits = 8 * np.dtype(name).itemsize
+    vector = ir.VectorType(FLOATS[bits][2], lanes(bits // 8))
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def tile(_: Any, c: Any, c_row: Any, b: Any, b_row: Any, a: Any, a_row: Any, depth: Any) -> Any:
+        def code(context: Any, builder: Any, _s: Any, args: Any) -> Any:
+            _loop(builder, vector, bits // 8, rows, vectors, args)
+            return context.get_dummy_value()
+
+        return types.void(*[types.int64] * 7), code
+
+    return tile
+
+
+def _loop(builder: Any, vector: Any, itemsize: int, rows: int, vectors: int, args: Any) -> None:
+    c, c_row, b, b_row, a, a_row, depth = args
+    width = itemsize * vector.count
+    name = f"llvm.fmuladd.v{vector.count}{vector.element.intrinsic_name}"
+    multiply_add = builder.module.declare_intrinsic(name, (), ir.FunctionType(vector, [vector] * 3))
+
+    def place(address: Any, kind: Any, offset: int = 0) -> Any:
+        return builder.inttoptr(builder.add(address, WORD(offset)), kind.as_pointer())
+
+    heads = [builder.add(a, builder.mul(a_row, WORD(u))) for u in range(rows)]
+    lines = [builder.add(c, builder.mul(c_row, WORD(u))) for u in range(rows)]
+    spots = [place(line, vector, width * v) for line in lines for v in range(vectors)]
+    before, loop, after = builder.block, builder.append_basic_block(), builder.append_basic_block()
+    start = [builder.load(spot, align=itemsize) for spot in spots]
+    builder.branch(loop)
+    builder.position_at_end(loop)
+    count, row, *sums = [builder.phi(kind) for kind in (WORD, WORD, *[vector] * len(spots))]
+    parts = [builder.load(place(row, vector, width * v), align=itemsize) for v in range(vectors)]
+    step, ends = builder.mul(count, WORD(itemsize)), []
+    for u, head in enumerate(heads):
+        entry = _spread(builder, builder.load(place(builder.add(head, step), vector.element), align=itemsize), vector)
+        totals = sums[u * vectors : (u + 1) * vectors]
+        ends += [
+            builder.call(multiply_add, [entry, part, total]) for part, total in zip(parts, totals, strict=True)
+        ]
+    following = [builder.add(count, WORD(1)), builder.add(row, b_row), *ends]
+    for phi, first, then in zip((count, row, *sums), (WORD(0), b, *start), following, strict=True):
+        phi.add_incoming(first, before)
+        phi.add_incoming(then, loop)
+    builder.cbranch(builder.icmp_signed("<", following[0], depth), loop, after)
+    builder.position_at_end(after)
+    for spot, end in zip(spots, ends, strict=True):
+        builder.store(end, spot, align=itemsize)
+
+
+def _spread(builder: Any, entry: Any, vector: Any) -> Any:
+    """A vector of which all numbers are this one."""
+    nothing, index = ir.Constant(vector, ir.Undefined), ir.IntType(32)
+    return builder.shuffle_vector(
+        builder.insert_element(nothing, entry, index(0)),
+        nothing,
+        ir.Constant(ir.VectorType(index, vector.count), [0] * vector.count),
+    )
