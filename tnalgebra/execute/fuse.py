@@ -1,31 +1,71 @@
-"""Steps for kernels that make ξ where they use it: no product of operands is kept that a matrix product reads."""
+"""Steps for kernels that make ξ where they use it, and fold a matrix product where they make it: neither is kept."""
 
+from collections.abc import Container, Sequence
 from dataclasses import replace
 
 from ..algebra import operator
 from ..plan import Plan, Step
-from ..plan.cost import priced
+from ..plan.cost import priced, together
 from ..plan.step import volume
 from .kernels.bilinear import unit
+from .kernels.fold import fold
 
-__all__ = ["fused"]
+__all__ = ["fused", "grouped"]
 
 GROWTH = 2
 """How many times the entries of its operands a product has that is better made again than kept."""
 
 
 def fused(plan: Plan) -> Plan:
-    """The plan with ξ-products inside the matrix products that read them, where one kernel does both."""
+    """The plan with ξ-products inside the matrix products that read them, and with what folds a product behind it."""
     outputs = {*plan.output} if isinstance(plan.output, tuple) else {plan.output}
-    steps = list(plan.steps)
+    steps, users = {step.output: step for step in plan.steps}, _users(plan.steps)
     for made in plan.steps:
-        users = [step for step in steps if made.output in step.inputs]
-        if made.output in outputs or not users or not _is_product(made):
-            continue
-        found = {user.output: _weighted(made, user) for user in users}
-        if all(found.values()):
-            steps = [found.get(step.output) or step for step in steps if step is not made]
-    return replace(plan, steps=tuple(priced(step, plan.itemsize) for step in steps))
+        if made.output not in outputs and _is_product(made):
+            found = [_weighted(made, steps[user.output]) for user in users.get(made.output, [])]
+            if found and all(found):
+                steps |= {step.output: step for step in found if step}
+                del steps[made.output]
+    return replace(plan, steps=tuple(priced(step, plan.itemsize) for step in _moved(list(steps.values()), outputs)))
+
+
+def grouped(steps: Sequence[Step], outputs: Container[int]) -> list[list[Step]]:
+    """The steps as kernels do them: those on the same operands, and a matrix product with all steps that fold it."""
+    groups, rest, users, i = list[list[Step]](), list[Step](), _users(steps), 0
+    while i < len(steps):
+        step, readers = steps[i], users.get(steps[i].output, [])
+        end = i + 1 + len(readers)
+        if _folds(step, readers, outputs) and [*steps[i + 1 : end]] == readers:
+            groups += [*together(rest), [step, *readers]]
+            rest, i = [], end
+        else:
+            rest.append(step)
+            i += 1
+    return [*groups, *together(rest)]
+
+
+def _users(steps: Sequence[Step]) -> dict[int, list[Step]]:
+    found = dict[int, list[Step]]()
+    for step in steps:
+        for slot in dict.fromkeys(step.inputs):
+            found.setdefault(slot, []).append(step)
+    return found
+
+
+def _folds(step: Step, readers: Sequence[Step], outputs: Container[int]) -> bool:
+    return step.output not in outputs and fold(step, readers) is not None
+
+
+def _moved(steps: Sequence[Step], outputs: Container[int]) -> list[Step]:
+    """Steps that fold a matrix product directly behind it, where all else that they read is there by then."""
+    place = {step.output: (i, 0) for i, step in enumerate(steps)}
+    users = _users(steps)
+    for step in steps:
+        readers, here = users.get(step.output, []), place[step.output]
+        others = {slot for reader in readers for slot in reader.inputs if slot != step.output}
+        if all(place.get(slot, (-1, 0)) < here for slot in others) and _folds(step, readers, outputs):
+            place |= {reader.output: (here[0], i) for i, reader in enumerate(readers, 1)}
+    return sorted(steps, key=lambda step: place[step.output])
 
 
 def _is_product(step: Step) -> bool:
@@ -52,3 +92,4 @@ def _weighted(made: Step, user: Step) -> Step | None:
         tree=made.tree if made.tree is not None else (operator("multiply"), tuple(range(len(terms)))),
     )
     return step if unit(step) is not None else None
+

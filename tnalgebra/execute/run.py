@@ -11,11 +11,12 @@ import numpy as np
 from ..algebra.scalar import cast, is_integral
 from ..plan import Plan, Step
 from ..plan.cost import COMPILED, together
-from .fuse import fused
+from .fuse import fused, grouped
 from .kernels import lower
 from .kernels.blocked import blocks, lower_siblings
 from .kernels.compiled import lower_compiled
 from .kernels.cuda import lower_cuda_siblings
+from .kernels.fold import fold, lower_folded
 from .kernels.jit import numba_or_none
 from .namespace import is_numpy_like
 from .native import NativeProgram, native_program
@@ -171,13 +172,17 @@ def _lowered(
     last = {slot: i for i, step in enumerate(steps) for slot in step.inputs}
     calls: list[Call] = []
     end = -1
-    for group in together(steps) if is_numpy_like(xp) else [[step] for step in steps]:
+    for group in _grouped(steps, outputs, xp, is_compiled):
         step, begin, end = group[0], end + 1, end + len(group)
         read = dict.fromkeys(slot for member in group for slot in member.inputs)
-        done = tuple(number[slot] for slot in read if begin <= last[slot] <= end and slot not in held)
+        made = {member.output for member in group}
+        done = tuple(number[slot] for slot in read if begin <= last[slot] <= end and slot not in held and slot not in made)
         slots = tuple(number[member.output] for member in group)
         inputs_of = tuple(number[slot] for slot in step.inputs)
-        if len(group) > 1:
+        if len(group) > 1 and step.kind == "product":
+            kernel, read_by = _folded(group)
+            calls.append((kernel, tuple(number[slot] for slot in read_by), slots[1:], done))
+        elif len(group) > 1:
             siblings = lower_siblings if xp is np else lower_cuda_siblings
             kernel = (lower_compiled if is_compiled else siblings)(group, xp)
             calls.append((kernel, inputs_of, slots, done))
@@ -186,6 +191,30 @@ def _lowered(
             kernel = _loop(step, xp) if step.kind == "loop" else lower(step, xp, is_compiled=is_fast)
             calls.append((kernel, inputs_of, slots[0], done))
     return calls, len(steps), tuple(number[slot] for slot in outputs)
+
+
+def _grouped(
+    steps: Sequence[Step], outputs: Sequence[int], xp: ModuleType, is_compiled: bool
+) -> Iterable[Sequence[Step]]:
+    if is_compiled and numba_or_none():
+        return grouped(steps, outputs)
+    return together(steps) if is_numpy_like(xp) else [[step] for step in steps]
+
+
+def _folded(group: Sequence[Step]) -> tuple[Callable[..., Any], tuple[int, ...]]:
+    """The kernel of a matrix product and of the steps that fold it, and the slots that it reads."""
+    product, *users = group
+    found = fold(product, users)
+    assert found is not None
+    kernels = [(step, lower(step, np, is_compiled=True)) for step in group]
+
+    def apart(*arrays: Array) -> list[Array]:
+        values = dict(zip(found.inputs, arrays, strict=True))
+        for step, kernel in kernels:
+            values[step.output] = kernel(*map(values.__getitem__, step.inputs))
+        return [values[step.output] for step in users]
+
+    return lower_folded(found, apart), found.inputs
 
 
 def _pays(step: Step) -> bool:
