@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from ..algebra import operator
 from ..plan import Plan, Step
-from ..plan.cost import priced, together
+from ..plan.cost import MUCH, priced, together
 from ..plan.step import volume
 from .kernels.bilinear import unit
 from .kernels.fold import fold
@@ -26,7 +26,10 @@ def fused(plan: Plan) -> Plan:
             if found and all(found):
                 steps |= {step.output: step for step in found if step}
                 del steps[made.output]
-    return replace(plan, steps=tuple(priced(step, plan.itemsize) for step in _moved(list(steps.values()), outputs)))
+    moved = _moved(list(steps.values()), outputs)
+    readers = _users(moved)
+    own = [step if _folds(step, readers.get(step.output, []), outputs) else _own(step) for step in moved]
+    return replace(plan, steps=tuple(priced(step, plan.itemsize) for step in own))
 
 
 def grouped(steps: Sequence[Step], outputs: Container[int]) -> list[list[Step]]:
@@ -42,6 +45,20 @@ def grouped(steps: Sequence[Step], outputs: Container[int]) -> list[list[Step]]:
             rest.append(step)
             i += 1
     return [*groups, *together(rest)]
+
+
+def _own(step: Step) -> Step:
+    """A large matrix product by the kernel of the others, which does it as fast as BLAS.
+
+    The threads of BLAS stay awake after their work, for longer than ours have to do here, and would share cores with them.
+    """
+    if step.kind != "product" or not step.summed or step.flops < 2 * MUCH:
+        return step
+    for turn in (1, -1) if step.result[-1:] == step.terms[1][-1:] else (-1, 1):
+        found = replace(step, kind="weighted", inputs=step.inputs[::turn], terms=step.terms[::turn], tree=0)
+        if unit(found) is not None:
+            return found
+    return step
 
 
 def _users(steps: Sequence[Step]) -> dict[int, list[Step]]:

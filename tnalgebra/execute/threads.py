@@ -6,11 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
 from functools import lru_cache
-from itertools import pairwise
 from threading import Lock, local
 from typing import Any
 
-__all__ = ["in_threads", "one_thread", "thread_count"]
+__all__ = ["in_threads", "one_thread", "shares", "thread_count"]
 
 _LOCK, _IN_POOL = Lock(), local()
 _held: list[Any] = []
@@ -48,6 +47,12 @@ def thread_count() -> int:
     return max(1, min((library.num_threads for library in _controller().lib_controllers), default=1))
 
 
+def shares(length: int, count: int) -> list[slice]:
+    """A range in so many parts of about one length, or in fewer where it is shorter."""
+    count = max(1, min(count, length))
+    return [slice(length * i // count, length * (i + 1) // count) for i in range(count)]
+
+
 def in_threads(work: Callable[[slice], Any], length: int, count: int) -> None:
     """Call work on slices of a range that share it out among threads; it must leave the interpreter's lock.
 
@@ -58,9 +63,7 @@ def in_threads(work: Callable[[slice], Any], length: int, count: int) -> None:
     if count < 2 or getattr(_IN_POOL, "is_worker", False):
         work(slice(0, length))
         return
-    ends = [length * i // count for i in range(count + 1)]
-    first, *parts = [slice(*pair) for pair in pairwise(ends)]
-    found = []
+    (first, *parts), found = shares(length, count), []
     try:
         for part in parts:
             found.append(_pool(count - 1).submit(copy_context().run, work, part))

@@ -12,7 +12,7 @@ from ...graph import Labels
 from ...plan import Step
 from ...plan.cost import tree_labels
 from ...plan.formula import formulas
-from ..threads import in_threads, thread_count
+from ..threads import shares, thread_count
 from .fused import BLOCK_COLUMNS, DEPTH, ROWS, Fused, lanes
 from .jit import can_compile, native, numba_or_none, told
 from .native import Machine
@@ -206,7 +206,15 @@ class _Run:
         is_summed = outer >= threads > 1 and found.size(found.inner) > rows
         place, length = (2, outer) if is_summed else (0, rows)
         shape = found.size(found.batch), rows, found.padded(self._kernel)
-        whole, outs = np.empty(shape, self._dtype), dict[int, Array]()
+        outs, jobs = [np.empty(shape, self._dtype)], []
+        for part in shares(length, threads):
+            own = numbers.copy()
+            own[place : place + 2] = part.start, part.stop
+            if is_summed and jobs:
+                outs.append(np.empty(shape, self._dtype))
+            jobs.append(((*arrays, outs[-1], *(np.empty(n, self._dtype) for n in found.rooms(self._kernel))), own))
+        self._machine(jobs)
+        return outs
 
         def share(part: slice) -> None:
             own = numbers.copy()

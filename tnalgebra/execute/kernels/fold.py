@@ -12,7 +12,7 @@ from ...graph import Labels
 from ...plan import Step
 from ...plan.formula import formulas
 from ...plan.step import Tree
-from ..threads import in_threads, thread_count
+from ..threads import shares, thread_count
 from .bilinear import LONG, SHARE, merged
 from .folded import SPAN, Folded
 from .fused import ROWS
@@ -161,13 +161,13 @@ def _run(found: Fold, kernel: Folded, machine: Machine, arrays: Sequence[Array])
         strides = {label: prod(sizes[after] for after in order[axis + 1 :]) for axis, label in enumerate(order)}
         numbers += [strides.get(label, 0) for label in found.rows]
 
-    def share(part: slice) -> None:
+    is_much = found.size(found.rows) * columns * depth >= SHARE
+    jobs = []
+    for part in shares(-(-columns // kernel.width), thread_count() if is_much else 1):
         own = [part.start * kernel.width, min(columns, part.stop * kernel.width), *numbers[2:]]
         room = (-(-SPAN // kernel.width) * kernel.width * depth, ROWS * SPAN)
-        machine((a, b, *operands, *outs, *(np.empty(size, dtype) for size in room)), own)
-
-    is_much = found.size(found.rows) * columns * depth >= SHARE
-    in_threads(share, -(-columns // kernel.width), thread_count() if is_much else 1)
+        jobs.append(((a, b, *operands, *outs, *(np.empty(size, dtype) for size in room)), own))
+    machine(jobs)
     return [_ordered(out, order, term) for out, order, term in zip(outs, orders, found.results, strict=True)]
 
 

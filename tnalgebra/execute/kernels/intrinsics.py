@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import types
 from numba.extending import intrinsic
 
-__all__ = ["as_integer", "as_number", "call", "fma", "nearest", "pointer", "word"]
+__all__ = ["as_integer", "as_number", "call", "fma", "loaded", "nearest", "pause", "pointer", "stored", "word"]
 
 FLOATS = {32: (types.float32, types.int32, ir.FloatType()), 64: (types.float64, types.int64, ir.DoubleType())}
 
@@ -64,3 +64,40 @@ def word(_: Any, address: Any) -> Any:
     """The integer of eight bytes at an address."""
     kind = ir.IntType(64).as_pointer()
     return types.int64(address), lambda _c, builder, _s, args: builder.load(builder.inttoptr(args[0], kind))
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def loaded(_: Any, address: Any) -> Any:
+    """The same, of what other threads store."""
+    kind = ir.IntType(64).as_pointer()
+
+    def code(_c: Any, builder: Any, _s: Any, args: Any) -> Any:
+        return builder.load_atomic(builder.inttoptr(args[0], kind), "seq_cst", 8)
+
+    return types.int64(address), code
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def stored(_: Any, address: Any, value: Any) -> Any:
+    """Put an integer at an address for other threads, which then see all that was written before."""
+    kind = ir.IntType(64).as_pointer()
+
+    def code(context: Any, builder: Any, _s: Any, args: Any) -> Any:
+        builder.store_atomic(args[1], builder.inttoptr(args[0], kind), "seq_cst", 8)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), code
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def pause(_: Any) -> Any:
+    """Tell the core that this is a loop that waits, where there is a word for it."""
+
+    def code(context: Any, builder: Any, _s: Any, _a: Any) -> Any:
+        if "86" in binding.get_default_triple().split("-")[0]:
+            builder.call(
+                builder.module.declare_intrinsic("llvm.x86.sse2.pause", (), ir.FunctionType(ir.VoidType(), [])), []
+            )
+        return context.get_dummy_value()
+
+    return types.void(), code

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...algebra.schedule import Schedule
 from ...graph import Labels
+from .crew import run_tasks
 from .jit import FUNCTIONS, jitted, written
 
 __all__ = ["RUN", "Machine", "Operand", "Result", "address", "matrix_text", "nest_text"]
@@ -46,19 +47,23 @@ for it through `__array_interface__` takes longer than many a step."""
 
 
 class Machine:
-    """A kernel on addresses as a function of contiguous or other arrays and of the numbers that it reads after these."""
+    """A kernel on addresses as a function of arrays and of the numbers that it reads after these."""
 
     def __init__(self, kernel: Any) -> None:
-        self._kernel, self._run = kernel, jitted(RUN, "float64")
+        self._kernel, self._fill = kernel, jitted(RUN, "float64")
 
-    def __call__(self, arrays: tuple[Any, ...], numbers: Sequence[int]) -> None:
-        """Run it; arrays are NumPy's own, and the kernel knows their strides."""
-        count = len(arrays)
-        places = [number for row in range(count) for number in (row, 0)]
-        line = np.array([*range(count), *range(count), self._kernel.address, 0, *places, *numbers], np.int64)
-        place = address(line)
-        table, rows, functions, slots = (place + 8 * n for n in (0, count, 2 * count, 2 * count + 2))
-        self._run(id(arrays), count, table, rows, functions, 1, slots)
+    def __call__(self, jobs: Sequence[tuple[tuple[Any, ...], Sequence[int]]]) -> None:
+        """Do every job, each by a thread of its own; arrays are NumPy's own, and the numbers tell their strides."""
+        lines, tasks = [], []
+        for arrays, numbers in jobs:
+            count = len(arrays)
+            places = [number for row in range(count) for number in (row, 0)]
+            line = np.array([*range(count), *range(count), *places, *numbers], np.int64)
+            table = address(line)
+            self._fill(id(arrays), count, table, table + 8 * count, 0, 0, 0)
+            tasks.append((self._kernel.address, table, table + 16 * count))
+            lines.append(line)
+        run_tasks(tasks, (lines, jobs))
 
 
 def address(array: Any) -> int:
