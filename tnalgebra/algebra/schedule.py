@@ -9,6 +9,10 @@ Tree = tuple[str, tuple[Any, ...]] | str | int | float
 """A variable, a constant, or a function with its arguments."""
 
 
+SYMMETRIC = ("maximum", "minimum")
+"""Functions of two operands that are often wanted of the same two in both orders: of (x, y) and of (y, x)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """Calls of functions on places: the variables, the constants, then one place a call.
@@ -45,7 +49,8 @@ def schedule(trees: tuple[Tree, ...], variables: tuple[str, ...]) -> Schedule:
             constants.setdefault((type(node), node), len(constants))
             return type(node), node
         if id(node) not in seen:
-            key = node[0], tuple(map(visit, node[1]))
+            children = map(visit, node[1])
+            key = node[0], tuple(sorted(children, key=repr) if node[0] in SYMMETRIC else children)
             seen[id(node)] = known.setdefault(key, len(known))
         return seen[id(node)]
 
