@@ -12,7 +12,9 @@ import numpy as np
 
 from ..plan import Plan
 from ..plan.generated import exponential
+from .fuse import grouped
 from .kernels.bilinear import unit
+from .kernels.fold import fold
 from .kernels.jit import jitted, native, numba_or_none, told
 from .kernels.native import RUN, address
 from .recipe import Recipe, recipe
@@ -42,9 +44,13 @@ def native_program(plan: Plan, dtype: Any) -> "NativeProgram | None":
 
 def _is_large(plan: Plan) -> bool:
     """Whether steps are better done by kernels with blocks and threads than by one call without."""
-    fused = [found for step in plan.steps if step.kind == "weighted" and (found := unit(step))]
-    rest = plan.flops - sum(found.step.flops for found in fused)
-    is_much = rest > SMALL * len(plan.steps) or any(found.is_much for found in fused)
+    units = [found for step in plan.steps if step.kind == "weighted" and (found := unit(step))]
+    outputs = plan.output if isinstance(plan.output, tuple) else (plan.output,)
+    groups = [group for group in grouped(plan.steps, outputs) if group[0].kind == "product" and len(group) > 1]
+    folds = [found for product, *users in groups if (found := fold(product, users))]
+    inside = [*(found.step for found in units), *(step for group in groups for step in group)]
+    rest = plan.flops - sum(step.flops for step in inside)
+    is_much = rest > SMALL * len(plan.steps) or any(found.is_much for found in (*units, *folds))
     return is_much or any(map(exponential, plan.steps))
 
 

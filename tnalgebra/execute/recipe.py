@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import prod
 
 from ..plan import Plan
-from ..plan.cost import together
+from .fuse import grouped
 from .writer import Call, UnsupportedError, Writer, axes_of, strides_of
 
 __all__ = ["Recipe", "recipe"]
@@ -41,9 +41,10 @@ def recipe(plan: Plan, itemsize: int) -> Recipe | None:
         return None
     writer = Writer(plan, itemsize)
     try:
-        for group in together(plan.steps):
+        outputs = plan.output if isinstance(plan.output, tuple) else (plan.output,)
+        for group in grouped(plan.steps, outputs):
             writer.write(group)
-        own = _own(writer, plan.output if isinstance(plan.output, tuple) else (plan.output,))
+        own = _own(writer, outputs)
     except UnsupportedError:
         return None
     places, room = _placed(writer, own)

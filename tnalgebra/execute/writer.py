@@ -13,8 +13,10 @@ from ..plan import Plan, Step
 from ..plan.cost import layout, tree_labels
 from ..plan.formula import formulas
 from ..plan.step import union, volume
-from .kernels.bilinear import Unit, merged, unit
+from .kernels.bilinear import Unit, unit
+from .kernels.fold import fold
 from .kernels.jit import can_compile
+from .kernels.layouts import merged
 from .kernels.native import Operand, Result, matrix_text, nest_text
 
 __all__ = ["Call", "UnsupportedError", "Value", "Writer", "axes_of", "strides_of"]
@@ -65,6 +67,9 @@ class Writer:
         """Append the calls of a step, or of several on the same operands."""
         step = group[0]
         read = [self.values[slot] for slot in step.inputs]
+        if step.kind == "product" and len(group) > 1:
+            self._folded(step, group[1:])
+            return
         if step.kind == "blocked":
             trees = [member.tree for member in group if member.tree is not None]
             calls = formulas(trees, len(read), is_expanded=False)
@@ -209,13 +214,34 @@ class Writer:
         tile = self._nest(calls, read[:-1], terms, [(kept, fold, step.reduce)], step.sizes)[0]
         return self._product((kept, weight), (tile, read[-1]), step.result, step.sizes)
 
+    def _folded(self, product: Step, users: Sequence[Step]) -> None:
+        found = fold(product, users)
+        assert found is not None
+        kernel = found.kernel(self.itemsize)
+        read = [self.values[slot] for slot in found.inputs]
+        orders, numbers = found.laid([value.strides for value in read])
+        values = self._laid(read, found.terms, orders)
+        outs = [self._buffer([product.sizes[label] for label in found.order(term)]) for term in found.results]
+        rooms = [self._buffer((size,)) for size in found.rooms(kernel)]
+        self._call(kernel.text(), [*values, *outs, *rooms], *numbers)
+        for user, out, term in zip(users, outs, found.results, strict=True):
+            turn = [found.order(term).index(label) for label in term]
+            shape, strides = tuple(out.shape[i] for i in turn), tuple(out.strides[i] for i in turn)
+            self.values[user.output] = replace(out, shape=shape, strides=strides)
+
+    def _laid(
+        self, read: Sequence[Value], terms: Sequence[Labels], orders: Sequence[Labels | None]
+    ) -> list[Value]:
+        """The values, copied where a kernel wants another order of axes."""
+        return [
+            value if order is None else self.copied(value, tuple(str(term.index(label)) for label in order))
+            for value, term, order in zip(read, terms, orders, strict=True)
+        ]
+
     def _fused(self, found: Unit, read: Sequence[Value]) -> Value:
         kernel, sizes = found.kernel(self.itemsize), found.step.sizes
         orders, numbers = found.laid(kernel, [value.strides for value in read])
-        values = [
-            value if order is None else self.copied(value, tuple(str(term.index(label)) for label in order))
-            for value, term, order in zip(read, found.step.terms, orders, strict=True)
-        ]
+        values = self._laid(read, found.step.terms, orders)
         labels = (*found.batch, *found.rows, *found.columns)
         out = self._buffer((*(sizes[label] for label in (*found.batch, *found.rows)), found.padded(kernel)))
         self._call(kernel.text(), [*values, out, *(self._buffer((size,)) for size in found.rooms(kernel))], *numbers)

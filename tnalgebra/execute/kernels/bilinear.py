@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -15,9 +15,10 @@ from ...plan.formula import formulas
 from ..threads import shares, thread_count
 from .fused import BLOCK_COLUMNS, DEPTH, ROWS, Fused, lanes
 from .jit import can_compile, native, numba_or_none, told
+from .layouts import Laid, Layouts, contiguous, merged
 from .native import Machine
 
-__all__ = ["Unit", "lower_fused", "merged", "unit"]
+__all__ = ["LONG", "SHARE", "Unit", "lower_fused", "unit"]
 
 Array = Any
 Kernel = Callable[..., Array]
@@ -64,7 +65,7 @@ class Unit:
         """Columns of the result in memory: whole vectors."""
         return -(-self.size(self.columns) // kernel.width) * kernel.width
 
-    def laid(self, kernel: Fused, strides: Sequence[Sequence[int]]) -> tuple[list[Labels | None], list[int]]:
+    def laid(self, kernel: Fused, strides: Sequence[Sequence[int]]) -> Laid:
         """For arrays of these strides, in entries: the order to copy each to, where it must be, and the numbers.
 
         Entries of an operand along the last summed label are neighbours, and W is a matrix, or a batch of them.
@@ -77,17 +78,13 @@ class Unit:
             place = dict(zip(term, steps, strict=True))
             order = None if place.get(last, 1) == 1 else (*(label for label in term if label != last), last)
             orders.append(order)
-            places.append(place if order is None else self._contiguous(order))
+            places.append(place if order is None else contiguous(order, sizes))
         place = dict(zip(weight, strides[-1], strict=True))
         found = [merged(group, place, sizes) for group in groups]
         order = None if None not in found else tuple(label for group in groups for label in group)
         if order is not None:
-            found = [merged(group, self._contiguous(order), sizes) for group in groups]
+            found = [merged(group, contiguous(order, sizes), sizes) for group in groups]
         return [*orders, order], self._numbers(kernel, places, found)
-
-    def _contiguous(self, order: Labels) -> dict[str, int]:
-        """Strides in C's order."""
-        return {label: self.size(order[axis + 1 :]) for axis, label in enumerate(order)}
 
     def _numbers(
         self, kernel: Fused, operands: Sequence[Mapping[str, int]], weight: Sequence[int | None]
@@ -123,15 +120,6 @@ def unit(step: Step) -> Unit | None:
         return None
     is_small = found.size(columns) < LONG or step.sizes[inner[-1]] < LONG or found.size(rows) < ROWS
     return None if is_small else found
-
-
-def merged(group: Labels, strides: Mapping[str, int], sizes: Mapping[str, int]) -> int | None:
-    """The stride of the labels as one, None where they do not follow each other."""
-    labels = [label for label in group if sizes[label] > 1]
-    for first, second in pairwise(labels):
-        if strides[first] != strides[second] * sizes[second]:
-            return None
-    return strides[labels[-1]] if labels else 1
 
 
 def lower_fused(step: Step, plain: Kernel) -> Kernel:
@@ -172,33 +160,15 @@ class _Run:
         self._shape = tuple(sizes[label] for group in groups for label in group)
         whole = tuple(label for group in groups for label in group)
         self._turn = tuple(map(whole.index, found.step.result))
-        self._layouts = dict[Any, tuple[list[tuple[int, ...] | None], list[int]]]()
+        self._layouts = Layouts(found.step.terms, partial(found.laid, self._kernel))
 
     def __call__(self, *arrays: Array) -> Array:
-        arrays = tuple([array if array.flags.aligned else array.copy() for array in arrays])
-        strides = tuple([array.strides for array in arrays])
-        if strides not in self._layouts:
-            self._layouts[strides] = self._layout(strides)
-        turns, numbers = self._layouts[strides]
-        ready = [
-            array if turn is None else np.ascontiguousarray(array.transpose(turn))
-            for array, turn in zip(arrays, turns, strict=True)
-        ]
+        ready, numbers = self._layouts(arrays)
         out, *others = self._filled(ready, numbers, thread_count() if self._unit.is_much else 1)
         for other in others:
             out += other
         out = out[..., : self._unit.size(self._unit.columns)].reshape(self._shape).transpose(self._turn)
         return np.ascontiguousarray(out)
-
-    def _layout(self, strides: Sequence[Sequence[int]]) -> tuple[list[tuple[int, ...] | None], list[int]]:
-        """How the axes of each array are turned for a copy, None where it does as it is, and the kernel's numbers."""
-        terms, size = self._unit.step.terms, self._dtype.itemsize
-        entries = [[stride // size for stride in steps] for steps in strides]
-        orders, numbers = self._unit.laid(self._kernel, entries)
-        turns = [
-            None if order is None else tuple(map(term.index, order)) for term, order in zip(terms, orders, strict=True)
-        ]
-        return turns, numbers
 
     def _filled(self, arrays: Sequence[Array], numbers: list[int], threads: int) -> list[Array]:
         """Results whose sum is wanted: threads share out the longer of rows and sums, and each sum has its own."""

@@ -13,10 +13,11 @@ from ...plan import Step
 from ...plan.formula import formulas
 from ...plan.step import Tree
 from ..threads import shares, thread_count
-from .bilinear import LONG, SHARE, merged
+from .bilinear import LONG, SHARE
 from .folded import SPAN, Folded
 from .fused import ROWS
 from .jit import can_compile, native, numba_or_none, told
+from .layouts import Laid, Layouts, contiguous, merged
 from .native import Machine
 
 __all__ = ["Fold", "fold", "lower_folded"]
@@ -55,6 +56,45 @@ class Fold:
     def order(self, term: Labels) -> Labels:
         """The labels of an operand or a value with those of columns last."""
         return (*(label for label in term if label not in self.columns), *(self.columns * (self.columns[0] in term)))
+
+    @property
+    def is_much(self) -> bool:
+        """Whether threads share it out."""
+        return self.size((*self.rows, *self.inner, *self.columns)) >= SHARE
+
+    @property
+    def terms(self) -> tuple[Labels, ...]:
+        """Labels of A, B and the operands."""
+        pair = self.product.terms[::-1] if self.is_turned else self.product.terms
+        return (*pair, *(term for _, term in self.operands))
+
+    def laid(self, strides: Sequence[Sequence[int]]) -> Laid:
+        """For arrays of these strides, in entries: the order to copy each to, where it must be, and the numbers."""
+        sizes, orders, steps = self.product.sizes, list[Labels | None](), list[int]()
+        for term, group, place in zip(self.terms, (self.rows, self.columns), strides, strict=False):
+            own = dict(zip(term, place, strict=True))
+            found = [merged(group, own, sizes), merged(self.inner, own, sizes)]
+            is_line = not orders and found[1] != 1
+            orders.append((*group, *self.inner) if None in found or is_line else None)
+            steps += [step or 0 for step in found] if orders[-1] is None else [self.size(self.inner), 1]
+        for (_, term), place in zip(self.operands, strides[2:], strict=True):
+            order = self.order(term)
+            own = dict(zip(term, place, strict=True))
+            is_whole = all(sizes[label] == 1 or own[label] == step for label, step in contiguous(order, sizes).items())
+            orders.append(None if is_whole else order)
+        a_rows, _, b_columns, b_rows = steps
+        columns, depth = self.size(self.columns), self.size(self.inner)
+        numbers = [0, columns, columns, self.size(self.rows), depth, a_rows, b_rows, b_columns]
+        numbers += [self.size(term) // columns for term in self.results]
+        numbers += [sizes[label] for label in self.rows]
+        for term in (*(term for _, term in self.operands), *self.results):
+            own = contiguous(self.order(term), sizes)
+            numbers += [own.get(label, 0) for label in self.rows]
+        return orders, numbers
+
+    def rooms(self, kernel: Folded) -> tuple[int, int]:
+        """Entries that the kernel needs for B and for a block of the product."""
+        return -(-SPAN // kernel.width) * kernel.width * self.size(self.inner), ROWS * SPAN
 
     def kernel(self, itemsize: int) -> Folded:
         """The kernel, which depends on how many labels there are and not on their sizes."""
@@ -123,65 +163,46 @@ def _renumbered(tree: Tree, places: Sequence[int]) -> Tree:
 
 def lower_folded(found: Fold, plain: Kernel) -> Kernel:
     """(A, B, operands…) → the values; numbers that the kernel does not take as `plain`."""
-    made: dict[Any, tuple[Folded, Machine] | None] = {}
+    made: dict[Any, _Run | None] = {}
 
     def folded(*arrays: Array) -> list[Array]:
         dtype = arrays[0].dtype
         if dtype.char not in "fd" or not dtype.isnative or any(array.dtype != dtype for array in arrays):
             return plain(*arrays)  # type: ignore[no-any-return]
         if dtype not in made:
-            made[dtype] = _machine(found, dtype)
-        machine = made[dtype]
-        return plain(*arrays) if machine is None else _run(found, *machine, arrays)
+            made[dtype] = _run_or_none(found, dtype)
+        run = made[dtype]
+        return plain(*arrays) if run is None else run(*arrays)
 
     return folded
 
 
-def _machine(found: Fold, dtype: Any) -> tuple[Folded, Machine] | None:
-    kernel = found.kernel(dtype.itemsize)
+def _run_or_none(found: Fold, dtype: Any) -> "_Run | None":
     try:
-        return kernel, Machine(native(kernel.text(), dtype.name))
+        return _Run(found, dtype)
     except numba_or_none().errors.NumbaError as error:
         told(error)
         return None
 
 
-def _run(found: Fold, kernel: Folded, machine: Machine, arrays: Sequence[Array]) -> list[Array]:
-    dtype, sizes = arrays[0].dtype, found.product.sizes
-    terms = found.product.terms[::-1] if found.is_turned else found.product.terms
-    a, (a_rows, _) = _matrix(arrays[0], terms[0], (found.rows, found.inner), sizes, is_line=True)
-    b, (b_columns, b_rows) = _matrix(arrays[1], terms[1], (found.columns, found.inner), sizes)
-    operands = [_ordered(x, term, found.order(term)) for x, (_, term) in zip(arrays[2:], found.operands, strict=True)]
-    orders = [found.order(term) for term in found.results]
-    outs = [np.zeros([sizes[label] for label in order], dtype) for order in orders]
-    columns, depth = found.size(found.columns), found.size(found.inner)
-    numbers = [0, columns, found.size(found.rows), depth, b_rows, b_columns]
-    numbers += [*(sizes[label] for label in found.rows), a_rows]
-    for order in (*(found.order(term) for _, term in found.operands), *orders):
-        strides = {label: prod(sizes[after] for after in order[axis + 1 :]) for axis, label in enumerate(order)}
-        numbers += [strides.get(label, 0) for label in found.rows]
+class _Run:
+    """The kernel of one dtype on arrays of any strides."""
 
-    is_much = found.size(found.rows) * columns * depth >= SHARE
-    jobs = []
-    for part in shares(-(-columns // kernel.width), thread_count() if is_much else 1):
-        own = [part.start * kernel.width, min(columns, part.stop * kernel.width), *numbers[2:]]
-        room = (-(-SPAN // kernel.width) * kernel.width * depth, ROWS * SPAN)
-        jobs.append(((a, b, *operands, *outs, *(np.empty(size, dtype) for size in room)), own))
-    machine(jobs)
-    return [_ordered(out, order, term) for out, order, term in zip(outs, orders, found.results, strict=True)]
+    def __init__(self, found: Fold, dtype: Any) -> None:
+        self._fold, self._dtype, self._kernel = found, dtype, found.kernel(dtype.itemsize)
+        self._machine = Machine(native(self._kernel.text(), dtype.name))
+        self._layouts = Layouts(found.terms, found.laid)
+        orders = [found.order(term) for term in found.results]
+        self._shapes = [tuple(found.product.sizes[label] for label in order) for order in orders]
+        self._turns = [tuple(map(o.index, term)) for o, term in zip(orders, found.results, strict=True)]
 
-
-def _ordered(array: Array, term: Labels, order: Labels) -> Array:
-    """The array contiguous with its axes in that order."""
-    return np.require(array.transpose([term.index(label) for label in order]), requirements=["C", "A"])
-
-
-def _matrix(
-    array: Array, term: Labels, groups: tuple[Labels, Labels], sizes: dict[str, int], *, is_line: bool = False
-) -> tuple[Array, tuple[int, int]]:
-    """A matrix of two groups of labels, and its strides in entries; its rows are lines in memory where they must be."""
-    strides = {label: stride // array.itemsize for label, stride in zip(term, array.strides, strict=True)}
-    found = [merged(group, strides, sizes) for group in groups]
-    if None not in found and array.flags.aligned and (not is_line or found[1] == 1):
-        return array, (found[0] or 0, found[1] or 0)
-    return _ordered(array, term, (*groups[0], *groups[1])), (prod(sizes[label] for label in groups[1]), 1)
+    def __call__(self, *arrays: Array) -> list[Array]:
+        found, width, dtype = self._fold, self._kernel.width, self._dtype
+        ready, numbers = self._layouts(arrays)
+        outs, jobs = [np.empty(shape, dtype) for shape in self._shapes], []
+        for part in shares(-(-numbers[1] // width), thread_count() if found.is_much else 1):
+            own = [part.start * width, min(numbers[1], part.stop * width), *numbers[2:]]
+            rooms = (np.empty(size, dtype) for size in found.rooms(self._kernel))
+            jobs.append(((*ready, *outs, *rooms), own))
+        self._machine(jobs)
+        return [np.ascontiguousarray(out.transpose(turn)) for out, turn in zip(outs, self._turns, strict=True)]

@@ -42,10 +42,12 @@ class Folded:
         labels = [f"r{i}" for i in range(self.rows)]
         count = len(self.is_along) + len(self.values.ends)
         strides = [f"x{i}_{label}" for i in range(count) for label in labels]
-        return ("v_first", "v_last", "all_rows", "depth", "b_row", "b_column", *labels, "a_rows", *strides)
+        heights = [f"height{s}" for s in range(len(self.values.ends))]
+        part = ("v_first", "v_last")
+        return (*part, "columns", "all_rows", "depth", "a_rows", "b_row", "b_column", *heights, *labels, *strides)
 
     def text(self) -> str:
-        """The kernel of A, B, the operands, the outputs, which are 0, and room for B and for a block of the product."""
+        """The kernel of A, B, the operands, the outputs, and room for B and for a block of the product."""
         operands, outputs = len(self.is_along), len(self.values.ends)
         count, size, width = operands + outputs, self.itemsize, self.width
         arrays = ["a", "b_", *(f"x{i}" for i in range(count)), "block", "part"]
@@ -59,7 +61,17 @@ class Folded:
         lines.append("p = line[q]")
         ends = written(self.values, [*(f"v{i}" for i in range(operands)), "p"], "t", "", lines)
         lines += [f"h{operands + s}[q] += {end}" for s, end in enumerate(ends)]
-        parts = {"row": [*decoded("r", self.rows, "r + u", count, "", "r_"), *place, *single], "value": lines}
+        clear = [
+            line
+            for s in range(outputs)
+            for line in (
+                f"for q in range(height{s}):",
+                f"    line = carray(pointer(x{operands + s}_at + SIZE * (q * columns + v)), MANY, NUMBER)",
+                "    for u in range(wide):",
+                "        line[u] = ZERO",
+            )
+        ]
+        parts = {"clear": clear, "row": [*decoded("r", self.rows, "r + u", count, "", "r_"), *place, *single], "value": lines}
         head = tile_head(arrays, self.names, size, 2)
         return head + filled(BODY, parts, size=size, line=size * width, width=width)
 
@@ -68,14 +80,15 @@ BODY = f"""
 for v in range(v_first, v_last, {SPAN}):
     wide = min({SPAN}, v_last - v)
     panels = (wide + WIDTH - 1) // WIDTH
+    <clear>
     for p in range(panels):
         source, last = b__at + SIZE * (v + p * WIDTH) * b_column, min(WIDTH, wide - p * WIDTH)
         pack(block_at + LINE * depth * p, source, SIZE * b_row, SIZE * b_column, depth, last)
     for r in range(0, all_rows, {ROWS}):
         height = min({ROWS}, all_rows - r)
-        clear = carray(pointer(part_at), MANY, NUMBER)
+        part = carray(pointer(part_at), MANY, NUMBER)
         for q in range({ROWS * SPAN}):
-            clear[q] = ZERO
+            part[q] = ZERO
         for p in range(panels):
             spot, source = part_at + LINE * p, block_at + LINE * depth * p
             multiply(height, spot, SIZE * {SPAN}, source, LINE, a_at + SIZE * r * a_rows, SIZE * a_rows, depth)
