@@ -30,7 +30,8 @@ BUILTIN = (
     Operator(
         name="logaddexp", value="logaddexp(x, y)", unit=-inf, repeat="x + log(n)", reduction="logsumexp",
         generator=("exp(x)", "log(x)"), is_translative=True,
-        partial=f"where(logical_and(isinf(x), x == y), where(x < 0, 0, 0.5 * sign(x)), where(x < y, {FALL}, 1) / (1 + {FALL}))",
+        partial=f"where(logical_and(isinf(x), x == y), where(x < 0, 0, 0.5 * sign(x)), "
+        f"where(x < y, {FALL}, 1) / (1 + {FALL}))",
         tie="x == t", share="where(isinf(t), where(t < 0, 0, where(x == t, 1 / n, 0)), exp(x - t))",
         distributes_over=ORDER, distributes_over_nonnegative=frozenset({"rectifier"}),
     ),

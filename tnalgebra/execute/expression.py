@@ -95,7 +95,6 @@ class Expression(Diagrammed):
 
     def compiled(self) -> Callable[..., Array]:
         """`evaluate` as a function of the leaves, with kernels that are compiled at the first call: `tna.compile`."""
-
         bound, programs = list(self.bound.values()), Cache[Program](64)
 
         def call(**arrays: Array) -> Array:

@@ -18,7 +18,7 @@ GROWTH = 2
 
 def fused(plan: Plan) -> Plan:
     """The plan with ξ-products inside the matrix products that read them, and with what folds a product behind it."""
-    outputs = {*plan.output} if isinstance(plan.output, tuple) else {plan.output}
+    outputs = plan.outputs
     steps, users = {step.output: step for step in plan.steps}, _users(plan.steps)
     for made in plan.steps:
         if made.output not in outputs and _is_product(made):
@@ -50,7 +50,7 @@ def grouped(steps: Sequence[Step], outputs: Container[int]) -> list[list[Step]]:
 def _own(step: Step) -> Step:
     """A large matrix product by the kernel of the others, which does it as fast as BLAS.
 
-    The threads of BLAS stay awake after their work, for longer than ours have to do here, and would share cores with them.
+    The threads of BLAS stay awake after their work, for longer than ours have to do here, and take cores from them.
     """
     if step.kind != "product" or not step.summed or step.flops < 2 * MUCH:
         return step
@@ -109,4 +109,3 @@ def _weighted(made: Step, user: Step) -> Step | None:
         tree=made.tree if made.tree is not None else (operator("multiply"), tuple(range(len(terms)))),
     )
     return step if unit(step) is not None else None
-

@@ -44,14 +44,13 @@ def native_program(plan: Plan, dtype: Any) -> "NativeProgram | None":
 
 def _is_large(plan: Plan) -> bool:
     """Whether steps are better done by kernels with blocks and threads than by one call without."""
-    units = [found for step in plan.steps if step.kind == "weighted" and (found := unit(step))]
-    outputs = plan.output if isinstance(plan.output, tuple) else (plan.output,)
-    groups = [group for group in grouped(plan.steps, outputs) if group[0].kind == "product" and len(group) > 1]
+    units = [made for step in plan.steps if step.kind == "weighted" and (made := unit(step))]
+    groups = [group for group in grouped(plan.steps, plan.outputs) if group[0].kind == "product" and len(group) > 1]
     folds = [found for product, *users in groups if (found := fold(product, users))]
-    inside = [*(found.step for found in units), *(step for group in groups for step in group)]
+    inside = [*(made.step for made in units), *(step for group in groups for step in group)]
     rest = plan.flops - sum(step.flops for step in inside)
-    is_much = rest > SMALL * len(plan.steps) or any(found.is_much for found in (*units, *folds))
-    return is_much or any(map(exponential, plan.steps))
+    is_shared = any(made.is_much for made in units) or any(made.is_much for made in folds)
+    return rest > SMALL * len(plan.steps) or is_shared or any(map(exponential, plan.steps))
 
 
 class NativeProgram:
@@ -63,7 +62,7 @@ class NativeProgram:
         self._kernels = [native(text, dtype.name) for text, _, _ in made.calls]
         slots = [[*(number for place in places for number in place), *numbers] for _, places, numbers in made.calls]
         starts = accumulate((8 * len(part) for part in slots), initial=0)
-        functions = [number for kernel, start in zip(self._kernels, starts) for number in (kernel.address, start)]
+        functions = [n for kernel, start in zip(self._kernels, starts, strict=False) for n in (kernel.address, start)]
         rows = [*range(made.leaves), *(row for row, _ in made.outputs)]
         self._numbers = [np.array(part, np.int64) for part in (rows, functions, [n for part in slots for n in part])]
         places = [address(part) for part in self._numbers]

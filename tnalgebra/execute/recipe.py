@@ -18,9 +18,9 @@ LINE = 16
 class Recipe:
     """Kernels in order, and where their arrays are.
 
-    leaves, count: rows of the table of addresses for leaves, and for these and buffers. places: offsets of buffers, in entries, in a room for
-    all of them; those that are not needed at the same time share it. outputs: rows and shapes of the results, which
-    have memory of their own.
+    leaves, count: rows of the table of addresses for leaves, and for these and buffers. places: offsets of buffers, in
+    entries, in a room for all of them; those that are not needed at the same time share it. outputs: rows and shapes of
+    the results, which have memory of their own.
     """
 
     calls: tuple[Call, ...]
@@ -41,10 +41,9 @@ def recipe(plan: Plan, itemsize: int) -> Recipe | None:
         return None
     writer = Writer(plan, itemsize)
     try:
-        outputs = plan.output if isinstance(plan.output, tuple) else (plan.output,)
-        for group in grouped(plan.steps, outputs):
+        for group in grouped(plan.steps, plan.outputs):
             writer.write(group)
-        own = _own(writer, outputs)
+        own = _own(writer, plan.outputs)
     except UnsupportedError:
         return None
     places, room = _placed(writer, own)

@@ -55,9 +55,8 @@ class Program:
         self._is_floating = any(op.is_floating for op in operators)
         self._is_linear = {op.name for op in operators} <= {"multiply", "add"}
         self._is_bundle = isinstance(plan.output, tuple)
-        wanted = plan.output if isinstance(plan.output, tuple) else (plan.output,)
         self._calls, self._size, self._outputs = _lowered(
-            plan.steps, range(len(plan.inputs)), wanted, xp, is_compiled and xp is np
+            plan.steps, range(len(plan.inputs)), plan.outputs, xp, is_compiled and xp is np
         )
         self._run = written(self._calls, len(plan.inputs), self._outputs)
         self._natives: dict[Any, NativeProgram | None] | None = {} if is_compiled and xp is np else None
@@ -175,8 +174,8 @@ def _lowered(
     for group in _grouped(steps, outputs, xp, is_compiled):
         step, begin, end = group[0], end + 1, end + len(group)
         read = dict.fromkeys(slot for member in group for slot in member.inputs)
-        made = {member.output for member in group}
-        done = tuple(number[slot] for slot in read if begin <= last[slot] <= end and slot not in held and slot not in made)
+        kept = held | {member.output for member in group}
+        done = tuple(number[slot] for slot in read if begin <= last[slot] <= end and slot not in kept)
         slots = tuple(number[member.output] for member in group)
         inputs_of = tuple(number[slot] for slot in step.inputs)
         if len(group) > 1 and step.kind == "product":

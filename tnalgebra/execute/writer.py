@@ -229,9 +229,7 @@ class Writer:
             shape, strides = tuple(out.shape[i] for i in turn), tuple(out.strides[i] for i in turn)
             self.values[user.output] = replace(out, shape=shape, strides=strides)
 
-    def _laid(
-        self, read: Sequence[Value], terms: Sequence[Labels], orders: Sequence[Labels | None]
-    ) -> list[Value]:
+    def _laid(self, read: Sequence[Value], terms: Sequence[Labels], orders: Sequence[Labels | None]) -> list[Value]:
         """The values, copied where a kernel wants another order of axes."""
         return [
             value if order is None else self.copied(value, tuple(str(term.index(label)) for label in order))

@@ -52,6 +52,11 @@ class Plan(Diagrammed):
         return operators_of(self.node)
 
     @property
+    def outputs(self) -> tuple[int, ...]:
+        """Slots of the values, of which there are several where a bundle was planned."""
+        return self.output if isinstance(self.output, tuple) else (self.output,)
+
+    @property
     def flops(self) -> int:
         """Applications of ξ and of ⊕."""
         return sum(step.flops for step in self.steps)

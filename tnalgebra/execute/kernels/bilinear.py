@@ -1,4 +1,4 @@
-"""Σ W · ξ(…) by the fused kernel: which labels are its rows, columns and sums, where its operands are, and its threads."""
+"""Σ W · ξ(…) by the fused kernel: which labels are its rows, columns and sums, and how threads share it out."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from ...plan.cost import tree_labels
 from ...plan.formula import formulas
 from ..threads import shares, thread_count
 from .fused import BLOCK_COLUMNS, DEPTH, ROWS, Fused, lanes
-from .jit import can_compile, native, numba_or_none, told
+from .jit import by_dtype, can_compile, native, numba_or_none
 from .layouts import Laid, Layouts, contiguous, merged
 from .native import Machine
 
@@ -86,9 +86,7 @@ class Unit:
             found = [merged(group, contiguous(order, sizes), sizes) for group in groups]
         return [*orders, order], self._numbers(kernel, places, found)
 
-    def _numbers(
-        self, kernel: Fused, operands: Sequence[Mapping[str, int]], weight: Sequence[int | None]
-    ) -> list[int]:
+    def _numbers(self, kernel: Fused, operands: Sequence[Mapping[str, int]], weight: Sequence[int | None]) -> list[int]:
         """What the kernel reads, for all that there is to do: parts, sizes, and strides."""
         sizes, (*outer, last) = self.step.sizes, self.inner
         columns, rows = self.size(self.columns), self.size(self.rows)
@@ -105,7 +103,7 @@ class Unit:
 
 
 def unit(step: Step) -> Unit | None:
-    """The step as the kernel takes it; None where BLAS on tiles of ξ is as good, or where a label is summed in ξ alone."""
+    """The step as the kernel takes it; None where BLAS on tiles is as good, or where ξ alone is summed over a label."""
     assert step.tree is not None
     *terms, weight = step.terms
     labels = tree_labels(step.tree, terms)
@@ -127,26 +125,7 @@ def lower_fused(step: Step, plain: Kernel) -> Kernel:
     found = unit(step)
     if found is None or not numba_or_none() or not can_compile(found.kernel(4).value):
         return plain
-    made: dict[Any, _Run | None] = {}
-
-    def fused(*arrays: Array) -> Array:
-        dtype = arrays[0].dtype
-        if dtype.char not in "fd" or not dtype.isnative or any(array.dtype != dtype for array in arrays):
-            return plain(*arrays)
-        if dtype not in made:
-            made[dtype] = _run_or_none(found, dtype)
-        run = made[dtype]
-        return plain(*arrays) if run is None else run(*arrays)
-
-    return fused
-
-
-def _run_or_none(found: Unit, dtype: Any) -> "_Run | None":
-    try:
-        return _Run(found, dtype)
-    except numba_or_none().errors.NumbaError as error:
-        told(error)
-        return None
+    return by_dtype(partial(_Run, found), plain)
 
 
 class _Run:
@@ -176,7 +155,7 @@ class _Run:
         is_summed = outer >= threads > 1 and found.size(found.inner) > rows
         place, length = (2, outer) if is_summed else (0, rows)
         shape = found.size(found.batch), rows, found.padded(self._kernel)
-        outs, jobs = [np.empty(shape, self._dtype)], []
+        outs, jobs = [np.empty(shape, self._dtype)], list[Any]()
         for part in shares(length, threads):
             own = numbers.copy()
             own[place : place + 2] = part.start, part.stop
@@ -185,14 +164,3 @@ class _Run:
             jobs.append(((*arrays, outs[-1], *(np.empty(n, self._dtype) for n in found.rooms(self._kernel))), own))
         self._machine(jobs)
         return outs
-
-        def share(part: slice) -> None:
-            own = numbers.copy()
-            own[place : place + 2] = part.start, part.stop
-            out = np.empty(shape, self._dtype) if is_summed and part.start else whole
-            rooms = (np.empty(size, self._dtype) for size in found.rooms(self._kernel))
-            self._machine((*arrays, out, *rooms), own)
-            outs[part.start] = out
-
-        in_threads(share, length, threads)
-        return [outs[start] for start in sorted(outs)] if is_summed else [whole]

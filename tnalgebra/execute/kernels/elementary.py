@@ -49,7 +49,7 @@ def _halves(number: Any, bits: int) -> tuple[Any, Any]:
 
 
 def _power(name: str) -> Any:
-    """The exponential where it is a number: exp x = 2ⁿ exp r with n = round(x / ln 2); Taylor's series for |r| < 0.35."""
+    """The exponential in its range: exp x = 2ⁿ exp r with n = round(x / ln 2), and Taylor's series for |r| < 0.35."""
     number, integer, info = _kind(name)
     high, low = (number(-part) for part in _halves(number, info.nmant // 2))
     shift, bias = integer(info.nmant), integer(info.maxexp - 1)

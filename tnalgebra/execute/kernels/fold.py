@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -16,7 +17,7 @@ from ..threads import shares, thread_count
 from .bilinear import LONG, SHARE
 from .folded import SPAN, Folded
 from .fused import ROWS
-from .jit import can_compile, native, numba_or_none, told
+from .jit import by_dtype, can_compile, native
 from .layouts import Laid, Layouts, contiguous, merged
 from .native import Machine
 
@@ -141,7 +142,9 @@ class _Part:
 
 
 def _part(product: Step, user: Step) -> _Part | None:
-    is_sum = user.kind == "product" or (user.kind == "blocked" and user.reduce is not None and user.reduce.name == "add")
+    is_sum = user.kind == "product" or (
+        user.kind == "blocked" and user.reduce is not None and user.reduce.name == "add"
+    )
     if not is_sum or not user.summed or user.inputs.count(product.output) != 1:
         return None
     place = user.inputs.index(product.output)
@@ -156,33 +159,12 @@ def _part(product: Step, user: Step) -> _Part | None:
 
 
 def _renumbered(tree: Tree, places: Sequence[int]) -> Tree:
-    return (
-        places[tree] if isinstance(tree, int) else (tree[0], tuple(_renumbered(child, places) for child in tree[1]))
-    )
+    return places[tree] if isinstance(tree, int) else (tree[0], tuple(_renumbered(child, places) for child in tree[1]))
 
 
 def lower_folded(found: Fold, plain: Kernel) -> Kernel:
     """(A, B, operands…) → the values; numbers that the kernel does not take as `plain`."""
-    made: dict[Any, _Run | None] = {}
-
-    def folded(*arrays: Array) -> list[Array]:
-        dtype = arrays[0].dtype
-        if dtype.char not in "fd" or not dtype.isnative or any(array.dtype != dtype for array in arrays):
-            return plain(*arrays)  # type: ignore[no-any-return]
-        if dtype not in made:
-            made[dtype] = _run_or_none(found, dtype)
-        run = made[dtype]
-        return plain(*arrays) if run is None else run(*arrays)
-
-    return folded
-
-
-def _run_or_none(found: Fold, dtype: Any) -> "_Run | None":
-    try:
-        return _Run(found, dtype)
-    except numba_or_none().errors.NumbaError as error:
-        told(error)
-        return None
+    return by_dtype(partial(_Run, found), plain)
 
 
 class _Run:
@@ -199,7 +181,7 @@ class _Run:
     def __call__(self, *arrays: Array) -> list[Array]:
         found, width, dtype = self._fold, self._kernel.width, self._dtype
         ready, numbers = self._layouts(arrays)
-        outs, jobs = [np.empty(shape, dtype) for shape in self._shapes], []
+        outs, jobs = [np.empty(shape, dtype) for shape in self._shapes], list[Any]()
         for part in shares(-(-numbers[1] // width), thread_count() if found.is_much else 1):
             own = [part.start * width, min(numbers[1], part.stop * width), *numbers[2:]]
             rooms = (np.empty(size, dtype) for size in found.rooms(self._kernel))

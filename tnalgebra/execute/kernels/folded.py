@@ -18,10 +18,10 @@ SPAN = 64
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """out_s[…, v] = Σ_r value_s(x0, x1, …, p)[r, v] with p[r, v] = Σ_k A[r, k] B[k, v], over the labels r that out_s lacks.
+    """out_s[…, v] = Σ_r value_s(x0, x1, …, p)[r, v] with p[r, v] = Σ_k A[r, k] B[k, v], over the rows that out_s lacks.
 
-    values: of the operands and of p, one an output. rows: how many labels r has. is_along: whether an operand has v; its
-    entries along v are then neighbours, as those of A along k and of every output along v are.
+    values: of the operands and of p, one an output. rows: how many labels r has. is_along: whether an operand has v.
+    Entries along v are neighbours, in outputs too, and those of A along k.
     Sizes and strides are numbers behind the places of the arrays, in the order of `names`, all in entries; those of the
     outputs come as those of operands after the others.
     """
@@ -71,7 +71,11 @@ class Folded:
                 "        line[u] = ZERO",
             )
         ]
-        parts = {"clear": clear, "row": [*decoded("r", self.rows, "r + u", count, "", "r_"), *place, *single], "value": lines}
+        parts = {
+            "clear": clear,
+            "row": [*decoded("r", self.rows, "r + u", count, "", "r_"), *place, *single],
+            "value": lines,
+        }
         head = tile_head(arrays, self.names, size, 2)
         return head + filled(BODY, parts, size=size, line=size * width, width=width)
 

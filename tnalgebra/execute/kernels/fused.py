@@ -14,7 +14,7 @@ from .native import HEAD
 __all__ = ["BLOCK_COLUMNS", "DEPTH", "ROWS", "Fused", "decoded", "lanes", "tile_head"]
 
 ROWS = 6
-"""Rows of ξ that are in registers together."""
+"""Rows of ξ that are in registers together, as `tiles` has them."""
 DEPTH = 256
 """Summed entries that a block spans: ξ of a few rows, and two vectors of W, stay in the first cache."""
 BLOCK_COLUMNS = 256
@@ -30,7 +30,7 @@ def lanes(itemsize: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Fused:
-    """out[g, m, n] = Σ_k W[g, k, n] ξ(x0, x1, …)[g, m, k], where g, m and k are several labels each; k has at least one.
+    """out[g, m, n] = Σ_k W[g, k, n] ξ(x0, x1, …)[g, m, k], where g, m and k are several labels each, and k one or more.
 
     value: ξ. batch, rows, outer: how many labels g and m have, and k without its last. is_along: whether an operand has
     the last label of k; its entries are then neighbours. vectors: of columns, that are in registers together.
@@ -65,9 +65,10 @@ class Fused:
         count, size, width = len(self.is_along), self.itemsize, self.width
         arrays = [*(f"x{i}" for i in range(count)), "w", "out", "block", "values"]
         head = tile_head(arrays, self.names, size, self.vectors)
-        place = [f"h{i} = carray(pointer(x{i}_at + {size} * (k_{i}{' + j' * a})), MANY, NUMBER)" for i, a in self._operands]
-        single = [f"v{i} = h{i}[0]" for i, along in self._operands if not along]
-        lines = [f"v{i} = h{i}[jj]" for i, along in self._operands if along]
+        along = list(enumerate(self.is_along))
+        place = [f"h{i} = carray(pointer(x{i}_at + {size} * (k_{i}{' + j' * has})), MANY, NUMBER)" for i, has in along]
+        single = [f"v{i} = h{i}[0]" for i, has in along if not has]
+        lines = [f"v{i} = h{i}[jj]" for i, has in along if has]
         (end,) = written(self.value, [f"v{i}" for i in range(count)], "t", "", lines)
         parts = {
             "batch": decoded("g", self.batch, "g", count, "", "g_"),
@@ -76,10 +77,6 @@ class Fused:
             "value": [*lines, f"to[jj] = {end}"],
         }
         return head + filled(BODY, parts, size=size, line=size * width, width=width)
-
-    @property
-    def _operands(self) -> list[tuple[int, bool]]:
-        return list(enumerate(self.is_along))
 
 
 BODY = f"""
@@ -99,9 +96,9 @@ for g in range(groups):
             for j in range(0, inner, long):
                 j_end = min(inner, j + long)
                 depth = (k_end - k) * (j_end - j)
-                source, source_row, panel = w_at + SIZE * (g * w_group + (k * inner + j) * w_row + n), SIZE * w_row, LINE
+                source = w_at + SIZE * (g * w_group + (k * inner + j) * w_row + n * w_column)
+                source_row, panel = SIZE * w_row, LINE
                 if is_packed:
-                    source = w_at + SIZE * (g * w_group + (k * inner + j) * w_row + n * w_column)
                     for p in range(panels):
                         part, last = source + SIZE * p * WIDTH * w_column, min(WIDTH, wide - p * WIDTH)
                         pack(block_at + LINE * depth * p, part, SIZE * w_row, SIZE * w_column, depth, last)
@@ -118,9 +115,8 @@ for g in range(groups):
                                 <value>
                     spot, row = out_at + SIZE * ((g * all_rows + m) * padded + n), SIZE * padded
                     for p in range(panels):
-                        multiply(
-                            height, spot + LINE * p, row, source + panel * p, source_row, values_at, SIZE * {DEPTH}, depth
-                        )
+                        part = source + panel * p
+                        multiply(height, spot + LINE * p, row, part, source_row, values_at, SIZE * {DEPTH}, depth)
 """
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "FUNCTIONS",
     "VALUE",
     "attempted",
+    "by_dtype",
     "can_compile",
     "jitted",
     "native",
@@ -139,6 +140,28 @@ def attempted(kernel: Kernel, *arguments: Any) -> bool:
         told(error)
         return False
     return True
+
+
+def by_dtype(make: Callable[[Any], Kernel], plain: Kernel) -> Kernel:
+    """The kernel that is made for the dtype of its arrays; `plain` for others than real numbers of one dtype.
+
+    So it is, after a warning, where the kernel does not compile.
+    """
+    made: dict[Any, Kernel] = {}
+
+    def kernel(*arrays: Any) -> Any:
+        dtype = arrays[0].dtype
+        if dtype.char not in "fd" or not dtype.isnative or any(array.dtype != dtype for array in arrays):
+            return plain(*arrays)
+        if dtype not in made:
+            try:
+                made[dtype] = make(dtype)
+            except numba_or_none().errors.NumbaError as error:
+                told(error)
+                made[dtype] = plain
+        return made[dtype](*arrays)
+
+    return kernel
 
 
 def told(error: Exception) -> None:

@@ -30,12 +30,17 @@ class Layouts:
         if strides not in self._known:
             size = whole[0].itemsize
             orders, numbers = self._laid([[stride // size for stride in steps] for steps in strides])
-            pairs = zip(self._terms, orders, strict=True)
-            turns = [None if order is None else tuple(map(term.index, order)) for term, order in pairs]
+            turns = [
+                None if order is None else tuple(map(term.index, order))
+                for term, order in zip(self._terms, orders, strict=True)
+            ]
             self._known[strides] = turns, numbers
         turns, numbers = self._known[strides]
-        pairs = zip(whole, turns, strict=True)
-        return [x if turn is None else np.ascontiguousarray(x.transpose(turn)) for x, turn in pairs], numbers
+        ready = [
+            array if turn is None else np.ascontiguousarray(array.transpose(turn))
+            for array, turn in zip(whole, turns, strict=True)
+        ]
+        return ready, numbers
 
 
 def contiguous(order: Labels, sizes: Mapping[str, int]) -> dict[str, int]:

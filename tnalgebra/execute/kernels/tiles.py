@@ -1,7 +1,7 @@
 """C += A B for a few rows and vectors of columns that stay in registers: the core of a matrix product.
 
-It is written in the vectors of LLVM, whose own vectoriser leaves no sum of a loop over rows in a register. All places are
-addresses, all strides are in bytes. Imported by the texts of kernels, and so only where Numba is.
+It is written in the vectors of LLVM, whose own vectoriser leaves no sum of a loop over rows in a register. All places
+are addresses, all strides are in bytes. Imported by the texts of kernels, and so only where Numba is.
 """
 
 from functools import lru_cache
@@ -57,7 +57,7 @@ def _pack(name: str, vectors: int) -> Any:
 
 
 def _multiply(name: str, vectors: int) -> Any:
-    """C[u, v] += Σ_k A[u, k] B[k, v] for u < rows, and all v in registers; A lies along k, and the depth is positive."""
+    """C[u, v] += Σ_k A[u, k] B[k, v] for u < rows and all v in registers; A lies along k, and the depth is positive."""
     one, two, three, four, five, six = (_tile(name, rows, vectors) for rows in range(1, ROWS + 1))
 
     @_compiled
@@ -120,9 +120,7 @@ def _loop(builder: Any, vector: Any, itemsize: int, rows: int, vectors: int, arg
     for u, head in enumerate(heads):
         entry = _spread(builder, builder.load(place(builder.add(head, step), vector.element), align=itemsize), vector)
         totals = sums[u * vectors : (u + 1) * vectors]
-        ends += [
-            builder.call(multiply_add, [entry, part, total]) for part, total in zip(parts, totals, strict=True)
-        ]
+        ends += [builder.call(multiply_add, [entry, part, total]) for part, total in zip(parts, totals, strict=True)]
     following = [builder.add(count, WORD(1)), builder.add(row, b_row), *ends]
     for phi, first, then in zip((count, row, *sums), (WORD(0), b, *start), following, strict=True):
         phi.add_incoming(first, before)
