@@ -1,0 +1,245 @@
+"""Products that are made inside a matrix product, and matrix products that are folded where they are made."""
+
+import multiprocessing
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import tnalgebra as tna
+from tests.corpus import relative_error
+from tnalgebra.execute.fuse import fused, grouped
+from tnalgebra.execute.kernels import bilinear, crew, fold
+from tnalgebra.execute.kernels.jit import native
+from tnalgebra.execute.kernels.native import HEAD
+
+pytest.importorskip("numba")
+XIS = ("multiply", "rectifier", "logaddexp", "hypot")
+UNITS = {  # ξ-product, weight, result: sizes
+    ("bi,bj", "ijk", "bk"): {"b": 37, "i": 5, "j": 31, "k": 11},
+    ("bi,bj", "ijk", "kb"): {"b": 13, "i": 3, "j": 300, "k": 19},
+    ("bi,bj", "bk", "ijk"): {"b": 53, "i": 11, "j": 13, "k": 17},
+    ("gbi,gbj", "gijk", "gbk"): {"g": 3, "b": 13, "i": 5, "j": 11, "k": 19},
+    ("bci,bj", "ijkl", "bklc"): {"b": 5, "c": 7, "i": 9, "j": 17, "k": 3, "l": 7},
+    ("bi,bi", "ki", "bk"): {"b": 29, "i": 531, "k": 300},
+    ("bi,j", "ijk", "bk"): {"b": 7, "i": 2, "j": 13, "k": 8},
+}
+
+
+@pytest.fixture(autouse=True)
+def _step_by_step(by_steps):
+    """Every kernel by itself: the plans of these tests are small."""
+
+
+def unit(key, xi):
+    """The expression, and the shapes of its leaves."""
+    product, weight, result = key
+    left, right = product.split(",")
+    labels = "".join(dict.fromkeys(left + right))
+    sizes = UNITS[key]
+    a, h, g = tna.leaf("a", left), tna.leaf("h", right), tna.leaf("G", weight)
+    made = tna.contract(f"{product}->{labels}", a, h, xi=xi)
+    shapes = {n: tuple(sizes[x] for x in term) for n, term in zip("ahG", (left, right, weight), strict=True)}
+    return tna.contract(f"{labels},{weight}->{result}", made, g), shapes
+
+
+def random(shapes, dtype, seed=0):
+    rng = np.random.default_rng(seed)
+    return {name: rng.standard_normal(shape).astype(dtype) for name, shape in shapes.items()}
+
+
+def units_of(expression, arrays):
+    """The steps of the compiled plan that the kernel takes."""
+    steps = fused(expression.plan(**arrays)).steps
+    return [step for step in steps if step.kind == "weighted" and bilinear.unit(step)]
+
+
+@pytest.mark.parametrize(
+    ("key", "xi"), [*((key, "rectifier") for key in UNITS), *((next(iter(UNITS)), xi) for xi in XIS)], ids=str
+)
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 3e-6), ("float64", 1e-14)])
+def test_units_of_any_labels(key, xi, dtype, tolerance):
+    expression, shapes = unit(key, xi)
+    arrays = random(shapes, dtype)
+    assert len(units_of(expression, arrays)) == (xi != "multiply")  # whose path may take the weight first
+    found = tna.compile(expression)(**arrays)
+    wide = {name: array.astype("float64") for name, array in arrays.items()}
+    assert found.dtype == dtype
+    assert relative_error(found, expression.evaluate(**wide)) < tolerance
+
+
+@pytest.mark.parametrize("xi", ["multiply", "logaddexp"])
+def test_arrays_anywhere_in_memory(xi):
+    """Turned, reversed, strided, repeated, read-only and misaligned operands and weights."""
+    key = ("bi,bj", "ijk", "bk")
+    expression, shapes = unit(key, xi)
+    call, arrays = tna.compile(expression), random(shapes, "float64")
+    truth = expression.evaluate(**arrays)
+
+    def misaligned(array):
+        raw = np.zeros(array.nbytes + 1, np.uint8)[1:]
+        raw[:] = np.frombuffer(array.tobytes(), np.uint8)
+        return raw.view(array.dtype).reshape(array.shape)
+
+    def strided(array):
+        wide = np.zeros([2 * size for size in array.shape])
+        wide[tuple(slice(None, None, 2) for _ in array.shape)] = array
+        return wide[tuple(slice(None, None, 2) for _ in array.shape)]
+
+    def read_only(array):
+        array = array.copy()
+        array.flags.writeable = False
+        return array
+
+    layouts = (np.asfortranarray, lambda x: x[::-1].copy()[::-1], strided, read_only, misaligned)
+    for layout in layouts:
+        for name in arrays:
+            changed = {**arrays, name: layout(arrays[name])}
+            assert relative_error(call(**changed), truth) < 1e-14
+    repeated = {**arrays, "a": np.broadcast_to(arrays["a"][:1], shapes["a"]), "G": np.broadcast_to(1.0, shapes["G"])}
+    assert relative_error(call(**repeated), expression.evaluate(**repeated)) < 1e-14
+
+
+@pytest.mark.parametrize("xi", XIS)
+def test_what_is_not_finite_stays_where_it_is(xi):
+    expression, shapes = unit(("bi,bj", "ijk", "bk"), xi)
+    arrays = random(shapes, "float64")
+    arrays["a"][3, 1], arrays["h"][5, 30], arrays["h"][6, 2], arrays["G"][4, 30, 10] = np.inf, -np.inf, np.nan, np.inf
+    with np.errstate(all="ignore"):
+        expected, found = expression.evaluate(**arrays), tna.compile(expression)(**arrays)
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(expected))
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("key", [("bi,bj", "ijk", "bk"), ("bi,bj", "bk", "ijk"), ("gbi,gbj", "gijk", "gbk")])
+def test_threads_share_rows_or_sums(key, monkeypatch):
+    expression, shapes = unit(key, "hypot")
+    arrays = random(shapes, "float64")
+    truth = expression.evaluate(**arrays)
+    monkeypatch.setattr(bilinear, "SHARE", 1)
+    monkeypatch.setattr(bilinear, "thread_count", lambda: 3)
+    call = tna.compile(expression)
+    found = call(**arrays)
+    assert relative_error(found, truth) < 1e-14
+    for _ in range(20):
+        np.testing.assert_array_equal(call(**arrays), found)
+
+
+def test_other_numbers_go_by_tiles(rng):
+    expression, shapes = unit(("bi,bj", "ijk", "bk"), "multiply")
+    call = tna.compile(expression)
+    for arrays in (
+        {name: rng.integers(-9, 9, shape) for name, shape in shapes.items()},
+        {name: rng.standard_normal(shape) + 1j * rng.standard_normal(shape) for name, shape in shapes.items()},
+        {name: rng.standard_normal(shape).astype(">f8") for name, shape in shapes.items()},
+    ):
+        assert relative_error(call(**arrays), expression.evaluate(**arrays)) < 1e-14
+
+
+def loss(xi, sizes):
+    """Σ out² of two units, one behind the other, with a leaf for each core."""
+    a, h = tna.leaf("a", "bi"), tna.leaf("h", "bj")
+    first, second = tna.leaf("F", "ijk"), tna.leaf("S", "ikl")
+    out = tna.contract("bij,ijk->bk", tna.contract("bi,bj->bij", a, h, xi=xi), first)
+    out = tna.contract("bik,ikl->bl", tna.contract("bi,bk->bik", a, out, xi=xi), second)
+    shapes = {
+        name: tuple(sizes[x] for x in term) for name, term in zip("ahFS", ("bi", "bj", "ijk", "ikl"), strict=True)
+    }
+    return tna.contract("bl,bl->", out, out), shapes
+
+
+SIZES = {"b": 29, "i": 11, "j": 13, "k": 9, "l": 17}
+
+
+@pytest.mark.parametrize("xi", XIS)
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 2e-5), ("float64", 1e-13)])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_gradients_of_units(xi, dtype, tolerance, threads, monkeypatch):
+    expression, shapes = loss(xi, SIZES)
+    arrays = random(shapes, dtype)
+    if threads > 1:
+        for module in (bilinear, fold):
+            monkeypatch.setattr(module, "SHARE", 1)
+            monkeypatch.setattr(module, "thread_count", lambda: threads)
+    gradient = tna.value_and_grad(expression)
+    program, _ = gradient.compiled().program(**arrays)
+    plan = program.plan
+    groups = [group for group in grouped(plan.steps, plan.outputs) if group[0].kind == "product" and len(group) > 1]
+    assert len(groups) == 2
+    value, slopes = tna.compile(gradient)(**arrays)
+    wide = {name: array.astype("float64") for name, array in arrays.items()}
+    truth, expected = gradient(**wide)
+    assert abs(value - truth) < tolerance * abs(truth)
+    for name, slope in slopes.items():
+        assert slope.dtype == dtype
+        assert relative_error(slope, expected[name]) < tolerance
+
+
+@pytest.mark.parametrize("xi", XIS)
+def test_gradients_where_numbers_are_not_finite(xi):
+    expression, shapes = loss(xi, SIZES)
+    arrays = random(shapes, "float64")
+    arrays["h"][2, 5], arrays["a"][7, 3], arrays["h"][7, 4] = -np.inf, 0.0, 0.0
+    gradient = tna.value_and_grad(expression)
+    with np.errstate(all="ignore"):
+        _, expected = gradient(**arrays)
+        _, found = tna.compile(gradient)(**arrays)
+    for name, slope in found.items():
+        np.testing.assert_array_equal(np.isnan(slope), np.isnan(expected[name]))
+        size = np.abs(slope[np.isfinite(slope)]).max(initial=0)
+        np.testing.assert_allclose(slope, expected[name], rtol=1e-10, atol=1e-10 * size)
+
+
+def test_gradients_of_other_numbers_go_step_by_step(rng):
+    expression, shapes = loss("multiply", SIZES)
+    arrays = {name: rng.standard_normal(shape).astype(">f8") for name, shape in shapes.items()}
+    value, slopes = tna.compile(tna.value_and_grad(expression))(**arrays)
+    truth, expected = tna.value_and_grad(expression)(**arrays)
+    assert abs(value - truth) < 1e-13 * abs(truth)
+    assert all(relative_error(slope, expected[name]) < 1e-13 for name, slope in slopes.items())
+
+
+def test_workers_wake_up_again():
+    """Tasks for workers that are awake, asleep, and taken by another thread."""
+    kernel = native(HEAD + "    b[s[0]] += 1\n", "float64")
+    counts, places = np.zeros(4, np.int64), np.arange(4)
+    base = counts.__array_interface__["data"][0]
+    tasks = [(kernel.address, base, places.__array_interface__["data"][0] + 8 * i) for i in range(4)]
+    for pause in (0, 0, 0.05, 0.05):
+        crew.run_tasks(tasks, (counts, places))
+        time.sleep(pause)
+    np.testing.assert_array_equal(counts, 4)
+
+    def many(own):
+        at = own.__array_interface__["data"][0]
+        for _ in range(200):
+            crew.run_tasks([(kernel.address, at, task[2]) for task in tasks], own)
+
+    held = [np.zeros(4, np.int64) for _ in range(3)]
+    threads = [threading.Thread(target=many, args=(own,)) for own in held]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    np.testing.assert_array_equal(held, 200)
+
+
+def _in_child(queue):
+    expression, shapes = unit(("bi,bj", "ijk", "bk"), "rectifier")
+    queue.put(tna.compile(expression)(**random(shapes, "float64")))
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_workers_of_a_child_are_its_own(monkeypatch):
+    monkeypatch.setattr(bilinear, "SHARE", 1)
+    monkeypatch.setattr(bilinear, "thread_count", lambda: 2)
+    expression, shapes = unit(("bi,bj", "ijk", "bk"), "rectifier")
+    truth = tna.compile(expression)(**random(shapes, "float64"))
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    child = context.Process(target=_in_child, args=(queue,))
+    child.start()
+    np.testing.assert_array_equal(queue.get(timeout=60), truth)
+    child.join()
