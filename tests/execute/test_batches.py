@@ -340,6 +340,8 @@ def test_leaves_that_cannot_be_batched_are_named():
         tna.batched(e, ["A", "y"])
     with pytest.raises(EquationError, match="must differ in a free leaf; got none, and the expression has A, x"):
         tna.batched(e, ())
+    with pytest.raises(EquationError, match="or batch what value_and_grad gives for one member"):
+        tna.value_and_grad(tna.batched(tna.contract("i->", e)))
     train = tna.TTTensor.random((2, 3), 2, seed=0)
     with pytest.raises(EquationError, match=r"got none, and the expression has none: formats, networks and others"):
         tna.batched(train.expression())

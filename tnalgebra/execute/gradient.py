@@ -96,8 +96,8 @@ def value_and_grad(expression: Expression, wrt: str | Sequence[str] | None = Non
         )
     if expression.ndim:
         raise EquationError(
-            f"a gradient belongs to a scalar, but `{expression}` has {expression.ndim} axes; contract it to `->`, "
-            "or take its gradients(…) with a seed"
+            f"a gradient belongs to a scalar, but `{expression}` has {expression.ndim} axes; contract it to `->`, take "
+            "its gradients(…) with a seed, or batch what value_and_grad gives for one member"
         )
     names = expression.free if wrt is None else (wrt,) if isinstance(wrt, str) else tuple(wrt)
     leaves_of(expression.node, names)
