@@ -13,7 +13,17 @@ from tnalgebra.training.objective import Objective, prepared
 
 from .harness import compare
 
-__all__ = ["SIZES", "check_losses", "jax_step", "numpy_step", "our_step", "torch_step", "training_steps"]
+__all__ = [
+    "SIZES",
+    "check_losses",
+    "jax_loss",
+    "jax_scores",
+    "jax_step",
+    "numpy_step",
+    "our_step",
+    "torch_step",
+    "training_steps",
+]
 
 Array = Any
 Row = dict[str, Any]
@@ -241,7 +251,8 @@ def torch_step(net: Any, x: Array, y: Array, *, device: str = "cpu", compiled: b
     return step
 
 
-def jax_step(net: Any, x: Array, y: Array) -> Callable[[], Any]:
+def jax_scores(p: Parts, x: Array, xi: str) -> Array:
+    """The scores of one network."""
     from types import SimpleNamespace
 
     import jax
@@ -251,14 +262,24 @@ def jax_step(net: Any, x: Array, y: Array) -> Callable[[], Any]:
         relu=jax.nn.relu, einsum=jnp.einsum, maximum=jnp.maximum, logaddexp=jnp.logaddexp,
         prod=lambda a: a.prod(0), most=lambda a: jax.nn.relu(a.max(0)), logsumexp=partial(jax.nn.logsumexp, axis=0),
     )  # fmt: skip
+    return _scores(p, x, xi, library)
 
-    def loss_of(p: Parts, x: Array, y: Array) -> Array:
-        scores = jax.nn.log_softmax(_scores(p, x, net.xi.name, library))
-        return -jnp.mean(jnp.take_along_axis(scores, y[:, None], 1))
+
+def jax_loss(p: Parts, x: Array, y: Array, xi: str) -> Array:
+    """The mean cross-entropy of one network."""
+    import jax
+    import jax.numpy as jnp
+
+    return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(jax_scores(p, x, xi)), y[:, None], 1))
+
+
+def jax_step(net: Any, x: Array, y: Array) -> Callable[[], Any]:
+    import jax
+    import jax.numpy as jnp
 
     def update(state: Any, x: Array, y: Array) -> Any:
         p, m, v, t = state
-        loss, g = jax.value_and_grad(loss_of)(p, x, y)
+        loss, g = jax.value_and_grad(jax_loss)(p, x, y, net.xi.name)
         each, t = jax.tree_util.tree_map, t + 1
         m = each(lambda m, g: 0.9 * m + 0.1 * g, m, g)
         v = each(lambda v, g: 0.999 * v + 0.001 * g * g, v, g)

@@ -16,7 +16,7 @@ import opt_einsum
 
 import tnalgebra as tna
 
-from . import chunked, formats, grids, networks, small
+from . import batches, chunked, formats, grids, networks, small
 from .cases import LARGE, TINY, UNITS, XI, operands, random_matrix
 from .harness import check, compare, peak_mib
 from .units import matrix_peers, unit_peers
@@ -167,6 +167,7 @@ SUITES = {
     "small calls": small.small_calls,
     "CP fits": formats.cp_fits,
     "training steps": networks.training_steps,
+    "batches of networks": batches.batches_of_networks,
     "grid tensors": grids.grid_tensors,
     "import": import_time,
 }

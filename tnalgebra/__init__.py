@@ -12,12 +12,14 @@ from .decompose import TangentSpace, stack_sum
 from .errors import TnAlgebraError
 from .execute import (
     Expression,
+    batched,
     compile,
     contract,
     contract_expression,
     contract_path,
     leaf,
     plan_cache,
+    stacked,
     value_and_grad,
 )
 from .expressivity import compare_ranks, matricization_rank, shallow_width_bounds, shallow_width_lower_bound, theory
@@ -49,6 +51,7 @@ __all__ = [
     "TensorNetworkClassifier",
     "TensorNetworkRegressor",
     "TnAlgebraError",
+    "batched",
     "compare_ranks",
     "compile",
     "concatenate",
@@ -72,6 +75,7 @@ __all__ = [
     "shallow_width_bounds",
     "shallow_width_lower_bound",
     "stack_sum",
+    "stacked",
     "theory",
     "training",
     "value_and_grad",

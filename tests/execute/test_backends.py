@@ -12,7 +12,7 @@ from tests.corpus import EQUATIONS, operands, relative_error
 from tests.execute.fake_cupy import CuPyArray, make
 from tests.execute.test_contract import BUILTIN, PAIRS, kind_of, truth
 from tnalgebra.errors import AlgebraError, DeviceError, DTypeError, MemoryLimitError
-from tnalgebra.execute import namespace
+from tnalgebra.execute import Expression, namespace
 
 # The stand-in for CuPy compiles nothing, and so takes the way over CuPy's own functions.
 pytestmark = pytest.mark.filterwarnings("ignore:a CUDA kernel does not compile:RuntimeWarning")
@@ -112,6 +112,27 @@ def test_expressions_on_every_backend(backend, rng):
         assert backend.is_home(found)
         outer = tna.operator(xi).apply(arrays["a"][:, :, None], arrays["h"][:, None, :])
         assert relative_error(backend.back(found), np.einsum("ijk,bij->bk", arrays["G"], outer)) < 1e-13
+
+
+def test_batches_on_every_backend(backend, rng):
+    inner = tna.contract("ij,jk->ik", tna.leaf("A", "ij"), tna.leaf("B", "jk"), xi="hypot")
+    e = tna.contract("ik,ik->", inner, tna.leaf("W", "ik"))
+    shapes = {"A": (7, 2, 3), "B": (3, 5), "W": (7, 2, 5)}
+    arrays = {name: rng.standard_normal(shape) for name, shape in shapes.items()}
+    there = {name: backend.asarray(array) for name, array in arrays.items()}
+    value, slopes = tna.batched(tna.value_and_grad(e), ["A", "W"])(**there)
+    assert backend.is_home(value)
+    members = [Expression(e.node, {**there, "A": there["A"][n, ...], "W": there["W"][n, ...]}) for n in range(7)]
+    together = backend.back(tna.stacked(members).evaluate())
+    total = np.zeros((3, 5))
+    for n in range(7):
+        truth, own = tna.value_and_grad(e)(A=arrays["A"][n], B=arrays["B"], W=arrays["W"][n])
+        total += own["B"]
+        assert relative_error(backend.back(value)[n], truth) < 1e-13
+        assert relative_error(together[n], truth) < 1e-13
+        for name in ("A", "W"):
+            assert relative_error(backend.back(slopes[name])[n], own[name]) < 1e-13
+    assert relative_error(backend.back(slopes["B"]), total) < 1e-13
 
 
 @pytest.mark.parametrize("equation", ["ij,jk->ik", "ii,ij->j", "ij->i"])

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import tnalgebra as tna
-from tnalgebra.errors import DataError
+from tnalgebra import theory
+from tnalgebra.errors import ConstructionError, DataError
 from tnalgebra.experiments import open_set, run_experiment, separation
 from tnalgebra.experiments.open_set import Case
 
@@ -71,6 +72,30 @@ def test_the_radius_is_the_largest_that_the_inequality_allows(templates):
     radius = open_set._radius(found)
     allowed = [s for s in np.linspace(0, 0.5, 100001) if (2 - s) * (1 - s * row) >= 1 + s * row]
     assert radius == pytest.approx(max(allowed), abs=1e-5)
+
+
+@pytest.mark.parametrize(("scale", "templates"), [(0.0, "identity"), (0.5, "identity"), (0.6, "normal")])
+def test_networks_are_counted_together_as_one_by_one(scale, templates, monkeypatch):
+    """The same networks, drawn in the same order, and the same verdict on each; some at a time."""
+    cell = open_set.Cell(case=Case(features=3, rank=2, steps=3, templates=templates), scale=scale, networks=23, seed=1)
+    monkeypatch.setattr(open_set, "ENTRIES", 5 * 27)
+    F = open_set._templates(cell.case, np.random.default_rng(0))
+    net = theory.constant_grid_network(3, 2, 3, F)
+    draw, verdicts = np.random.default_rng(5), []
+    for grids in open_set._grids(net, F, cell, np.random.default_rng(5)):
+        assert len(grids) in (5, 3)
+        for grid, verdict in zip(grids, open_set._are_equal(grids), strict=True):
+            one = theory.perturbed(net, scale, seed=draw)
+            np.testing.assert_allclose(grid.reshape(3, 3, 3, 1), tna.grid_tensor(one, F), rtol=1e-12)
+            try:
+                theory.width_one_equivalent(one, F)
+            except ConstructionError:
+                assert not verdict
+            else:
+                assert verdict
+            verdicts.append(bool(verdict))
+    assert len(verdicts) == 23
+    assert set(verdicts) == ({True} if scale == 0 else {True, False})
 
 
 def test_where_the_share_falls_below_one_half():

@@ -5,7 +5,7 @@ from typing import Any
 
 from ..algebra.scalar import is_complex, is_integral, number
 from ..errors import DTypeError, EquationError
-from ..graph import Bundle, Leaf, Node
+from ..graph import Bundle, Leaf, Node, Shaped
 from ..graph.vjp import leaves_of, paired, vjp_by_name
 from ..plan import Plan, build_plan
 from ..plan.nest import nested
@@ -66,7 +66,9 @@ class ValueAndGrad:
         key = tuple(shapes.values())
         if key not in self._graphs:
             root = paired(nested(self.expression.node, shapes))
-            self._graphs[key] = Bundle((root, *vjp_by_name(root, self.wrt, Leaf(self._seed, ()))))
+            one = Leaf(self._seed, ())
+            seed = Shaped(one, (), root, root.output) if root.ndim else one  # the values of a batch, each for itself
+            self._graphs[key] = Bundle((root, *vjp_by_name(root, self.wrt, seed)))
         return self._graphs[key]
 
 
@@ -94,8 +96,8 @@ def value_and_grad(expression: Expression, wrt: str | Sequence[str] | None = Non
         )
     if expression.ndim:
         raise EquationError(
-            f"a gradient belongs to a scalar, but `{expression}` has {expression.ndim} axes; contract it to `->`, "
-            "or take its gradients(…) with a seed"
+            f"a gradient belongs to a scalar, but `{expression}` has {expression.ndim} axes; contract it to `->`, take "
+            "its gradients(…) with a seed, or batch what value_and_grad gives for one member"
         )
     names = expression.free if wrt is None else (wrt,) if isinstance(wrt, str) else tuple(wrt)
     leaves_of(expression.node, names)

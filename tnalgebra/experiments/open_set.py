@@ -1,5 +1,6 @@
 """How large the set is in which a shallow network of width 1 equals a recurrent one (GTM, Theorem 4.12)."""
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from math import inf
@@ -10,8 +11,11 @@ from typing import Any, Self
 import numpy as np
 
 from ..canvas import SERIES, new_figure
-from ..errors import ConstructionError, DataError
-from ..expressivity.theory import constant_grid_network, perturbed, width_one_equivalent
+from ..errors import DataError
+from ..execute import Expression, batched
+from ..expressivity.theory import constant_grid_network
+from ..expressivity.theory.limits import by_first_index
+from ..networks import GridTensor, RecurrentNetwork
 from .intervals import of_chance
 from .result import Result
 from .results import Progress, computed, needs_pictures
@@ -23,6 +27,8 @@ NAME = "open-set"
 TEMPLATES = ("identity", "normal")
 CONDITION = 30.0
 """Templates with N(0, 1) entries are drawn until F is this well conditioned."""
+ENTRIES = 1 << 18
+"""So many entries of grid tensors at a time: they stay in the cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +109,8 @@ def measure(cell: Cell) -> Outcome:
     rng = np.random.default_rng([cell.seed, case.features, case.rank, case.steps, TEMPLATES.index(case.templates)])
     templates = _templates(case, rng)
     net = constant_grid_network(case.features, case.rank, case.steps, templates)
-    seeds = rng.spawn(1)[0] if cell.scale == 0 else np.random.default_rng([cell.seed, int(1e6 * cell.scale)])
-    equal = sum(_is_equal(perturbed(net, cell.scale, seed=seeds), templates) for _ in range(cell.networks))
+    draw = rng.spawn(1)[0] if cell.scale == 0 else np.random.default_rng([cell.seed, int(1e6 * cell.scale)])
+    equal = sum(int(_are_equal(grids).sum()) for grids in _grids(net, templates, cell, draw))
     return Outcome(equal=equal, radius=_radius(templates), seconds=perf_counter() - start)
 
 
@@ -116,12 +122,27 @@ def _templates(case: Case, rng: np.random.Generator) -> Array:
     return found
 
 
-def _is_equal(net: Any, templates: Array) -> bool:
-    try:
-        width_one_equivalent(net, templates)
-    except ConstructionError:
-        return False
-    return True
+def _grids(net: RecurrentNetwork, templates: Array, cell: Cell, draw: np.random.Generator) -> Iterator[Array]:
+    """Grid tensors (members, M, M^(T−1)) of the networks, many at a time: `perturbed` for each of them."""
+    grid, parts = GridTensor(net, templates).expression(), net._parts()
+    fixed = {name: array for name, array in grid.bound.items() if name not in parts}
+    many = batched(Expression(grid.node, fixed), list(parts))
+    sizes = [part.size for part in parts.values()]
+    most = max(1, ENTRIES // len(templates) ** cell.case.steps)
+    for start in range(0, cell.networks, most):
+        count = min(most, cell.networks - start)
+        changes = np.split(draw.uniform(-cell.scale, cell.scale, (count, sum(sizes))), np.cumsum(sizes)[:-1], axis=1)
+        changed = {
+            name: part + change.reshape(count, *part.shape)
+            for (name, part), change in zip(parts.items(), changes, strict=True)
+        }
+        yield many.evaluate(**changed).reshape(count, len(templates), -1)
+
+
+def _are_equal(grids: Array) -> Array:
+    """For which of the networks there is one, as `width_one_equivalent` decides it."""
+    _, change, allowed = by_first_index(grids, float(np.finfo(float).eps) ** 0.5)
+    return (change <= allowed) & (grids.min(axis=(1, 2)) >= -allowed)
 
 
 def _radius(templates: Array) -> float:

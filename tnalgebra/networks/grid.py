@@ -21,7 +21,7 @@ from ..errors import (
     MemoryLimitError,
     NonFiniteError,
 )
-from ..execute import contract
+from ..execute import Expression, contract
 from ..execute.expression import evaluate
 from ..execute.memory import MemoryLimit, as_bytes
 from ..execute.namespace import as_array, concatenate, namespace_of, to_device
@@ -243,6 +243,12 @@ class GridTensor:
             ]
             found.append(self._scores(own, labels) if tensor is None else _products(tensor, own, labels))
         return found[0] if len(found) == 1 else concatenate(found, 0, xp)
+
+    def expression(self) -> Expression:
+        """The scores as an expression in the parts of the network and in F of every step, all of them bound."""
+        leaves = _leaves(numbered("i", len(self.shape) - 1))
+        features = {leaf.name: self.features for leaf in leaves}
+        return Expression(self.network.grid_graph(leaves), {**self.network._parts(), **features})
 
     def _scores(
         self, features: Sequence[Array], labels: Sequence[str] | None = None, memory_limit: MemoryLimit = None

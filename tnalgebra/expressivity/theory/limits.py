@@ -19,7 +19,7 @@ from ...execute.namespace import as_array, namespace_of, to_device
 from ...networks import GridTensor, Network, RecurrentNetwork, ShallowNetwork
 from .templates import check_size, feature_map_of, realised, templates_of
 
-__all__ = ["constant_grid_network", "perturbed", "width_one_equivalent"]
+__all__ = ["by_first_index", "constant_grid_network", "perturbed", "width_one_equivalent"]
 
 Array = Any
 N = TypeVar("N", bound=Network)
@@ -106,10 +106,8 @@ def width_one_equivalent(net: Network, F: Any, *, tol: float | None = None) -> S
     net = net.to_device("cpu")
     features = templates_of(np.asarray(net.feature_map(inputs[None].astype(net.dtype)))[0])
     grid = np.asarray(GridTensor(net, inputs).to_dense()).reshape(len(inputs), -1).astype(float)
-    size = float(np.abs(grid).max())
-    allowed = size * (float(np.finfo(net.dtype).eps) ** 0.5 if tol is None else tol)
-    first = grid[:, 0] + (grid - grid[:, :1]).mean(axis=1)  # the mean, exact where all are equal
-    if not (change := float(np.abs(grid - first[:, None]).max())) <= allowed:
+    first, change, allowed = by_first_index(grid, float(np.finfo(net.dtype).eps) ** 0.5 if tol is None else tol)
+    if not change <= allowed:
         raise ConstructionError(
             f"the grid tensor depends on more than its first index: it changes by {change:.3g} with the others, and "
             f"{allowed:.3g} is allowed"
@@ -119,3 +117,13 @@ def width_one_equivalent(net: Network, F: Any, *, tol: float | None = None) -> S
     factors = np.zeros((steps, len(inputs), 1), features.dtype)
     factors[0] = realised(features, first[:, None])
     return ShallowNetwork(net.feature_map, factors, np.ones((1, 1), features.dtype), net.xi)
+
+
+def by_first_index(grids: Array, tol: float) -> tuple[Array, Array, Array]:
+    """Grid tensors (…, M, M^(T−1)) as functions of their first index: (…, M), how far they are off, and what may be.
+
+    tol: relative to the largest entry of each.
+    """
+    first = grids[..., 0] + (grids - grids[..., :1]).mean(axis=-1)  # the mean, exact where all are equal
+    change = np.abs(grids - first[..., None]).max(axis=(-2, -1))
+    return first, change, tol * np.abs(grids).max(axis=(-2, -1))
