@@ -4,8 +4,6 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-
 from ...graph import Labels
 from ...plan import Step
 from ...plan.cost import layout
@@ -43,7 +41,7 @@ def product(left: Labels, right: Labels, result: Labels, sizes: dict[str, int], 
     back = None if groups.result == result else tuple(map(groups.result.index, result))
     if groups.batch:
         return _batched(perm_a, shape_a, perm_b, shape_b, shape, back, xp)
-    dot = _dot(*shape_a, shape_b[1], xp)
+    dot = _dot(shape_a[0], shape_a[1], shape_b[1], xp)
     if len(left) == len(right) == len(shape) == 2:
         return _matrices(perm_a is not None, perm_b is not None, back is not None, dot)
 
@@ -67,10 +65,8 @@ def _dot(rows: int, inner: int, columns: int, xp: ModuleType) -> Kernel:
         return xp.multiply if rows <= columns else dot  # type: ignore[no-any-return]
 
     def large(x: Array, y: Array) -> Array:
-        if not (x.flags.forc and y.flags.forc):
-            return dot(x, y)  # matmul would leave BLAS for a slow loop
-        with np.errstate(all="ignore"):  # as silent as dot
-            return matmul(x, y)
+        is_whole = x.flags.forc and y.flags.forc  # else matmul may leave BLAS for a slow loop
+        return matmul(x, y) if is_whole else dot(x, y)
 
     return large
 
