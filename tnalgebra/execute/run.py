@@ -20,7 +20,7 @@ from .kernels.fold import fold, lower_folded
 from .kernels.jit import numba_or_none
 from .namespace import is_numpy_like
 from .native import NativeProgram, native_program
-from .scaling import largest, weighed
+from .scaling import largest, norm_exponent, quarter, weighed
 
 __all__ = ["Program"]
 
@@ -44,6 +44,7 @@ class Program:
         "_outputs",
         "_run",
         "_size",
+        "_uses",
         "_xp",
         "plan",
     )
@@ -59,6 +60,7 @@ class Program:
             plan.steps, range(len(plan.inputs)), plan.outputs, xp, is_compiled and xp is np
         )
         self._run = written(self._calls, len(plan.inputs), self._outputs)
+        self._uses = _uses(self._calls, len(plan.inputs), self._size, self._outputs) if self._is_linear else ()
         self._natives: dict[Any, NativeProgram | None] | None = {} if is_compiled and xp is np else None
 
     def __call__(self, arrays: Sequence[Array]) -> Array:
@@ -85,10 +87,24 @@ class Program:
         arrays = self._ready(arrays)
         (output,) = self._outputs
         with np.errstate(over="ignore", invalid="ignore"):
+            if self._is_moderate(arrays):
+                (value,) = self._run(*arrays)
+                if norm_exponent(value) is not None:
+                    return value, 0
             value, exponent, is_safe = run_scaled(self._calls, self._size, output, arrays, SAMPLE)
             if not is_safe:
                 value, exponent, _ = run_scaled(self._calls, self._size, output, arrays, None)
         return value, exponent
+
+    def _is_moderate(self, arrays: Sequence[Array]) -> bool:
+        """Whether no product of the leaves, each as often as the value has it, is far from one by the norms of all."""
+        most = quarter(arrays[0].dtype)
+        for array, count in zip(arrays, self._uses, strict=True):
+            found = norm_exponent(array, SAMPLE)
+            if found is None:
+                return False
+            most -= abs(found) * count
+        return most >= 0
 
     def _ready(self, arrays: Sequence[Array]) -> Sequence[Array]:
         dtypes = {array.dtype for array in arrays}
@@ -132,6 +148,17 @@ def _slots(slots: Iterable[int]) -> str:
     return ", ".join([f"v{slot}" for slot in slots])
 
 
+def _uses(calls: Sequence[Call], leaves: int, size: int, outputs: Sequence[int]) -> list[int]:
+    """How many times each leaf is a factor of an output, along all paths from it."""
+    found = [0] * (leaves + size)
+    for slot in outputs:
+        found[slot] = 1
+    for _, inputs, slots, _ in reversed(calls):
+        for slot in inputs:
+            found[slot] += sum(found[one] for one in ([slots] if isinstance(slots, int) else slots))
+    return found[:leaves]
+
+
 def run_scaled(
     calls: Sequence[Call], size: int, output: int, arrays: Sequence[Array], sample: int | None
 ) -> tuple[Array, int, bool]:
@@ -144,7 +171,7 @@ def run_scaled(
     The third result is whether nothing was lost: infinities tell of a large entry that the sample missed, and values
     far below their bound may have lost digits to underflow, or all of them.
     """
-    most = int(np.finfo(arrays[0].dtype).maxexp) // 4
+    most = quarter(arrays[0].dtype)
     room, is_safe = most if sample else -1, True
     values: list[Any] = [*(weighed(array, sample) for array in arrays), *([None] * size)]
     for kernel, inputs, slot, done in calls:
