@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import AlgebraError, AxisMismatchError, FormatError, IndexRangeError
 from ..execute.expression import evaluate
-from ..execute.namespace import as_array, concatenate, namespace_of
+from ..execute.namespace import are_plain, as_array, concatenate, namespace_of
 from ..execute.scaling import at_one, is_ordinary
 from .graphs import leaf
 from .structure import Structure, as_index
@@ -78,18 +78,17 @@ class Indexing(Structure):
         indices: (B, d) integers, negative ones count from the end. Returns (B,).
         Raises `IndexRangeError` with the mode, the index and the size.
         """
-        points = checked_points(indices, self.shape)
+        points, parts = checked_points(indices, self.shape), self.parameters().values()
         chunk = POINTS if self._is_plain else self._chunk()
-        xp = namespace_of(list(self.parameters().values()))
         with np.errstate(over="ignore", invalid="ignore"):
             pieces = [self._entries(points[start : start + chunk]) for start in range(0, len(points), chunk)]
-        found = _joined(pieces, self.dtype, xp)
+        found = pieces[0] if len(pieces) == 1 else _joined(pieces, self.dtype, namespace_of(list(parts)))
         return found if self._is_safe(found) else self._evened().gather(points)
 
     @property
     def _is_plain(self) -> bool:
         """Whether entries are products of NumPy's arrays, which need no plan."""
-        return self.xi.name == "multiply" and all(isinstance(part, np.ndarray) for part in self.parameters().values())
+        return self.xi.name == "multiply" and are_plain(self.parameters().values())
 
     def _entries(self, points: Array) -> Array:
         """Entries at a few points, indices from 0."""
@@ -164,6 +163,8 @@ def checked_points(indices: Any, shape: tuple[int, ...]) -> Array:
         raise FormatError(
             f"indices must be integers of shape (B, {len(shape)}); got {points.dtype} of shape {points.shape}"
         )
+    if points.dtype == np.intp and (points.view(np.uintp) < np.array(shape, np.uintp)).all():
+        return points
     sizes = np.array(shape)
     outside = (points < -sizes) | (points >= sizes)
     if outside.any():
