@@ -50,8 +50,15 @@ class Indexing(Structure):
                 rows.append(xp.moveaxis(weighed, 0, axis))
             with np.errstate(over="ignore", invalid="ignore"):
                 pieces.append(self._batched(rows))
-        found = _joined(pieces, xp.result_type(*arrays, self.dtype), xp)
+        found = self._joined(pieces, *arrays)
         return found if self._is_safe(found) else self._evened().evaluate(arrays)
+
+    def _joined(self, pieces: Sequence[Array], *vectors: Array) -> Array:
+        """The pieces in a row; where there is none, in the dtype of the tensor and the vectors."""
+        if len(pieces) == 1:
+            return pieces[0]
+        xp = namespace_of([*self.parameters().values(), *vectors])
+        return concatenate(pieces, 0, xp) if pieces else xp.empty(0, dtype=xp.result_type(*vectors, self.dtype))
 
     def _is_safe(self, values: Array) -> bool:
         """Whether values are no sign of parts of extreme scales: not all of them infinite or zero; for ξ ≠ multiply."""
@@ -78,11 +85,11 @@ class Indexing(Structure):
         indices: (B, d) integers, negative ones count from the end. Returns (B,).
         Raises `IndexRangeError` with the mode, the index and the size.
         """
-        points, parts = checked_points(indices, self.shape), self.parameters().values()
+        points = checked_points(indices, self.shape)
         chunk = POINTS if self._is_plain else self._chunk()
         with np.errstate(over="ignore", invalid="ignore"):
             pieces = [self._entries(points[start : start + chunk]) for start in range(0, len(points), chunk)]
-        found = pieces[0] if len(pieces) == 1 else _joined(pieces, self.dtype, namespace_of(list(parts)))
+        found = self._joined(pieces)
         return found if self._is_safe(found) else self._evened().gather(points)
 
     @property
@@ -144,13 +151,6 @@ class Indexing(Structure):
 
     def __iter__(self) -> Any:
         raise FormatError("a format is not a sequence; use to_dense(), or index it")
-
-
-def _joined(pieces: Sequence[Array], dtype: Any, xp: Any) -> Array:
-    """The pieces in a row."""
-    if len(pieces) == 1:
-        return pieces[0]
-    return concatenate(pieces, 0, xp) if pieces else xp.empty(0, dtype=dtype)
 
 
 def checked_points(indices: Any, shape: tuple[int, ...]) -> Array:

@@ -7,7 +7,7 @@ from typing import Any, Self
 from ..algebra import Operator, operator
 from ..canvas import Diagram
 from ..errors import FormatError
-from ..execute.namespace import namespace_of
+from ..execute.namespace import are_plain, namespace_of
 from ..graph import Labels, Leaf, Node
 from .base import Array, Format
 from .characters import chain_text
@@ -134,6 +134,10 @@ class TTTensor(Format):
 
     def _inner_path(self, other: Any) -> Any:
         return in_turn if isinstance(other, TTTensor) else "auto"
+
+    @property
+    def _is_plain(self) -> bool:
+        return self.xi.name == "multiply" and are_plain(self.cores)
 
     def _entries(self, points: Array) -> Array:
         return tt_entries(self.cores, points) if self._is_plain else Format._entries(self, points)
