@@ -20,7 +20,7 @@ PAIRS = (
 def variants(array):
     """The same numbers in other memory: Fortran order, steps, negative strides, read-only, a part of more."""
     yield np.array(array, order="F")
-    wide = np.zeros([2 * size for size in array.shape])
+    wide = np.zeros([2 * size for size in array.shape], array.dtype)
     steps = wide[(*[slice(None, None, 2)] * array.ndim, ...)]
     steps[...] = array
     yield steps
@@ -155,3 +155,20 @@ def test_a_product_of_very_many_operands(rng):
         assert relative_error(tna.contract(*parts, [0], xi=xi), expected) < 1e-12
     plan = tna.contract_path(",".join("i" * 300) + "->", *[(10**6,)] * 300, xi="hypot")
     assert plan.peak_bytes < 64 * 2**20
+
+
+@pytest.mark.parametrize("shape", [(211, 2, 307), (211, 7, 307), (211, 1, 307), (307, 1, 211), (131, 137, 127)])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex128", "int64"])
+def test_large_products_are_those_of_their_rows_and_columns(shape, dtype, rng):
+    """Matrices, and tensors with several labels for rows and columns, as their memory lies and turned."""
+    rows, inner, columns = shape
+    a, b = ((8 * rng.standard_normal(size)).astype(dtype) for size in ((rows, inner), (inner, columns)))
+    expected = np.stack([a[i] @ b for i in range(rows)])
+    tolerance = 1e-5 if dtype == "float32" else 1e-12
+    for x, y in zip(variants(a), variants(b), strict=True):
+        found = tna.contract("ij,jk->ik", x, y)
+        assert relative_error(found, expected) < tolerance
+        assert found.dtype == expected.dtype
+        assert relative_error(tna.contract("ij,jk->ki", x, y), expected.T) < tolerance
+        pair = tna.contract("ij,jabk->kbai", x, y.reshape(inner, 1, 1, columns))
+        assert relative_error(pair[:, 0, 0, :], expected.T) < tolerance

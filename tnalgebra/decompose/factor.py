@@ -8,6 +8,8 @@ import numpy as np
 
 from ..execute.namespace import concatenate
 from ..execute.threads import one_thread
+from ..formats.qr import TINY
+from ..formats.qr import qr as small_qr
 
 __all__ = ["cholesky", "eigh", "inverted", "lower_factor", "qr", "row_factor", "row_squares", "svd"]
 
@@ -17,8 +19,6 @@ SMALL = 1 << 21
 
 SciPy may bring a BLAS beside that of NumPy, and the idle threads of one take the cores from the other.
 """
-TINY = 1 << 12
-"""Entries up to which BLAS starts no threads by itself."""
 LWORK = 32
 """Work space of a QR factorization for each column: LAPACK's block size."""
 COLUMNS = 2048
@@ -31,9 +31,8 @@ def _threads(matrix: Array) -> Any:
 
 def qr(matrix: Array, xp: ModuleType) -> tuple[Array, Array]:
     """Q with orthonormal columns and R, of the smaller side's size."""
-    if xp is not np or matrix.size < TINY:
-        q, r = xp.linalg.qr(matrix)
-        return q, r
+    if xp is not np or matrix.size <= TINY:
+        return small_qr(matrix, xp)
     from scipy.linalg import qr as scipy_qr
 
     with _threads(matrix):

@@ -262,8 +262,8 @@ def program_for(
     values = list(arrays.values())
     xp = namespace_of(values)
     optimize = _hashable(optimize)
-    kind = (lambda dtype: dtype) if xp is np else str
-    shapes = tuple((name, tuple(array.shape), kind(array.dtype)) for name, array in arrays.items())
+    named = [(name, array.shape, array.dtype) for name, array in arrays.items()]
+    shapes = tuple(named if xp is np else [(name, tuple(shape), str(dtype)) for name, shape, dtype in named])
     key = (node, shapes, xp.__name__, optimize, memory_limit, nonnegative, is_compiled)
 
     def build() -> Program:

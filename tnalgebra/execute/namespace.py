@@ -26,6 +26,8 @@ NUMPY = {np.ndarray}
 
 def as_array(value: Any) -> Array:
     """Return an array as it is, and anything else as a NumPy array; refuse what is not numbers."""
+    if type(value) is np.ndarray and value.dtype.char in "fdFD":
+        return value  # what most arrays are
     if isinstance(value, np.ndarray | np.generic) or not hasattr(value, "dtype"):
         try:
             value = np.asarray(value)

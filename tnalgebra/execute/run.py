@@ -20,15 +20,12 @@ from .kernels.fold import fold, lower_folded
 from .kernels.jit import numba_or_none
 from .namespace import is_numpy_like
 from .native import NativeProgram, native_program
-from .scaling import largest, weighed
+from .scaled import SAMPLE, Call, are_moderate, run_scaled, uses
+from .scaling import norm_exponent
 
 __all__ = ["Program"]
 
 Array = Any
-SAMPLE = 16
-"""Entries of an array that are looked at before its scale is taken for moderate."""
-Call = tuple[Callable[..., Any], tuple[int, ...], int | tuple[int, ...], tuple[int, ...]]
-"""The kernel, the slots that it reads and those that it fills (several: its values are a list), and those that end."""
 Lowered = tuple[list[Call], int, tuple[int, ...]]
 
 
@@ -44,6 +41,7 @@ class Program:
         "_outputs",
         "_run",
         "_size",
+        "_uses",
         "_xp",
         "plan",
     )
@@ -59,6 +57,7 @@ class Program:
             plan.steps, range(len(plan.inputs)), plan.outputs, xp, is_compiled and xp is np
         )
         self._run = written(self._calls, len(plan.inputs), self._outputs)
+        self._uses = uses(self._calls, len(plan.inputs), self._size, self._outputs) if self._is_linear else ()
         self._natives: dict[Any, NativeProgram | None] | None = {} if is_compiled and xp is np else None
 
     def __call__(self, arrays: Sequence[Array]) -> Array:
@@ -85,6 +84,10 @@ class Program:
         arrays = self._ready(arrays)
         (output,) = self._outputs
         with np.errstate(over="ignore", invalid="ignore"):
+            if are_moderate(arrays, self._uses):
+                (value,) = self._run(*arrays)
+                if norm_exponent(value) is not None:
+                    return value, 0
             value, exponent, is_safe = run_scaled(self._calls, self._size, output, arrays, SAMPLE)
             if not is_safe:
                 value, exponent, _ = run_scaled(self._calls, self._size, output, arrays, None)
@@ -130,36 +133,6 @@ def written(calls: Sequence[Call], count: int, outputs: Sequence[int]) -> Callab
 
 def _slots(slots: Iterable[int]) -> str:
     return ", ".join([f"v{slot}" for slot in slots])
-
-
-def run_scaled(
-    calls: Sequence[Call], size: int, output: int, arrays: Sequence[Array], sample: int | None
-) -> tuple[Array, int, bool]:
-    """The values of the same steps, with powers of two taken out of values: the exponents of a product add.
-
-    A value comes with the exponent that was taken out of it and with a bound on the one that its norm still has, as
-    the norm of a product is at most the product of the norms; it is looked at, and scaled anew, when that is large.
-    (A sum over an axis of size n may add √n, for which the other half of the range has room.)
-    sample: entries by which a scale is judged; None to look at all entries of every value.
-    The third result is whether nothing was lost: infinities tell of a large entry that the sample missed, and values
-    far below their bound may have lost digits to underflow, or all of them.
-    """
-    most = int(np.finfo(arrays[0].dtype).maxexp) // 4
-    room, is_safe = most if sample else -1, True
-    values: list[Any] = [*(weighed(array, sample) for array in arrays), *([None] * size)]
-    for kernel, inputs, slot, done in calls:
-        operands, exponents, bounds = zip(*map(values.__getitem__, inputs), strict=True)
-        found, exponent, bound = kernel(*operands), sum(exponents), sum(bounds)
-        for place, value in [(slot, found)] if isinstance(slot, int) else zip(slot, found, strict=True):
-            values[place] = value, exponent, bound
-            if bound > room:
-                value, shift, left = weighed(value, sample)
-                values[place] = value, exponent + shift, left
-                is_safe = is_safe and shift > -2 * most
-        for i in done:
-            values[i] = None
-    array, exponent, _ = values[output]
-    return array, exponent, is_safe and 2.0 ** (-2 * most) < largest(array) < np.inf
 
 
 def _lowered(

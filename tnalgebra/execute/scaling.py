@@ -18,6 +18,7 @@ __all__ = [
     "largest",
     "norm_exponent",
     "normalised",
+    "quarter",
     "rescaled",
     "shifted",
     "weighed",
@@ -39,19 +40,34 @@ def largest(array: Array) -> float:
 def norm_exponent(array: Array, sample: int | None = None) -> int | None:
     """The e for which the norm is about 2^e, if it is within the fourth roots of what the dtype can hold; else None.
 
-    sample: look at so many entries only. They show that an array is not tiny; an entry that is too large and was not
-    seen leads to infinities, which tell of themselves. None, too, where BLAS cannot tell in one pass.
+    sample: look at so many entries only where there are far more. They show that an array is not tiny; an entry that is
+    too large and was not seen leads to infinities, which tell of themselves. None, too, where BLAS cannot tell in one
+    pass.
     """
-    xp = namespace_of([array])
-    if is_numpy_like(xp) and not array.flags.c_contiguous:
-        array = array.transpose(sorted(range(array.ndim), key=lambda axis: -array.strides[axis]))
-    if not is_numpy_like(xp) or not array.flags.c_contiguous:
+    xp: Any = np if type(array) is np.ndarray else namespace_of([array])
+    if xp is not np and not is_numpy_like(xp):
         return None
-    if sample:
-        array = array.reshape(-1)[:: max(1, array.size // sample)]
+    if not array.flags.c_contiguous:
+        array = array.transpose(sorted(range(array.ndim), key=lambda axis: -array.strides[axis]))
+        if not array.flags.c_contiguous:
+            return None
+    if sample and array.size > 8 * sample:
+        array = array.reshape(-1)[:: array.size // sample]
     least, most = _squares(array.dtype)
     square = float(xp.vdot(array, array).real)
     return frexp(square)[1] // 2 if least < square < most else None
+
+
+@lru_cache(maxsize=8)
+def quarter(dtype: Any) -> int:
+    """A quarter of the exponents of 2 above one that the dtype has."""
+    return int(np.finfo(dtype).maxexp) // 4
+
+
+@lru_cache(maxsize=8)
+def _tiny(dtype: Any) -> float:
+    """The least number with all digits."""
+    return float(np.finfo(dtype).tiny)
 
 
 @lru_cache(maxsize=8)
@@ -72,7 +88,7 @@ def is_ordinary(array: Array) -> bool:
         return True
     size = abs(array)
     least, most = float(size.min()), float(size.max())
-    return bool(np.finfo(size.dtype).tiny <= least and most < np.inf)
+    return _tiny(size.dtype) <= least and most < np.inf
 
 
 def exponent_of(array: Array) -> int | None:
@@ -114,6 +130,8 @@ def shifted(array: Array, exponents: Array, xp: Any) -> Array:
 
 def as_number(value: Any, exponent: int) -> Any:
     """The scalar value · 2^exponent on the host: infinite or 0 where no number of its dtype can hold it."""
+    if not exponent and isinstance(value, np.ndarray | np.generic):
+        return np.asarray(value)[()]
     xp = namespace_of([value])
     with np.errstate(over="ignore", under="ignore"):
         if is_complex(value.dtype, xp):

@@ -51,9 +51,10 @@ class Arithmetic(Structure):
         self._check_structure(other, sign)
 
     def _check_sizes(self, other: "Arithmetic", sign: str) -> None:
-        if len(self.shape) != len(other.shape):
-            raise FormatError(f"operands of {sign} have {len(self.shape)} and {len(other.shape)} modes")
-        for mode, (left, right) in enumerate(zip(self.shape, other.shape, strict=True)):
+        own, others = self.shape, other.shape
+        if len(own) != len(others):
+            raise FormatError(f"operands of {sign} have {len(own)} and {len(others)} modes")
+        for mode, (left, right) in enumerate(zip(own, others, strict=True)):
             if left != right:
                 raise AxisMismatchError(
                     f"mode {mode} has size {left} in the left operand of {sign} but {right} in the right"

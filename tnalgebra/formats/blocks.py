@@ -1,13 +1,15 @@
 """Tensors of one structure as blocks of a larger one."""
 
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from types import ModuleType
+from typing import Any, TypeVar
 
-from ..execute.namespace import namespace_of
+from ..execute.namespace import concatenate, namespace_of
 from .structure import Structure
 
 __all__ = ["block_sum", "inserted"]
 
+Array = Any
 T = TypeVar("T", bound=Structure)
 
 
@@ -15,20 +17,30 @@ def block_sum(tensors: Sequence[T]) -> T:
     """Σ of tensors of one structure: blocks on the diagonal of every part; an axis that is no bond is shared."""
     first = tensors[0]
     given = [tensor.parameters() for tensor in tensors]
-    xp = namespace_of([array for parts in given for array in parts.values()])
-    dtype, found = xp.result_type(*(next(iter(parts.values())) for parts in given)), {}
-    for name, part in given[0].items():
-        shape, bonds = list(part.shape), first._bonds(name)
+    arrays = [array for parts in given for array in parts.values()]
+    xp = namespace_of(arrays)
+    dtype = xp.result_type(*(next(iter(parts.values())) for parts in given))
+    return first._rebuild(
+        {name: _diagonal([parts[name] for parts in given], first._bonds(name), dtype, xp) for name in given[0]}
+    )
+
+
+def _diagonal(parts: Sequence[Array], bonds: Sequence[int], dtype: Any, xp: ModuleType) -> Array:
+    """Blocks that follow each other along the bonds and lie on one another elsewhere."""
+    if len(bonds) == 1:
+        return concatenate(parts, bonds[0], xp)
+    shape, place = list(parts[0].shape), [slice(None)] * parts[0].ndim
+    for axis in bonds:
+        shape[axis], place[axis] = sum([part.shape[axis] for part in parts]), slice(0)
+    out = xp.zeros(tuple(shape), dtype=dtype)
+    for part in parts:
         for axis in bonds:
-            shape[axis] = sum([parts[name].shape[axis] for parts in given])
-        out = found[name] = xp.zeros(tuple(shape), dtype=dtype)
-        start = [0] * part.ndim
-        for parts in given:
-            sizes = parts[name].shape
-            out[tuple([slice(i, i + n) for i, n in zip(start, sizes, strict=True)])] += parts[name]
-            for axis in bonds:
-                start[axis] += sizes[axis]
-    return first._rebuild(found)
+            place[axis] = slice(place[axis].stop, place[axis].stop + part.shape[axis])
+        if bonds:
+            out[tuple(place)] = part
+        else:
+            out += part
+    return out
 
 
 def inserted(tensor: T, places: Mapping[int, tuple[int, int]]) -> T:

@@ -1,6 +1,7 @@
 """Entries of trains and trees at many points: what points share is computed once, the rest in batches in cache."""
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ BLOCK = 1 << 18
 
 def tt_entries(cores: Sequence[Array], points: Array) -> Array:
     """A row vector a point, from the left; the first modes from a table, as long as that is shorter than the points."""
+    if len(points) <= FEW and max([core.shape[0] * core.shape[2] for core in cores]) * FEW <= BLOCK:
+        return _few_entries(cores, points)
     table, index, mode = cores[0][0], points[:, 0], 1
     while mode < len(cores) and 2 * len(table) * cores[mode].shape[1] <= len(points):
         index = index * cores[mode].shape[1] + points[:, mode]
@@ -29,27 +32,28 @@ def tt_entries(cores: Sequence[Array], points: Array) -> Array:
         mode += 1
     if mode == len(cores):
         return table[index, 0]
-    found = np.empty(len(points), np.result_type(*cores))
+    pieces = []
     for start in range(0, len(points), BATCH):
         piece = slice(start, start + BATCH)
         values = table[index[piece]]
-        for later in range(mode, len(cores)):
-            values = _times_slices(values, cores[later], points[piece, later])
-        found[piece] = values[:, 0]
-    return found
+        for core, column in zip(cores[mode:], points[piece, mode:].T, strict=True):
+            values = _times_slices(values, core, column)
+        pieces.append(values[:, 0])
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+
+def _few_entries(cores: Sequence[Array], points: Array) -> Array:
+    """A product of slices a point."""
+    slices = (core.take(column, axis=1).transpose(1, 0, 2) for core, column in zip(cores, points.T, strict=True))
+    return reduce(np.matmul, slices)[:, 0, 0]
 
 
 def _times_slices(values: Array, core: Array, index: Array) -> Array:
     """Row b of `values` times core[:, index[b], :]: points with one index together are one product of matrices."""
-    count, size = len(index), core.shape[1]
-    found = np.empty((count, core.shape[2]), np.result_type(values, core))
-    if size * FEW > count:
-        step = max(1, BLOCK // core[:, 0, :].size)
-        for start in range(0, count, step):
-            piece = slice(start, start + step)
-            slices = core[:, index[piece], :].transpose(1, 0, 2)  # (points, R before, R after)
-            found[piece] = np.matmul(values[piece, None, :], slices)[:, 0, :]
-        return found
+    left, size, right = core.shape
+    if size * FEW > len(index):
+        return _each_times_slice(values, core, index, max(1, BLOCK // (left * right)))
+    found = np.empty((len(index), right), np.result_type(values, core))
     order = np.argsort(index, kind="stable")
     stops = np.cumsum(np.bincount(index, minlength=size))
     ordered, products, start = values[order], np.empty_like(found), 0
@@ -59,6 +63,16 @@ def _times_slices(values: Array, core: Array, index: Array) -> Array:
             start = stop
     found[order] = products
     return found
+
+
+def _each_times_slice(values: Array, core: Array, index: Array, step: int) -> Array:
+    """The same, one product a point: slices of so many points at a time."""
+    pieces = []
+    for start in range(0, len(index), step):
+        piece = slice(start, start + step)
+        slices = core.take(index[piece], axis=1).transpose(1, 0, 2)  # (points, R before, R after)
+        pieces.append(np.matmul(values[piece, None, :], slices)[:, 0])
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
 
 def ht_entries(tree: DimensionTree, leaves: Sequence[Array], transfers: Sequence[Array], points: Array) -> Array:

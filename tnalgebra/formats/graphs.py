@@ -20,6 +20,7 @@ __all__ = [
     "mode_labels",
     "numbered",
     "tt_graph",
+    "tt_leaves",
 ]
 
 Inputs = tuple[Labels, ...]
@@ -62,6 +63,12 @@ def cp_graph(xi: Operator, carriers: Operands, labels: Inputs, output: Labels) -
     terms = union(*inputs)
     inner = Contract(xi, add, inputs, carriers, terms)
     return Contract(multiply, add, (("r",), terms), (weights, inner), output)
+
+
+@lru_cache(maxsize=RECALLED)
+def tt_leaves(count: int) -> tuple[Leaf, ...]:
+    """The leaves of the cores of a train."""
+    return tuple(leaf(name, 3) for name in numbered("core", count))
 
 
 @lru_cache(maxsize=RECALLED)

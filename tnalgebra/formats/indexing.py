@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import AlgebraError, AxisMismatchError, FormatError, IndexRangeError
 from ..execute.expression import evaluate
-from ..execute.namespace import as_array, concatenate, namespace_of
+from ..execute.namespace import are_plain, as_array, concatenate, namespace_of
 from ..execute.scaling import at_one, is_ordinary
 from .graphs import leaf
 from .structure import Structure, as_index
@@ -50,8 +50,15 @@ class Indexing(Structure):
                 rows.append(xp.moveaxis(weighed, 0, axis))
             with np.errstate(over="ignore", invalid="ignore"):
                 pieces.append(self._batched(rows))
-        found = _joined(pieces, xp.result_type(*arrays, self.dtype), xp)
+        found = self._joined(pieces, *arrays)
         return found if self._is_safe(found) else self._evened().evaluate(arrays)
+
+    def _joined(self, pieces: Sequence[Array], *vectors: Array) -> Array:
+        """The pieces in a row; where there is none, in the dtype of the tensor and the vectors."""
+        if len(pieces) == 1:
+            return pieces[0]
+        xp = namespace_of([*self.parameters().values(), *vectors])
+        return concatenate(pieces, 0, xp) if pieces else xp.empty(0, dtype=xp.result_type(*vectors, self.dtype))
 
     def _is_safe(self, values: Array) -> bool:
         """Whether values are no sign of parts of extreme scales: not all of them infinite or zero; for ξ ≠ multiply."""
@@ -80,16 +87,15 @@ class Indexing(Structure):
         """
         points = checked_points(indices, self.shape)
         chunk = POINTS if self._is_plain else self._chunk()
-        xp = namespace_of(list(self.parameters().values()))
         with np.errstate(over="ignore", invalid="ignore"):
             pieces = [self._entries(points[start : start + chunk]) for start in range(0, len(points), chunk)]
-        found = _joined(pieces, self.dtype, xp)
+        found = self._joined(pieces)
         return found if self._is_safe(found) else self._evened().gather(points)
 
     @property
     def _is_plain(self) -> bool:
         """Whether entries are products of NumPy's arrays, which need no plan."""
-        return self.xi.name == "multiply" and all(isinstance(part, np.ndarray) for part in self.parameters().values())
+        return self.xi.name == "multiply" and are_plain(self.parameters().values())
 
     def _entries(self, points: Array) -> Array:
         """Entries at a few points, indices from 0."""
@@ -147,13 +153,6 @@ class Indexing(Structure):
         raise FormatError("a format is not a sequence; use to_dense(), or index it")
 
 
-def _joined(pieces: Sequence[Array], dtype: Any, xp: Any) -> Array:
-    """The pieces in a row."""
-    if len(pieces) == 1:
-        return pieces[0]
-    return concatenate(pieces, 0, xp) if pieces else xp.empty(0, dtype=dtype)
-
-
 def checked_points(indices: Any, shape: tuple[int, ...]) -> Array:
     """Multi-indices as an array of (B, d) integers from 0."""
     try:
@@ -164,6 +163,8 @@ def checked_points(indices: Any, shape: tuple[int, ...]) -> Array:
         raise FormatError(
             f"indices must be integers of shape (B, {len(shape)}); got {points.dtype} of shape {points.shape}"
         )
+    if points.dtype == np.intp and (points.view(np.uintp) < np.array(shape, np.uintp)).all():
+        return points
     sizes = np.array(shape)
     outside = (points < -sizes) | (points >= sizes)
     if outside.any():

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..execute.scaling import at_one, exponent_of, norm_exponent, normalised, rescaled, shifted
+from .qr import qr, triangle
 from .tree import DimensionTree, Nested, modes_of
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "shares",
     "spread",
     "tt_center",
+    "tt_norm",
 ]
 
 Array = Any
@@ -106,7 +108,7 @@ def tt_center(cores: Sequence[Array], center: int, xp: ModuleType) -> tuple[list
     cores, total = [core for core, _ in pairs], sum(exponent for _, exponent in pairs)
     for mode in range(center):
         left, size, right = cores[mode].shape
-        q, r = xp.linalg.qr(cores[mode].reshape(left * size, right))
+        q, r = qr(cores[mode].reshape(left * size, right), xp)
         cores[mode] = q.reshape(left, size, -1)
         r, shift = normalised(r)
         total += shift
@@ -114,7 +116,7 @@ def tt_center(cores: Sequence[Array], center: int, xp: ModuleType) -> tuple[list
         cores[mode + 1] = (r @ cores[mode + 1].reshape(right, -1)).reshape(-1, *sizes)
     for mode in range(len(cores) - 1, center, -1):
         left, size, right = cores[mode].shape
-        q, r = xp.linalg.qr(cores[mode].reshape(left, size * right).T.conj())
+        q, r = qr(cores[mode].reshape(left, size * right).T.conj(), xp)
         cores[mode] = q.T.conj().reshape(-1, size, right)
         r, shift = normalised(r)
         total += shift
@@ -124,6 +126,17 @@ def tt_center(cores: Sequence[Array], center: int, xp: ModuleType) -> tuple[list
     return cores, total + shift
 
 
+def tt_norm(cores: Sequence[Array], xp: ModuleType) -> tuple[float, int]:
+    """Norm of a train as mantissa and exponent, by the triangular factors of a sweep alone."""
+    rest, total = normalised(cores[0][0])
+    for core in cores[1:]:
+        rest, shift = normalised(triangle(rest, xp) if rest.shape[0] > rest.shape[1] else rest)
+        core, own = normalised(core)
+        rest = (rest @ core.reshape(core.shape[0], -1)).reshape(-1, core.shape[2])
+        total += shift + own
+    return scaled_norm(rest, total, xp)
+
+
 def cp_norm(factors: Sequence[Array], weights: Array, xp: ModuleType) -> tuple[float, int]:
     """Norm of a CP tensor: each mode is rotated into at most R coordinates, so differences keep their digits."""
     factors, weights, exponents = cp_columns(factors, weights, xp)
@@ -131,7 +144,7 @@ def cp_norm(factors: Sequence[Array], weights: Array, xp: ModuleType) -> tuple[f
     rest = weights[None, :]
     for factor in factors:
         rows = (rest[:, None, :] * factor[None, :, :]).reshape(-1, factor.shape[1])
-        rest, shift = normalised(xp.linalg.qr(rows, mode="r") if len(rows) > len(rows.T) else rows)
+        rest, shift = normalised(triangle(rows, xp) if len(rows) > len(rows.T) else rows)
         total += shift
     return scaled_norm(rest.sum(axis=1), total, xp)
 
@@ -144,7 +157,7 @@ def ht_center(tree: DimensionTree, parts: dict[Nested, Array], center: Nested, x
         axis = next(i for i, child in enumerate(node) if set(modes_of(center)) <= set(modes_of(child)))
         child = node[axis]
         part = xp.moveaxis(parts[node], axis, -1)
-        q, r = xp.linalg.qr(part.reshape(-1, part.shape[-1]))
+        q, r = qr(part.reshape(-1, part.shape[-1]), xp)
         parts[node] = xp.moveaxis(q.reshape(*part.shape[:-1], -1), -1, axis)
         parts[child] = xp.tensordot(parts[child], r, axes=((-1,), (1,)))
         node = child
@@ -181,7 +194,7 @@ def ht_sweep(tree: DimensionTree, leaves: Sequence[Array], transfers: Sequence[A
         if node == tree.nested:
             parts[node], shift = at_one(part)
         else:
-            q, r = xp.linalg.qr(part.reshape(-1, part.shape[-1]))
+            q, r = qr(part.reshape(-1, part.shape[-1]), xp)
             parts[node] = q.reshape(*part.shape[:-1], -1)
             r, shift = at_one(r)
             squares = (abs(r) ** 2).sum(axis=0)

@@ -22,16 +22,23 @@ def frozen(array: Any, name: str, axes: Sequence[str]) -> Array:
         raise FormatError(f"{name} must have axes ({', '.join(axes)}); got shape {tuple(array.shape)}")
     if not isinstance(array, np.ndarray):
         return array
+    if array.dtype.char not in "fdFD" or not array.dtype.isnative:
+        array = _for_blas(array, name)
+    elif array.flags.writeable:
+        array = array.copy()  # what the caller does with its array later is no concern of this one
+    else:
+        return array
+    array.flags.writeable = False
+    return array
+
+
+def _for_blas(array: Array, name: str) -> Array:
+    """A copy in a dtype that BLAS has, where one holds all digits."""
     if array.dtype.char in "gG" and array.dtype.itemsize > np.dtype(complex).itemsize // 2:
         raise DTypeError(f"{name} has dtype {array.dtype}; BLAS has float32, float64, complex64 and complex128")
     if array.dtype.kind in "biu" or array.dtype.char == "e":
-        array = array.astype(np.float32 if array.dtype.char == "e" else np.float64)
-    elif not array.dtype.isnative:
-        array = array.astype(array.dtype.newbyteorder("="))
-    elif array.flags.writeable:
-        array = array.copy()  # what the caller does with its array later is no concern of this one
-    array.flags.writeable = False
-    return array
+        return array.astype(np.float32 if array.dtype.char == "e" else np.float64)
+    return array.astype(array.dtype.newbyteorder("="))
 
 
 def sealed(arrays: Iterable[Array]) -> tuple[Array, ...]:

@@ -117,7 +117,7 @@ class Structure(ABC):
         node = self._graph(self._leaves(), mode_labels(self.ndim), numbered("i", self.ndim))
         return Expression(node, self.parameters())
 
-    def _leaves(self) -> list[Leaf]:
+    def _leaves(self) -> Sequence[Leaf]:
         parts = self.parameters()
         return [leaf(name, parts[name].ndim) for name, _ in self._carriers()]
 

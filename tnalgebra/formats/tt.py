@@ -7,15 +7,15 @@ from typing import Any, Self
 from ..algebra import Operator, operator
 from ..canvas import Diagram
 from ..errors import FormatError
-from ..execute.namespace import namespace_of
-from ..graph import Labels, Node
+from ..execute.namespace import are_plain, namespace_of
+from ..graph import Labels, Leaf, Node
 from .base import Array, Format
 from .characters import chain_text
 from .gather import tt_entries
-from .graphs import carried, in_turn, numbered, tt_graph
+from .graphs import carried, in_turn, numbered, tt_graph, tt_leaves
 from .later import later
 from .network import Part, chain, embed, met, renamed, without
-from .orthogonal import scaled_norm, spread, tt_center
+from .orthogonal import spread, tt_center, tt_norm
 from .parts import check_rank, check_shape, frozen, normal, one_home, sealed, share
 from .picture import tt_diagram
 from .structure import as_mode, require_multiply
@@ -100,12 +100,20 @@ class TTTensor(Format):
         """R_0 = 1, R_1, …, R_d = 1."""
         return (1, *(core.shape[2] for core in self.cores))
 
+    @property
+    def ndim(self) -> int:
+        """Number of modes."""
+        return len(self.cores)
+
     def parameters(self) -> dict[str, Array]:
         """``core0``, ``core1``, … and so on."""
         return dict(zip(numbered("core", len(self.cores)), self.cores, strict=True))
 
     def _carriers(self) -> tuple[tuple[str, int], ...]:
         return carried("core", len(self.cores), 1)
+
+    def _leaves(self) -> Sequence[Leaf]:
+        return tt_leaves(len(self.cores))
 
     def _graph(self, carriers: Sequence[Node], labels: Sequence[Labels], output: Labels) -> Node:
         return tt_graph(self.xi, tuple(carriers), tuple(labels), output)
@@ -118,8 +126,7 @@ class TTTensor(Format):
         return type(self)(sealed(parts[name] for name, _ in self._carriers()), self.xi)
 
     def _bonds(self, name: str) -> tuple[int, ...]:
-        mode = int(name.removeprefix("core"))
-        return (0,) * (mode > 0) + (2,) * (mode < len(self.cores) - 1)
+        return (0,) * (name != "core0") + (2,) * (name != self._scale)
 
     def _batch_path(self) -> Any:
         """From the left: a row vector a point, never a product of two matrices."""
@@ -127,6 +134,10 @@ class TTTensor(Format):
 
     def _inner_path(self, other: Any) -> Any:
         return in_turn if isinstance(other, TTTensor) else "auto"
+
+    @property
+    def _is_plain(self) -> bool:
+        return self.xi.name == "multiply" and are_plain(self.cores)
 
     def _entries(self, points: Array) -> Array:
         return tt_entries(self.cores, points) if self._is_plain else Format._entries(self, points)
@@ -140,9 +151,7 @@ class TTTensor(Format):
         return type(self)((*self.cores[:-1], self.cores[-1] * factor), self.xi)
 
     def _scaled_norm(self) -> tuple[float, int]:
-        xp = namespace_of(self.cores)
-        cores, exponent = tt_center(self.cores, self.ndim - 1, xp)
-        return scaled_norm(cores[-1], exponent, xp)
+        return tt_norm(self.cores, namespace_of(self.cores))
 
     def network(self) -> list[Part]:
         """The cores as parts of a network, modes by number; the bonds of size 1 at the ends are left out."""

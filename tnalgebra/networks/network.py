@@ -205,13 +205,16 @@ class Network(Diagrammed):
         Raises `AxisMismatchError` that names the axis and both sizes, `DTypeError` for complex numbers.
         """
         x = as_array(x)
-        expected = f"(batch, {self.steps or 'T'}, {self.n_inputs})"
+        steps, inputs = self.steps, self.n_inputs
         if len(x.shape) != 3:
-            raise AxisMismatchError(f"X must have shape {expected}; got {len(x.shape)} axes: {tuple(x.shape)}")
-        for axis, name, size in ((1, "T", self.steps), (2, "N", self.n_inputs)):
+            raise AxisMismatchError(
+                f"X must have shape (batch, {steps or 'T'}, {inputs}); got {len(x.shape)} axes: {tuple(x.shape)}"
+            )
+        for axis, name, size in ((1, "T", steps), (2, "N", inputs)):
             if size is not None and x.shape[axis] != size:
                 raise AxisMismatchError(
-                    f"X must have shape {expected}: axis {axis} ({name}) is {x.shape[axis]}, the network needs {size}"
+                    f"X must have shape (batch, {steps or 'T'}, {inputs}): axis {axis} ({name}) is {x.shape[axis]}, "
+                    f"the network needs {size}"
                 )
         xp = namespace_of([x])
         if is_complex(x.dtype, xp):

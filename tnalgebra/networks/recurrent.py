@@ -12,6 +12,7 @@ from ..canvas import Diagram
 from ..errors import AxisMismatchError, FormatError
 from ..execute.namespace import as_array, namespace_of
 from ..formats.characters import chain_text
+from ..formats.graphs import numbered
 from ..formats.parts import frozen, one_home
 from ..graph import Contract, Labels, Node, Take
 from .features import FeatureMap, FixedMap
@@ -166,7 +167,7 @@ class RecurrentNetwork(Network):
         return f"core{len(self.cores) - 1}"
 
     def _parts(self) -> dict[str, Array]:
-        return {"inputs": self.inputs, **{f"core{t}": core for t, core in enumerate(self.cores)}}
+        return {"inputs": self.inputs, **dict(zip(numbered("core", len(self.cores)), self.cores, strict=True))}
 
     def _with_parts(self, feature_map: FeatureMap | FixedMap, parts: Mapping[str, Array]) -> Self:
         cores = tuple(parts[f"core{t}"] for t in range(len(self.cores)))

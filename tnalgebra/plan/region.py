@@ -91,7 +91,8 @@ class Region:
 
     def _unary(self, term: Term, result: Labels, text: str = "") -> Term:
         """⊕ over what is not in the result, then the order of the result."""
-        if set(result) < set(term.labels):
+        gone = [label for label in term.labels if label not in result]
+        if gone and not (self.is_product and volume(tuple(gone), self.sizes) == 1):  # a sum of one number is the number
             if self.node.reduce.reduction in (None, "logsumexp"):
                 return self._emit("blocked", [term], result, tree=0)
             return self._emit("reduce", [term], result)

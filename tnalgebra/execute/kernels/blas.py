@@ -13,6 +13,8 @@ __all__ = ["lower_product", "product"]
 
 Array = Any
 Kernel = Callable[..., Array]
+LARGE = 1 << 14
+"""Entries of a result that take longer to be set to zero than a call of `matmul` takes more than one of `dot`."""
 
 
 def lower_product(step: Step, xp: ModuleType) -> Kernel:
@@ -39,9 +41,9 @@ def product(left: Labels, right: Labels, result: Labels, sizes: dict[str, int], 
     back = None if groups.result == result else tuple(map(groups.result.index, result))
     if groups.batch:
         return _batched(perm_a, shape_a, perm_b, shape_b, shape, back, xp)
+    dot = _dot(shape_a[0], shape_a[1], shape_b[1], xp)
     if len(left) == len(right) == len(shape) == 2:
-        return _matrices(perm_a is not None, perm_b is not None, back is not None, xp)
-    dot = xp.dot
+        return _matrices(perm_a is not None, perm_b is not None, back is not None, dot)
 
     def matrix_product(x: Array, y: Array) -> Array:
         if perm_a is not None:
@@ -54,11 +56,25 @@ def product(left: Labels, right: Labels, result: Labels, sizes: dict[str, int], 
     return matrix_product
 
 
-def _matrices(turn_left: bool, turn_right: bool, turn_back: bool, xp: ModuleType) -> Kernel:
-    """Product of two matrices: nothing to reshape, which would take longer than a tiny product itself."""
-    dot = xp.dot
-    if not (turn_left or turn_right or turn_back):
+def _dot(rows: int, inner: int, columns: int, xp: ModuleType) -> Kernel:
+    """`dot` of two matrices; where the result is most of its memory, without the zeros that it fills it with first."""
+    dot, matmul = xp.dot, xp.matmul
+    if rows * columns < LARGE or inner > min(rows, columns):
         return dot  # type: ignore[no-any-return]
+    if inner == 1:
+        return xp.multiply if rows <= columns else dot  # type: ignore[no-any-return]
+
+    def large(x: Array, y: Array) -> Array:
+        is_whole = x.flags.forc and y.flags.forc  # else matmul may leave BLAS for a slow loop
+        return matmul(x, y) if is_whole else dot(x, y)
+
+    return large
+
+
+def _matrices(turn_left: bool, turn_right: bool, turn_back: bool, dot: Kernel) -> Kernel:
+    """Product of two matrices: nothing to reshape, which would take longer than a tiny product itself."""
+    if not (turn_left or turn_right or turn_back):
+        return dot
 
     def matrix_product(x: Array, y: Array) -> Array:
         out = dot(x.transpose() if turn_left else x, y.transpose() if turn_right else y)
