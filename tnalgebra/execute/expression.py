@@ -21,7 +21,7 @@ from ..graph.vjp import paired, vjp_by_name
 from ..plan import Plan, build_plan
 from ..plan.paths import Optimizer
 from .cache import Cache, plan_cache
-from .memory import MemoryLimit, as_bytes
+from .memory import MemoryLimit, as_bytes, check_room
 from .namespace import are_plain, as_array, device_of, is_numpy_like, namespace_of
 from .run import Program
 
@@ -277,6 +277,8 @@ def program_for(
             itemsize=itemsize_of([array.dtype for array in values], xp, node),
             nonnegative=nonnegative,
         )
+        if is_numpy_like(xp):
+            check_room(plan, device_of(values[0]) if values else "cpu")
         return Program(plan, xp, is_compiled=is_compiled)
 
     return plan_cache.get(key, build)

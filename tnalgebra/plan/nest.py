@@ -9,7 +9,7 @@ from ..graph.node import postorder
 from ..graph.rewrite import inline, settled
 from ..graph.sizes import Shape, shapes_of
 from .paths import Optimizer, find_path
-from .step import union
+from .step import FEW, union
 
 __all__ = ["nested"]
 
@@ -55,11 +55,13 @@ def _paired(node: Contract, children: Sequence[Node], sizes: dict[str, int], opt
     """A label is summed in the pair after which no one needs it; one that a single operand has, before."""
     assert isinstance(node.xi, Operator)
     xi, reduce, output = node.xi, node.reduce, node.output
+    is_crowded = len(sizes) > FEW and reduce.unit_is_strict
+    alone = {label for label, size in sizes.items() if is_crowded and size == 1}  # ⊕ over one entry is that entry
     terms: list[tuple[Labels, Node]] = list(zip(node.inputs, children, strict=True))
     for picked in find_path([union(labels) for labels, _ in terms], output, sizes, optimize):
         chosen = [terms[i] for i in picked]
         terms = [term for i, term in enumerate(terms) if i not in picked]
-        needed = {*output, *(label for labels, _ in terms for label in labels)}
+        needed = {*output, *(label for labels, _ in terms for label in labels if label not in alone)}
         inputs, operands = zip(*chosen, strict=True)
         kept = tuple(label for label in union(*inputs) if label in needed) if terms else output
         terms.append((kept, Contract(xi, reduce, inputs, operands, kept)))
