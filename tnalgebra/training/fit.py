@@ -75,10 +75,7 @@ def fit(
     if compiled is None:
         compiled = _pays(Objective(network, loss, masked=lengths is not None), data, batch_size)
     objective = Objective(network, loss, masked=lengths is not None, compiled=compiled)
-    kept = Checkpoint(checkpoint) if isinstance(checkpoint, str | Path) else checkpoint
-    if not isinstance(kept, Checkpoint | None):
-        raise TrainingError(f"checkpoint must be a path or a Checkpoint; got {checkpoint!r}")
-    return Training(objective, config, data, held, kept, tuple(callbacks)).run(progress)
+    return Training(objective, config, data, held, as_checkpoint(checkpoint), tuple(callbacks)).run(progress)
 
 
 def datasets(
@@ -114,6 +111,13 @@ def _pays(objective: Objective, data: Batch, batch_size: int) -> bool:
         return False
     batch = {name: array[:batch_size] for name, array in data.items()}
     return bool(objective.flops(batch) * int(like.shape[0]) / batch_size > WORTH)
+
+
+def as_checkpoint(checkpoint: Any) -> Checkpoint | None:
+    kept = Checkpoint(checkpoint) if isinstance(checkpoint, str | Path) else checkpoint
+    if not isinstance(kept, Checkpoint | None):
+        raise TrainingError(f"checkpoint must be a path or a Checkpoint; got {checkpoint!r}")
+    return kept
 
 
 def as_seed(seed: int | np.random.Generator) -> int:
