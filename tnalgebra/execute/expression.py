@@ -277,8 +277,7 @@ def program_for(
             itemsize=itemsize_of([array.dtype for array in values], xp, node),
             nonnegative=nonnegative,
         )
-        if is_numpy_like(xp):
-            check_room(plan, device_of(values[0]) if values else "cpu")
+        check_room(plan, values)
         return Program(plan, xp, is_compiled=is_compiled)
 
     return plan_cache.get(key, build)

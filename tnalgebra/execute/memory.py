@@ -1,11 +1,14 @@
 """A memory limit in bytes, from what a user writes."""
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 from ..errors import EquationError, MemoryLimitError
 from ..plan import Plan
 from ..plan.plan import AXES
+from .namespace import device_of, is_numpy_like, namespace_of
 
 __all__ = ["MemoryLimit", "as_bytes", "check_bytes", "check_room"]
 
@@ -41,8 +44,11 @@ def as_bytes(limit: MemoryLimit, device: str = "cpu") -> int | None:
     raise MemoryLimitError(f"memory_limit must be bytes, or text such as '2GiB', '500MB' or '50%'; got {limit!r}")
 
 
-def check_room(plan: Plan, device: str = "cpu") -> None:
-    """Refuse arrays that no library or not this machine can hold, before the work rather than in the middle of it."""
+def check_room(plan: Plan, arrays: Sequence[Any]) -> None:
+    """Refuse arrays that NumPy or CuPy or this machine cannot hold, before the work rather than in the middle of it."""
+    if not is_numpy_like(namespace_of(arrays)):
+        return
+    device = device_of(arrays[0]) if arrays else "cpu"
     if plan.axes > AXES:
         raise EquationError(
             f"this makes an array of {plan.axes} axes, but an array has at most {AXES}: ask for entries or slices, or "

@@ -11,6 +11,7 @@ from ..graph.node import postorder
 from ..graph.rewrite import inline, settled
 from ..graph.sizes import Shape, shapes_of
 from .cost import gathered, peak_bytes, priced
+from .early import early
 from .legality import judge
 from .paths import Optimizer
 from .plan import AXES, Plan
@@ -101,6 +102,8 @@ class _Builder:
                 self.place[node] = self._shaped(node)
             elif isinstance(node, Take | Stack):
                 self.place[node] = self._part(node)
+        wanted = [self._own(node) for node in (self.root.children if isinstance(self.root, Bundle) else (self.root,))]
+        self.steps = min(self.steps, early(self.steps, wanted), key=peak_bytes)
         near = gathered(self.steps, self.itemsize)
         if peak_bytes(near) <= (self.limit or max(peak_bytes(self.steps), ROOM)):
             self.steps = near
@@ -108,7 +111,6 @@ class _Builder:
         verdicts = {judge(node, self.nonnegative): None for node in self.nodes if isinstance(node, Contract)}
         held = [verdict.reason for verdict in verdicts if not verdict.is_reorderable]
         reasons = held or [verdict.reason for verdict in verdicts] or ["nothing is contracted"]
-        wanted = [self._own(node) for node in (self.root.children if isinstance(self.root, Bundle) else (self.root,))]
         return Plan(
             node=self.root,
             inputs=self.names,

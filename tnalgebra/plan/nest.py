@@ -13,17 +13,21 @@ from .step import FEW, union
 
 __all__ = ["nested"]
 
+SLACK = 1.05
+"""So much more work than the path through merged nodes the nesting that is given may be."""
+
 
 def nested(root: Node, shapes: Mapping[str, Shape], optimize: Optimizer = "auto") -> Node:
     """The graph with a node for every pair on the path, where sums may move.
 
-    A derivative by each of n operands then shares these nodes, and all n cost as much as a few contractions. Where the
-    path that is found through merged nodes costs more than the nesting that is given, that is kept.
+    A derivative by each of n operands then shares these nodes, and all n cost as much as a few contractions. The
+    nesting that is given is kept unless a path through merged nodes costs less: the tiles of a network can then be made
+    again.
     """
     root = settled(root, shapes)
     merged = inline(root, keep_shared=True)
-    graphs = [_in_pairs(graph, shapes, optimize) for graph in dict.fromkeys((merged, root))]
-    return min(graphs, key=lambda graph: _work(graph, shapes))
+    given, found = (_in_pairs(graph, shapes, optimize) for graph in (root, merged))
+    return given if _work(given, shapes) <= SLACK * _work(found, shapes) else found
 
 
 def _work(root: Node, shapes: Mapping[str, Shape]) -> int:
