@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import TrainingError, UnknownNameError
+from ..execute.namespace import namespace_of
 from ..networks import Network
 from .checkpoint import Checkpoint
 from .loss import LOSSES, encoded
@@ -133,6 +134,7 @@ def _split(data: Batch, share: float, seed: int) -> tuple[Batch, Batch]:
     if not 0 < share < 1 or not 0 < round(count * share) < count:
         raise TrainingError(f"validation={share!r} of {count} rows leaves none to train on or none to validate")
     order = np.random.default_rng((seed, 2)).permutation(count)
+    order = namespace_of([data["X"]]).asarray(order)
     rest, held = order[round(count * share) :], order[: round(count * share)]
     first, second = ({name: array[rows] for name, array in data.items()} for rows in (rest, held))
     if not all(float(part["row_weight"].sum()) > 0 for part in (first, second)):
