@@ -150,6 +150,30 @@ def test_predict_reads_data_sets_and_arrays(capsys, model_file, tmp_path):
     assert out.split() == np.load(labels)[:3].astype(str).tolist()
 
 
+@pytest.mark.parametrize("data", ["moons", "digits"])
+def test_predict_finds_the_samples_that_training_held_back(data, capsys, tmp_path):
+    """They depend on the seed, and points on their number too; the model knows both."""
+    pytest.importorskip("sklearn")
+    target = tmp_path / "net.tna"
+    options = "--rank 3 --features 4 --epochs 2 --seed 7 --train 130 --test 31"
+    _, out, _ = run(capsys, "train", data, *options.split(), "-o", target)
+    accuracy = out.split("test ")[-1]
+    code, out, err = run(capsys, "predict", target, data)
+    assert (code, err) == (0, f"test {accuracy}")
+    assert len(out.split()) == 31
+    held = tnalgebra.load_data(data, train=130, test=31, seed=7)
+    np.testing.assert_array_equal(load_model(target).data().X_test, held.X_test)
+    code, other, _ = run(capsys, "predict", target, data, "--seed", 8)
+    assert (code, len(other.split())) == (0, 31)
+    there = tmp_path / "other.npz"
+    arrays = {f"X_{part}": held.X_test for part in ("train", "test")} | {
+        f"y_{part}": held.y_test for part in ("train", "test")
+    }
+    np.savez(there, **arrays)
+    code, again, _ = run(capsys, "predict", target, there)  # 31 samples for training: fewer than the 130 of before
+    assert (code, again) == (0, out)
+
+
 def test_a_model_keeps_what_its_samples_are(model_file, tmp_path):
     model = load_model(model_file)
     assert (model.kind, model.sample_shape, model.steps) == ("images", (8, 8), Steps(4, None, "rows"))

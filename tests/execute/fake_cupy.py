@@ -25,7 +25,7 @@ FUNCTIONS = {  # name → keywords that CuPy knows
     "ascontiguousarray": "dtype", "broadcast_to": "", "concatenate": "axis out dtype", "dot": "out", "einsum": "",
     "empty": "dtype order", "full": "dtype order", "matmul": "out", "moveaxis": "", "result_type": "",
     "squeeze": "axis", "tensordot": "axes", "transpose": "axes", "where": "", "zeros": "dtype order",
-    "append": "axis", "arange": "dtype", "argsort": "axis", "conj": "", "count_nonzero": "axis", "eye": "dtype", "frexp": "",
+    "append": "axis", "arange": "dtype", "argmax": "axis dtype out keepdims", "mean": "axis dtype out keepdims", "argsort": "axis", "conj": "", "count_nonzero": "axis", "eye": "dtype", "frexp": "",
     "imag": "", "indices": "dtype", "ldexp": "", "lexsort": "", "meshgrid": "indexing", "ones": "dtype order", "ones_like": "dtype", "real": "",
     "repeat": "axis", "stack": "axis", "take": "axis", "tile": "", "trace": "", "vdot": "", "zeros_like": "dtype",
 }  # fmt: skip

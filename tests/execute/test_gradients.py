@@ -206,6 +206,70 @@ def test_nothing_is_nan_where_the_value_is_not(xi, reduce):
         assert np.isnan(value) or not np.isnan([gradient["A"], gradient["B"]]).any(), (a, c, d)
 
 
+MAPS = ("exp(x)", "tanh(x)", "sqrt(x)", "log(x)", "abs(x)", "exp(-x * x)", "1 / (1 + exp(-x))", "x ** 3", "log1p(x)")
+NESTED = {
+    "max": lambda leaf, xi, reduce: tna.contract("i->", unit(leaf, xi, reduce), reduce="maximum"),
+    "min": lambda leaf, xi, reduce: tna.contract("i->", unit(leaf, xi, reduce), reduce="minimum"),
+    "Π": lambda leaf, xi, reduce: tna.contract("i->", unit(leaf, xi, reduce), reduce="multiply"),
+    "ln Σ exp": lambda leaf, xi, reduce: tna.contract("i->", unit(leaf, xi, reduce), reduce="logaddexp"),
+    "hypot": lambda leaf, xi, reduce: tna.contract("i->", unit(leaf, xi, reduce), reduce="hypot"),
+    "weighted": lambda leaf, xi, reduce: tna.contract("i,i->", unit(leaf, xi, reduce), leaf("C", "i")),
+    "three": lambda leaf, xi, reduce: tna.contract(
+        "i,i,i->", leaf("B", "i"), leaf("C", "i"), leaf("D", "i"), xi=xi, reduce=reduce
+    ),
+}
+
+
+def unit(leaf, xi, reduce):
+    return tna.contract("ij,j->i", leaf("A", "ij"), leaf("B", "j"), xi=xi, reduce=reduce)
+
+
+def assert_no_nan(expression, count):
+    """At random special numbers: where the value is finite, so many times at least, the gradient is a number."""
+    rng, both, seen = np.random.default_rng(0), tna.value_and_grad(expression), 0
+    for _ in range(count):
+        shapes = {"A": (2, 2), "B": (2,), "C": (2,), "D": (2,)}
+        numbers = (-np.inf, -1.0, 0.0, 2.0, np.inf)
+        arrays = {name: rng.choice(numbers, shapes[name]) for name in expression.free}
+        with np.errstate(all="ignore"):
+            value, gradient = both(**arrays)
+        seen += bool(np.isfinite(value))
+        if np.isfinite(value):
+            assert not any(np.isnan(part).any() for part in gradient.values()), (arrays, gradient)
+    return seen
+
+
+@pytest.mark.parametrize("shape", NESTED)
+@pytest.mark.parametrize("xi", SMOOTH)
+def test_nothing_is_nan_behind_a_second_contraction(xi, shape):
+    assert sum(assert_no_nan(NESTED[shape](tna.leaf, xi, reduce), 24) for reduce in SMOOTH) > 5
+
+
+@pytest.mark.parametrize("function", MAPS)
+def test_nothing_is_nan_behind_a_function(function):
+    largest = tna.contract("i,i->i", tna.leaf("B", "i"), tna.leaf("C", "i"), xi="maximum")
+    mapped = Expression(Map(function, largest.node))
+    assert sum(assert_no_nan(tna.contract("i->", mapped, reduce=reduce), 24) for reduce in SMOOTH) > 5
+
+
+def test_a_zero_cotangent_stays_zero_in_a_long_train():
+    """The way round NaN keeps the order of the planner: 3^40 terms could not be added one by one."""
+    rng = np.random.default_rng(0)
+    train = tna.TTTensor([rng.random(core.shape) for core in tna.TTTensor.random((3,) * 40, rank=2, seed=0).cores])
+    operands = [train, list(range(1, 41))]
+    for mode in range(40):
+        operands += [tna.leaf(f"x{mode}", "bi"), [0, mode + 1]]
+    both = tna.value_and_grad(tna.contract("b->", tna.contract(*operands, [0]), reduce="maximum"))
+    arrays = {f"x{mode}": rng.random((2, 3)) for mode in range(40)}
+    arrays["x0"][1] = -np.inf
+    with np.errstate(all="ignore"):
+        value, gradient = both(**arrays)
+    assert 0 < value < np.inf
+    for mode, part in enumerate(gradient.values()):
+        np.testing.assert_allclose(np.sum(part[0] * arrays[f"x{mode}"][0]), value, rtol=1e-10)
+        assert part[1].tolist() == [0, 0, 0]
+
+
 def test_conventions_at_kinks():
     def gradient(xi, reduce, a, b):
         expression = tna.contract("i,i->", tna.leaf("A", "i"), tna.leaf("B", "i"), xi=xi, reduce=reduce)

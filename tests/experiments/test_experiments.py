@@ -254,6 +254,8 @@ def test_the_package_has_a_configuration_and_a_quick_one(name):
         ('"cp"', '"cq"', UnknownNameError, "unknown kind 'cq'; known: cp, tt, ht"),
         ('"rectifier"', '"relu"', UnknownNameError, "unknown operator 'relu'; known: "),
         ("[0.02, 0.001]", "[]", DataError, "learning_rates is empty: there is nothing to train"),
+        ("kinds", "batch_size = 0\nkinds", DataError, r"seeds must be ≥ 0 and batch_size ≥ 1; got \(.*\) and 0"),
+        ("kinds", "seeds = [0, -1]\nkinds", DataError, r"seeds must be ≥ 0 and batch_size ≥ 1; got \(0, -1\) and "),
         ("[0.02, 0.001]", "0.02", DataError, "small.toml.*: learning_rates is 0.02, which is no tuple"),
         ("rank = 4", 'rank = "4"', DataError, "small.toml.*: data is '4'|rank is '4', which is no int"),
         ("rank = 4", "width = 4", DataError, "unknown setting width; known: name, source, train"),

@@ -54,6 +54,11 @@ def test_entries_modulo_a_prime_are_those_of_the_tensor(tensor):
         assert line.tolist() == exact
 
 
+def test_rows_that_no_number_counts_are_drawn_by_their_modes():
+    assert odd_even_rank(tna.CPTensor.random((4,) * 128, 5, seed=0), 11) == (5, 11)
+    assert odd_even_rank(tna.TTTensor.random((4,) * 128, 4, seed=0), 11) == (11, 11)
+
+
 def test_ranks_of_all_rows_and_columns_are_those_of_the_matricization():
     for tensor in FORMATS:
         estimate = tna.matricization_rank(tensor, [0, 2, 4])
@@ -130,6 +135,7 @@ def test_what_was_stopped_goes_on_and_another_configuration_is_refused(config, t
         ("orders = [4]", "orders = [3]", r"orders must be even: half of the modes are odd, half even; got \(3,\)"),
         ("widths = [2, 3]", "widths = [4]", "there must be orders, seeds and widths no larger than sizes"),
         ("lines = 50", "lines = 0", "1 or more"),
+        ("seeds = [0, 1]", "seeds = [0, -1]", r"seeds must be 0 or more; got \(0, -1\)"),
     ],
 )
 def test_mistakes_in_a_configuration_are_named(config, tmp_path, old, new, message):

@@ -112,6 +112,28 @@ def test_all_bipartitions_are_tried_when_few_and_a_choice_when_many(monkeypatch)
     assert len(list(bounds.bipartitions(tna.expressivity.ranks.Matricizations(np.ones((2, 2)))))) == 1
 
 
+@pytest.mark.parametrize(
+    "x",
+    [
+        tna.TTTensor.random((3, 2, 1, 5, 2, 3), (2, 3, 3, 4, 2), seed=0),
+        tna.TTTensor.random((3,) * 20, 3, seed=0),
+        tna.CPTensor.random((3, 2, 5, 2), 4, seed=0).to_dense(),
+        np.zeros((2, 3, 2)),
+    ],
+    ids=["train", "long train", "array", "zero"],
+)
+def test_the_widest_rows_are_those_of_the_largest_rank_and_few_singular_values_are_needed(x, monkeypatch):
+    cuts, seen = tna.expressivity.ranks.Matricizations(x), []
+    rows = list(bounds.bipartitions(cuts))
+    best = max(rows, key=lambda rows: cuts.rank(rows).rank)
+    other = tna.expressivity.ranks.Matricizations(x)
+    estimate = type(other)._estimate
+    monkeypatch.setattr(type(other), "_estimate", lambda *args: seen.append(args) or estimate(*args))
+    assert other.widest(rows) == (best, cuts.rank(best).rank)
+    assert len(seen) < len(rows) or not cuts.rank(best).rank
+    assert other.widest(rows) == (best, cuts.rank(best).rank)
+
+
 def test_widths_of_table_2():
     assert predicted_widths("TT", 2, 8, 4) == {"TT": "2", "HT": "≤ 4", "CP": "≥ 16"}
     assert predicted_widths("HT", 3, 16, 9) == {"TT": "≤ 9", "HT": "3", "CP": "≥ 6561"}

@@ -485,3 +485,19 @@ def test_arguments_that_mean_nothing_are_refused():
         tna.FeatureMap.random(0, 3)
     with pytest.raises(TypeError, match="not iterable"):
         list(tna.leaf("X", "b"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_feature_takes_more_steps_than_an_array_has_axes(kind, rng):
+    """The same network with a second feature that no weight reads has as many steps and no axis of size 1."""
+    narrow = KINDS[kind].random(steps=67, inputs=3, features=1, rank=2, classes=2, activation="identity", seed=0)
+    wide = KINDS[kind].random(steps=67, inputs=3, features=2, rank=2, classes=2, activation="identity", seed=1)
+    parts = {name: np.zeros(part.shape) for name, part in wide.parameters().items()}
+    for name, part in narrow.parameters().items():
+        parts[name][tuple(map(slice, part.shape))] = part
+    X, y = rng.standard_normal((5, 67, 3)), np.array([0, 1, 1, 0, 1])
+    given = {name: part for name, part in parts.items() if part.shape == wide.parameters()[name].shape}
+    assert relative_error(narrow(X), wide.replace(**given)(X)) < 1e-12
+    one, two = (tna.fit(net, X, y, epochs=1, optimizer=tna.SGD(0.1)) for net in (narrow, wide.replace(**given)))
+    np.testing.assert_allclose(one.history.losses, two.history.losses, rtol=1e-12)
+    np.testing.assert_allclose(one.network(X), two.network(X), rtol=1e-9)

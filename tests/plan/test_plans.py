@@ -12,7 +12,7 @@ import tnalgebra as tna
 from tests.corpus import EQUATIONS, operands, relative_error, shapes
 from tests.execute.test_contract import BUILTIN, PAIRS, kind_of, truth
 from tnalgebra.algebra import known_operators
-from tnalgebra.errors import MemoryLimitError
+from tnalgebra.errors import EquationError, MemoryLimitError
 from tnalgebra.graph import Contract, Leaf, Map, Sum
 from tnalgebra.plan import build, build_plan
 
@@ -339,3 +339,43 @@ def test_tiles_are_kept_while_there_is_room_and_then_made_again(monkeypatch):
         peaks.append(plan.peak_bytes)
     tna.plan_cache.clear()
     assert peaks[1] < peaks[0]
+
+
+# --- more axes than an array has ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reduce", ["add", "hypot", "maximum", "rectifier"])
+@pytest.mark.parametrize("xi", ["multiply", "rectifier", "logaddexp"])
+def test_labels_of_size_one_change_nothing_however_many(xi, reduce, rng):
+    """40 labels of size 1, in the output or reduced over: the same as none of them."""
+    a, b = rng.standard_normal((3, 2)), rng.standard_normal((2, 5))
+    ones = list(range(3, 43))
+    shapes = (3, 2, *(1,) * 40), (2, 5, *(1,) * 40)
+    operands = (a.reshape(shapes[0]), [0, 1, *ones], b.reshape(shapes[1]), [1, 2, *ones])
+    truth = tna.contract("ij,jk->ik", a, b, xi=xi, reduce=reduce)
+    kept = tna.contract(*operands, [0, 2, *ones], xi=xi, reduce=reduce)
+    np.testing.assert_allclose(kept, truth.reshape(3, 5, *(1,) * 40), rtol=1e-12)
+    np.testing.assert_allclose(tna.contract(*operands, [0, 2], xi=xi, reduce=reduce), truth, rtol=1e-12)
+    alone = tna.contract(a.reshape(shapes[0]), [0, 1, *ones], [0, 1], reduce=reduce)
+    np.testing.assert_allclose(alone, tna.contract(a[..., None], [0, 1, 2], [0, 1], reduce=reduce), rtol=1e-12)
+
+
+def test_arrays_that_cannot_be_are_refused_before_the_work():
+    for cls in (tna.CPTensor, tna.TTTensor, tna.HTTensor):
+        long, large = (cls.random(shape, 2, seed=0) for shape in ((1,) * 65, (2,) * 60))
+        assert long.inner(long) == pytest.approx(long.norm() ** 2)
+        with pytest.raises(EquationError, match=r"an array of 65 axes, but an array has at most 64: ask for entries"):
+            long.to_dense()
+        with pytest.raises(MemoryLimitError, match=r"axes on the way takes \d.*e\+.. bytes, more than the"):
+            large.to_dense()
+    with pytest.raises(MemoryLimitError, match=r"a CP tensor of rank 5\.76e\+17, a term a path, which fit_cp may do"):
+        tna.TTTensor.random((2,) * 60, 2, seed=0).to_cp()
+
+
+def test_a_train_of_many_small_modes_can_be_reshaped():
+    train = tna.TTTensor.random((1,) * 70 + (2, 3), 2, seed=0)
+    assert relative_error(train.reshape((3, 2)).to_dense().ravel(), train.gather(_all(train)).ravel()) < 1e-12
+
+
+def _all(tensor):
+    return np.array([(0,) * (tensor.ndim - 2) + index for index in np.ndindex(*tensor.shape[-2:])])

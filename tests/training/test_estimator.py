@@ -293,18 +293,22 @@ def test_what_is_not_fitted_says_so(model):
             getattr(model, method)([[1.0]])
 
 
-def test_without_scikit_learn_the_error_says_what_to_install():
+def test_without_scikit_learn_an_estimator_can_be_imported_and_its_use_says_what_to_install():
     code = (
         "import sys; sys.modules['sklearn.base'] = None\n"
+        "from tnalgebra import *\n"
         "import tnalgebra\n"
-        "try: tnalgebra.TensorNetworkClassifier\n"
-        "except tnalgebra.TnAlgebraError as error: print(error)\n"
+        "def subclass(): type('Mine', (TensorNetworkRegressor,), {})\n"
+        "for use in (TensorNetworkClassifier, lambda: TensorNetworkRegressor('tt', rank=3), subclass):\n"
+        "    try: use()\n"
+        "    except TnAlgebraError as error: print(error)\n"
         "try: tnalgebra.nothing\n"
         "except AttributeError as error: print(error)\n"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    need = "needs scikit-learn 1.6 or later: pip install 'tnalgebra[learn]'"
     assert run.stdout.splitlines() == [
-        "the estimators need scikit-learn 1.6 or later: pip install 'tnalgebra[learn]'",
+        *(f"TensorNetwork{name} {need}" for name in ("Classifier", "Regressor", "Regressor")),
         "module 'tnalgebra' has no attribute 'nothing'",
     ]
 

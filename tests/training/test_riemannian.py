@@ -7,7 +7,7 @@ import pytest
 
 import tnalgebra as tna
 from tests.corpus import relative_error
-from tnalgebra.errors import AlgebraError, AxisMismatchError, FormatError, NonFiniteError, TrainingError
+from tnalgebra.errors import AlgebraError, AxisMismatchError, DataError, FormatError, NonFiniteError, TrainingError
 from tnalgebra.networks import network_from_weights, weight_tensor
 from tnalgebra.training import fit_riemannian
 from tnalgebra.training.loss import LOSSES, encoded
@@ -128,6 +128,43 @@ def test_two_runs_have_the_same_bits(moons):
     for a, b in zip(one.network.cores, two.network.cores, strict=True):
         np.testing.assert_array_equal(a, b)
     assert one.history.losses == two.history.losses != fit_riemannian(net, x, y, epochs=2).history.losses
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+def test_a_training_that_was_cut_off_ends_with_the_same_bits(momentum, moons, tmp_path):
+    net, x, y, *_ = moons
+    options = {"epochs": 4, "momentum": momentum, "validation": 0.2, "weight_decay": 1e-3, "seed": 1}
+    whole, kept = fit_riemannian(net, x, y, **options), tna.Checkpoint(tmp_path / "run.tna", steps=4)
+
+    for stop in (1, 3):  # the last checkpoint is one in the middle of an epoch
+
+        def cut(epoch, net, stop=stop):
+            if epoch.epoch == stop:
+                raise InterruptedError(f"in epoch {stop}")
+
+        with pytest.raises(InterruptedError, match=f"in epoch {stop}"):
+            fit_riemannian(net, x, y, checkpoint=kept, callbacks=[cut], **options)
+    rest = fit_riemannian(net, x, y, checkpoint=kept, **options)
+    assert rest.history.losses == whole.history.losses
+    for name, part in whole.network.parameters().items():
+        np.testing.assert_array_equal(rest.network.parameters()[name], part)
+    again = fit_riemannian(net, x, y, checkpoint=kept, **options)  # from the last step: nothing is left to do
+    assert again.history.losses == whole.history.losses
+
+
+def test_a_checkpoint_of_another_training_is_refused(moons, tmp_path):
+    net, x, y, *_ = moons
+    path, kept = tmp_path / "run.tna", {"epochs": 1, "checkpoint": tmp_path / "run.tna"}
+    fit_riemannian(net, x, y, **kept)
+    with pytest.raises(TrainingError, match=r"another training: batch_size is '32' there and '16' here"):
+        fit_riemannian(net, x, y, batch_size=16, **kept)
+    with pytest.raises(TrainingError, match="another training: method is 'fit_riemannian' there and 'fit' here"):
+        tna.fit(net, x, y, optimizer=tna.SGD(0.5), **kept)
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(DataError, match="or it was cut off"):
+        fit_riemannian(net, x, y, **kept)
+    with pytest.raises(TrainingError, match="checkpoint must be a path or a Checkpoint; got 3"):
+        fit_riemannian(net, x, y, checkpoint=3)
 
 
 def test_float32_is_kept(rng):

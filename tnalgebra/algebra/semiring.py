@@ -25,7 +25,8 @@ def distributes(xi: str | Operator, reduce: str | Operator, *, nonnegative: bool
     >>> tna.distributes("multiply", "maximum"), tna.distributes("multiply", "maximum", nonnegative=True)
     (False, True)
     """
-    xi, name = operator(xi), operator(reduce).name
+    xi = xi if isinstance(xi, Operator) else operator(xi)
+    name = reduce.name if isinstance(reduce, Operator) else operator(reduce).name
     return name in xi.distributes_over or (nonnegative and name in xi.distributes_over_nonnegative)
 
 

@@ -67,7 +67,7 @@ def predict(
     data: Annotated[str, typer.Argument(help=f"An .npy file; {DATA}: then its test samples.")],
     output: Annotated[Path | None, typer.Option("--out", help="Write the labels: .npy. Else they are printed.")] = None,
     key: Annotated[str | None, typer.Option(help="Which array of an .npz file holds the samples.")] = None,
-    seed: Annotated[int, typer.Option(help="Of a data set: the one of the training.")] = 0,
+    seed: Annotated[int | None, typer.Option(help="Of a data set; that of the training if not given.")] = None,
 ) -> None:
     """Predict the classes of samples with a trained network."""
     check_folder(output)
@@ -75,7 +75,7 @@ def predict(
     if key is not None or data.endswith(".npy"):
         labels = trained.predict(load_tensor(data, key))
     else:
-        samples = load_data(data, seed=seed)
+        samples = trained.data(data, seed=seed)
         labels = trained.predict(samples.X_test)
         accuracy = float((labels == samples.y_test).mean())
         err.print(f"test accuracy {accuracy:.4f} ({len(labels)} samples)", highlight=False)

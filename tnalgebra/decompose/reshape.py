@@ -32,9 +32,9 @@ def tt_reshape(tensor: TTTensor, shape: Sequence[int], eps: float | None) -> TTT
     for olds, news in _groups(tensor.shape, sizes):
         core = tensor.cores[start]
         for other in tensor.cores[start + 1 : start + olds]:
-            core = xp.tensordot(core, other, axes=1)
+            core = xp.tensordot(core, other, axes=1).reshape(core.shape[0], -1, other.shape[-1])
         start += olds
-        cores += _split(core.reshape(core.shape[0], -1, core.shape[-1]), news, xp)
+        cores += _split(core, news, xp)
     return TTTensor(sealed(cores)).round(eps=eps)
 
 

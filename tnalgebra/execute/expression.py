@@ -21,7 +21,7 @@ from ..graph.vjp import paired, vjp_by_name
 from ..plan import Plan, build_plan
 from ..plan.paths import Optimizer
 from .cache import Cache, plan_cache
-from .memory import MemoryLimit, as_bytes
+from .memory import MemoryLimit, as_bytes, check_room
 from .namespace import are_plain, as_array, device_of, is_numpy_like, namespace_of
 from .run import Program
 
@@ -277,6 +277,7 @@ def program_for(
             itemsize=itemsize_of([array.dtype for array in values], xp, node),
             nonnegative=nonnegative,
         )
+        check_room(plan, values)
         return Program(plan, xp, is_compiled=is_compiled)
 
     return plan_cache.get(key, build)

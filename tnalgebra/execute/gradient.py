@@ -1,11 +1,15 @@
 """Derivatives of expressions: as expressions, or as numbers together with the value."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
+
+import numpy as np
 
 from ..algebra.scalar import is_complex, is_integral, number
 from ..errors import DTypeError, EquationError
-from ..graph import Bundle, Leaf, Node, Shaped
+from ..graph import Bundle, Leaf, Shaped
+from ..graph.absorbing import absorbing
 from ..graph.vjp import leaves_of, paired, vjp_by_name
 from ..plan import Plan, build_plan
 from ..plan.nest import nested
@@ -27,13 +31,16 @@ class ValueAndGrad:
     def __init__(self, expression: Expression, wrt: Sequence[str], *, is_compiled: bool = False) -> None:
         self.expression, self.wrt, self.is_compiled = expression, tuple(wrt), is_compiled
         self._seed = unique("seed", leaf_names(expression.node))
-        self._graphs: dict[tuple[tuple[int, ...], ...], Node] = {}
+        self._graphs: dict[tuple[tuple[int, ...], ...], Bundle] = {}
 
     def __call__(self, *, memory_limit: MemoryLimit = None, **arrays: Array) -> tuple[Array, dict[str, Array]]:
         """The value and, by name, the gradient for these leaves."""
         given = self._given(arrays)
         node = self._graph({name: tuple(array.shape) for name, array in given.items()})
         value, *gradients = evaluate(node, given, memory_limit=memory_limit, is_compiled=self.is_compiled)
+        if _has_nan(gradients) and np.any(value == value):
+            with np.errstate(invalid="ignore"):  # `where` evaluates the branch that it does not take
+                _, *gradients = evaluate(_absorbing(node), given, memory_limit=memory_limit)
         return value, dict(zip(self.wrt, gradients, strict=True))
 
     def program(self, **arrays: Array) -> tuple[Program, dict[str, Array]]:
@@ -62,7 +69,7 @@ class ValueAndGrad:
         given = {**self.expression.shapes(shapes), self._seed: ()}
         return build_plan(self._graph(given), given, memory_limit=as_bytes(memory_limit))
 
-    def _graph(self, shapes: Mapping[str, tuple[int, ...]]) -> Node:
+    def _graph(self, shapes: Mapping[str, tuple[int, ...]]) -> Bundle:
         key = tuple(shapes.values())
         if key not in self._graphs:
             root = paired(nested(self.expression.node, shapes))
@@ -72,14 +79,28 @@ class ValueAndGrad:
         return self._graphs[key]
 
 
+def _has_nan(arrays: Sequence[Array]) -> bool:
+    """Whether NumPy arrays hold a NaN: their sum of squares is one then. No other device is waited for."""
+    if not arrays or not isinstance(arrays[0], np.ndarray):
+        return False
+    total = sum([np.vdot(array, array) for array in arrays])
+    return bool(total != total)
+
+
+@lru_cache(maxsize=64)
+def _absorbing(node: Bundle) -> Bundle:
+    value, *gradients = node.children
+    return Bundle((value, *absorbing(value, gradients)))
+
+
 def value_and_grad(expression: Expression, wrt: str | Sequence[str] | None = None) -> ValueAndGrad:
     """Value and gradient of a scalar expression, planned together.
 
         value = e(A, B, …),    gradient[A] = ∂e/∂A in the shape of A
 
     wrt: names of leaves; all free ones if not given. At a kink the operator's convention holds: ties are split, and the
-    derivative is 0 at 0 and at −∞. Nothing is NaN where the value is not, but for 0 · ∞ where a cotangent of 0 meets an
-    infinite operand of a product.
+    derivative is 0 at 0 and at −∞. Where the value is a number and NumPy finds NaN in a gradient, it is computed again
+    with 0 · ∞ = 0: what has no part in the value has none in its slope. What is NaN then is ∞ − ∞.
     Raises `EquationError` for an expression that is not a scalar or a leaf that it does not have, `AlgebraError` for an
     operator without derivative, `DTypeError` for integers and complex numbers.
 

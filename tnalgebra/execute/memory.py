@@ -1,13 +1,20 @@
 """A memory limit in bytes, from what a user writes."""
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
-from ..errors import MemoryLimitError
+from ..errors import EquationError, MemoryLimitError
+from ..plan import Plan
+from ..plan.plan import AXES
+from .namespace import device_of, is_numpy_like, namespace_of
 
-__all__ = ["MemoryLimit", "as_bytes"]
+__all__ = ["MemoryLimit", "as_bytes", "check_bytes", "check_room"]
 
 MemoryLimit = int | str | None
+LARGE = 1 << 30
+"""Bytes up to which the memory of the machine is not asked for."""
 UNITS = {"": 1, "b": 1} | {
     f"{prefix}{suffix}": base**power
     for power, prefix in enumerate("kmgt", 1)
@@ -35,6 +42,29 @@ def as_bytes(limit: MemoryLimit, device: str = "cpu") -> int | None:
         if unit in UNITS:
             return int(number * UNITS[unit])
     raise MemoryLimitError(f"memory_limit must be bytes, or text such as '2GiB', '500MB' or '50%'; got {limit!r}")
+
+
+def check_room(plan: Plan, arrays: Sequence[Any]) -> None:
+    """Refuse arrays that NumPy or CuPy or this machine cannot hold, before the work rather than in the middle of it."""
+    if not is_numpy_like(namespace_of(arrays)):
+        return
+    device = device_of(arrays[0]) if arrays else "cpu"
+    if plan.axes > AXES:
+        raise EquationError(
+            f"this makes an array of {plan.axes} axes, but an array has at most {AXES}: ask for entries or slices, or "
+            "take axes together"
+        )
+    for step in plan.steps:
+        check_bytes(step.output_bytes, f"an array of {len(step.result)} axes on the way", device)
+
+
+def check_bytes(size: int, what: str, device: str = "cpu") -> None:
+    """Raise `MemoryLimitError` where the device has not so many bytes."""
+    if size > LARGE and size > (total := _total(device)):
+        raise MemoryLimitError(
+            f"{what} takes {size:.3g} bytes, more than the {total:.3g} that there are: ask for entries or slices, or "
+            "for less at a time"
+        )
 
 
 @lru_cache(maxsize=8)

@@ -41,6 +41,8 @@ class Sweep:
         for name in ("data", "kinds", "xi", "learning_rates", "seeds"):
             if not getattr(self, name):
                 raise DataError(f"{name} is empty: there is nothing to train")
+        if min(self.seeds) < 0 or self.batch_size < 1:
+            raise DataError(f"seeds must be ≥ 0 and batch_size ≥ 1; got {self.seeds} and {self.batch_size}")
         for kind in self.kinds:
             if kind not in KINDS:
                 raise UnknownNameError(f"unknown kind {kind!r}; known: {', '.join(KINDS)}")

@@ -13,6 +13,8 @@ from .certificate import PRIME, modular_product, modular_rank, residues
 __all__ = ["odd_even_part", "odd_even_rank"]
 
 Array = Any
+NUMBERED = 2**62
+"""So many rows can be told apart by one number."""
 
 
 def odd_even_rank(tensor: Format, lines: int, seed: Any = 0) -> tuple[int, int]:
@@ -29,6 +31,9 @@ def _lines(shape: tuple[int, ...], lines: int, rng: np.random.Generator) -> list
     """Indices of rows, over the modes 0, 2, …, and of columns, over the others."""
     found = []
     for sizes in (shape[::2], shape[1::2]):
+        if prod(sizes) > NUMBERED:  # none is drawn twice among so many
+            found.append(rng.integers(sizes, size=(lines, len(sizes))))
+            continue
         places = rng.choice(prod(sizes), min(lines, prod(sizes)), replace=False)
         found.append(np.stack(np.unravel_index(places, sizes), axis=-1))
     return found

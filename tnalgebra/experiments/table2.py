@@ -47,6 +47,8 @@ class Config:
         """Refuse what the paper's table does not speak of."""
         if not self.cells() or min(*self.sizes, *self.widths, self.lines) < 1:
             raise DataError(f"there must be orders, seeds and widths no larger than sizes, 1 or more; got {self}")
+        if min(self.seeds) < 0:
+            raise DataError(f"seeds must be 0 or more; got {self.seeds}")
         if any(order < 2 or order % 2 for order in self.orders):
             raise DataError(f"orders must be even: half of the modes are odd, half even; got {self.orders}")
 

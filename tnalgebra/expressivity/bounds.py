@@ -101,8 +101,7 @@ def cp_bounds(x: Any, tol: float | None = None, *, seed: Any = 0) -> CPBounds:
     3 (by the matricization 0 | 1…29) to 3 (by the CP tensor given)
     """
     cuts = x if isinstance(x, Matricizations) else Matricizations(x, tol)
-    rows = max(bipartitions(cuts), key=lambda rows: cuts.rank(rows).rank)
-    lower = cuts.rank(rows).rank
+    rows, lower = cuts.widest(bipartitions(cuts))
     if not lower:
         return CPBounds(0, "the zero tensor", 0, "the zero tensor")
     rest = [mode for mode in range(cuts.ndim) if mode not in rows]

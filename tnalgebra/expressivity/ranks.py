@@ -1,6 +1,6 @@
 """Numerical ranks of matricizations, in float64, with the tolerance and the gap that they rest on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import inf, prod
@@ -161,8 +161,22 @@ class Matricizations:
         rows, cols = self.shared(rows, cols)
         key = frozenset(rows if 0 in rows else cols)
         if key not in self._found:
-            self._found[key] = self._estimate(rows, cols)
+            self._found[key] = self._estimate(rows, self.matrix(rows, cols))
         return self._found[key]
+
+    def widest(self, candidates: Iterable[Sequence[int]]) -> tuple[tuple[int, ...], int]:
+        """The first of these rows with the largest rank, and that rank; no singular values where none can be larger."""
+        chosen, most = tuple[int, ...](), -1
+        for rows, cols in map(self.shared, candidates):
+            key = frozenset(rows if 0 in rows else cols)
+            if key not in self._found:
+                small = self.matrix(rows, cols) if min(self.sides(rows)) > most else None
+                if small is None or min(small.array.shape) <= most:
+                    continue
+                self._found[key] = self._estimate(rows, small)
+            if self._found[key].rank > most:
+                chosen, most = tuple(rows), self._found[key].rank
+        return chosen, most
 
     def matrix(self, rows: list[int], cols: list[int]) -> SmallMatrix:
         """The matricization, or a smaller matrix with the same singular values; of two ways the cheaper one."""
@@ -180,8 +194,7 @@ class Matricizations:
         m, _ = self.sides(rows)
         return SmallMatrix(self.array.transpose([*rows, *cols]).reshape(m, -1))
 
-    def _estimate(self, rows: list[int], cols: list[int]) -> RankEstimate:
-        small = self.matrix(rows, cols)
+    def _estimate(self, rows: list[int], small: SmallMatrix) -> RankEstimate:
         values = np.linalg.svd(small.array, compute_uv=False)
         tol = self.tol if self.tol is not None else self.default_tol(small, float(values[0]))
         return _counted(values, tol, small.exponent, self.sides(rows))

@@ -1,6 +1,7 @@
 """`compare_ranks`: the CP, TT and HT ranks of one tensor side by side, and what each format costs at equal error."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..canvas import Drawable
+from ..execute.threads import one_thread
 from ..formats import CPTensor, DimensionTree, Format, TTTensor
 from ..formats.parts import check_eps
 from ..formats.tree import modes_of
@@ -168,9 +170,14 @@ def compare_ranks(
     if (grid := as_grid(x, templates, steps)) is not None:
         progress("the grid tensor")
         x = one_class(value_of(grid))
-    progress("ranks of matricizations")
     cuts = Matricizations(x, tol)
-    ndim = cuts.ndim
+    with one_thread() if cuts.is_large else nullcontext():  # hundreds of small matrices, for which threads do not pay
+        return _report(cuts, eps, seed, progress)
+
+
+def _report(cuts: Matricizations, eps: float, seed: Any, progress: Progress) -> RankReport:
+    progress("ranks of matricizations")
+    x, ndim = cuts.source, cuts.ndim
     trees = {"balanced": DimensionTree.balanced(ndim), "linear": DimensionTree.linear(ndim)}
     if trees["balanced"] == trees["linear"]:
         del trees["linear"]
@@ -180,7 +187,7 @@ def compare_ranks(
         for name, tree in trees.items()
     }
     progress("bounds on the CP rank")
-    bounds = cp_bounds(cuts, tol, seed=seed)
+    bounds = cp_bounds(cuts, seed=seed)
     widths = {"TT": _widest(tt), "HT": _widest(ht["balanced"]), "CP": bounds.lower}
     return RankReport(
         shape=cuts.shape,

@@ -3,6 +3,7 @@
 from math import prod
 from typing import Any
 
+from ..execute.memory import check_bytes
 from ..execute.namespace import namespace_of
 from .cp import CPTensor
 from .ht import HTTensor
@@ -50,6 +51,10 @@ def cp_to_ht(tensor: CPTensor, tree: DimensionTree) -> HTTensor:
 def tt_to_cp(tensor: TTTensor) -> CPTensor:
     """One term a path through the bonds: the rank is the product of all TT ranks, for every ξ."""
     xp, ranks = namespace_of(tensor.cores), tensor.ranks
+    size = prod(ranks) * sum(tensor.shape) * tensor.dtype.itemsize
+    check_bytes(
+        size, f"a CP tensor of rank {prod(ranks):.3g}, a term a path, which fit_cp may do without,", tensor.device
+    )
     path, steps = xp.arange(prod(ranks)), [prod(ranks[mode + 1 :]) for mode in range(len(ranks))]
     paths = [path // step % rank for rank, step in zip(ranks, steps, strict=True)]  # the last bond the fastest
     factors = [core[paths[mode], :, paths[mode + 1]].T for mode, core in enumerate(tensor.cores)]

@@ -68,7 +68,8 @@ def shapes_of(root: Node, shapes: Mapping[str, Shape]) -> dict[Node, Shape]:
             case Stack(_, _, like):
                 found[node] = found[like]
             case Shaped(child, names, like, labels):
-                label_sizes([names, labels], [found[child], found[like]], str(node).splitlines()[-1])
+                equation = f"{show_labels(names)} in the shape of {show_labels(labels)}"
+                label_sizes([names, labels], [found[child], found[like]], equation)
                 found[node] = found[like]
     return found
 

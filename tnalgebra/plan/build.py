@@ -11,12 +11,13 @@ from ..graph.node import postorder
 from ..graph.rewrite import inline, settled
 from ..graph.sizes import Shape, shapes_of
 from .cost import gathered, peak_bytes, priced
+from .early import early
 from .legality import judge
 from .paths import Optimizer
-from .plan import Plan
+from .plan import AXES, Plan
 from .region import Region, Term, Tile, make_tile
 from .slicing import slice_labels
-from .step import Step, union
+from .step import FEW, Step, union
 
 __all__ = ["build_plan"]
 
@@ -50,7 +51,7 @@ def build_plan(
     fitting = [plan for plan in plans if memory_limit is None or plan.peak_bytes <= memory_limit]
     if not fitting:
         raise _too_large(min(plans, key=lambda plan: plan.peak_bytes), memory_limit)
-    return replace(min(fitting, key=lambda plan: plan.flops), node=given)
+    return replace(min(fitting, key=lambda plan: (plan.axes > AXES, plan.flops)), node=given)
 
 
 def _too_large(plan: Plan, limit: int | None) -> MemoryLimitError:
@@ -101,6 +102,8 @@ class _Builder:
                 self.place[node] = self._shaped(node)
             elif isinstance(node, Take | Stack):
                 self.place[node] = self._part(node)
+        wanted = [self._own(node) for node in (self.root.children if isinstance(self.root, Bundle) else (self.root,))]
+        self.steps = min(self.steps, early(self.steps, wanted), key=peak_bytes)
         near = gathered(self.steps, self.itemsize)
         if peak_bytes(near) <= (self.limit or max(peak_bytes(self.steps), ROOM)):
             self.steps = near
@@ -108,7 +111,6 @@ class _Builder:
         verdicts = {judge(node, self.nonnegative): None for node in self.nodes if isinstance(node, Contract)}
         held = [verdict.reason for verdict in verdicts if not verdict.is_reorderable]
         reasons = held or [verdict.reason for verdict in verdicts] or ["nothing is contracted"]
-        wanted = [self._own(node) for node in (self.root.children if isinstance(self.root, Bundle) else (self.root,))]
         return Plan(
             node=self.root,
             inputs=self.names,
@@ -192,8 +194,10 @@ class _Builder:
         return self._append([step])
 
     def _contract(self, node: Contract) -> int:
-        sizes = label_sizes(node.inputs, [self.shapes[child] for child in node.operands], node.equation)
-        terms = [self._term(child, labels, sizes) for child, labels in zip(node.operands, node.inputs, strict=True)]
+        whole = label_sizes(node.inputs, [self.shapes[child] for child in node.operands], node.equation)
+        full, node = node, _narrowed(node, whole)
+        sizes = {label: whole[label] for term in node.inputs for label in term}
+        terms = [self._term(child, labels, sizes) for child, labels in zip(full.operands, full.inputs, strict=True)]
 
         def steps_for(chunks: dict[str, int], terms: Sequence[Term] = terms) -> Sequence[Step]:
             region = Region(node, chunks, self.optimize, self.slots, self.nonnegative)
@@ -202,7 +206,10 @@ class _Builder:
         steps = steps_for(sizes)
         if self.limit is not None and peak_bytes([*self.steps, *steps]) > self.limit:
             steps = [self._loop(node, terms, sizes, steps_for)]
-        return self._append(steps)
+        slot = self._append(steps)
+        if node.output == full.output:
+            return slot
+        return self._append([Step("shape", (slot,), next(self.slots), (node.output,), full.output, whole)])
 
     def _loop(self, node: Contract, terms: Sequence[Term], sizes: dict[str, int], steps_for) -> Step:  # type: ignore[no-untyped-def]
         """Wrap the steps of one slice; each operand gets a slot of its own, since it is sliced by its own labels."""
@@ -232,12 +239,26 @@ class _Builder:
                 node, [self._term(child, tuple(map(names.__getitem__, term)), sizes) for child, term in children]
             )
         shape = dict(zip(labels, self.shapes[node], strict=True))
-        clean = tuple(label for label in union(labels) if shape[label] == sizes[label])
+        clean = tuple(label for label in union(labels) if shape[label] == sizes.get(label))
         if clean == labels:
             return Term(labels, self.place[node])
         text = "" if len(set(labels)) == len(labels) else "copy"  # BLAS would copy a strided diagonal at every use
         view = Step("view", (self.place[node],), next(self.slots), (labels,), clean, shape, text=text)
         return Term(clean, self._append([view]))
+
+
+def _narrowed(node: Contract, sizes: dict[str, int]) -> Contract:
+    """The same on leaves without labels of size 1, where there are many labels.
+
+    ⊕ over one term may not be that term, as |x| is not x: one of the labels that are reduced stays then.
+    """
+    if len(sizes) <= FEW:
+        return node
+    ones = {label for label, size in sizes.items() if size == 1}
+    if not node.reduce.unit_is_strict:
+        ones -= {*[label for label in node.summed if label in ones][:1]}
+    *inputs, output = [tuple(label for label in term if label not in ones) for term in (*node.inputs, node.output)]
+    return Contract(node.xi, node.reduce, tuple(inputs), tuple([Leaf("", term) for term in inputs]), output)
 
 
 def _weighs(node: Node) -> bool:

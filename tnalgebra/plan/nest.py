@@ -9,21 +9,25 @@ from ..graph.node import postorder
 from ..graph.rewrite import inline, settled
 from ..graph.sizes import Shape, shapes_of
 from .paths import Optimizer, find_path
-from .step import union
+from .step import FEW, union
 
 __all__ = ["nested"]
+
+SLACK = 1.05
+"""So much more work than the path through merged nodes the nesting that is given may be."""
 
 
 def nested(root: Node, shapes: Mapping[str, Shape], optimize: Optimizer = "auto") -> Node:
     """The graph with a node for every pair on the path, where sums may move.
 
-    A derivative by each of n operands then shares these nodes, and all n cost as much as a few contractions. Where the
-    path that is found through merged nodes costs more than the nesting that is given, that is kept.
+    A derivative by each of n operands then shares these nodes, and all n cost as much as a few contractions. The
+    nesting that is given is kept unless a path through merged nodes costs less: the tiles of a network can then be made
+    again.
     """
     root = settled(root, shapes)
     merged = inline(root, keep_shared=True)
-    graphs = [_in_pairs(graph, shapes, optimize) for graph in dict.fromkeys((merged, root))]
-    return min(graphs, key=lambda graph: _work(graph, shapes))
+    given, found = (_in_pairs(graph, shapes, optimize) for graph in (root, merged))
+    return given if _work(given, shapes) <= SLACK * _work(found, shapes) else found
 
 
 def _work(root: Node, shapes: Mapping[str, Shape]) -> int:
@@ -55,11 +59,13 @@ def _paired(node: Contract, children: Sequence[Node], sizes: dict[str, int], opt
     """A label is summed in the pair after which no one needs it; one that a single operand has, before."""
     assert isinstance(node.xi, Operator)
     xi, reduce, output = node.xi, node.reduce, node.output
+    is_crowded = len(sizes) > FEW and reduce.unit_is_strict
+    alone = {label for label, size in sizes.items() if is_crowded and size == 1}  # ⊕ over one entry is that entry
     terms: list[tuple[Labels, Node]] = list(zip(node.inputs, children, strict=True))
     for picked in find_path([union(labels) for labels, _ in terms], output, sizes, optimize):
         chosen = [terms[i] for i in picked]
         terms = [term for i, term in enumerate(terms) if i not in picked]
-        needed = {*output, *(label for labels, _ in terms for label in labels)}
+        needed = {*output, *(label for labels, _ in terms for label in labels if label not in alone)}
         inputs, operands = zip(*chosen, strict=True)
         kept = tuple(label for label in union(*inputs) if label in needed) if terms else output
         terms.append((kept, Contract(xi, reduce, inputs, operands, kept)))

@@ -12,7 +12,10 @@ from .explain import explain
 from .picture import contraction_text, contraction_tree
 from .step import Step
 
-__all__ = ["Plan"]
+__all__ = ["AXES", "Plan"]
+
+AXES = 64
+"""Axes that an array of NumPy or CuPy may have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +68,11 @@ class Plan(Diagrammed):
     def bytes_moved(self) -> int:
         """Bytes that steps read and write."""
         return sum(step.bytes_moved for step in self.steps)
+
+    @property
+    def axes(self) -> int:
+        """Axes of the value that has the most of them."""
+        return max([len(step.result) for step in self.steps], default=0)
 
     @property
     def peak_bytes(self) -> int:

@@ -7,7 +7,10 @@ from ..algebra import Operator, Pointwise
 from ..graph import Labels
 from ..graph.show import show_equation
 
-__all__ = ["Step", "Tree", "union", "volume"]
+__all__ = ["FEW", "Step", "Tree", "union", "volume"]
+
+FEW = 32
+"""So many labels every array library can broadcast; of more, those of size 1 are left out."""
 
 Tree = int | tuple[Operator | Pointwise, tuple["Tree", ...]]
 """Which operands ξ combines first: a leaf is the position of an input."""

@@ -56,7 +56,7 @@ if not TYPE_CHECKING:  # a type checker would take every name for one that is th
         try:
             from . import estimator
         except ImportError as error:
-            from ..errors import DataError
+            from .absent import absent
 
-            raise DataError("the estimators need scikit-learn 1.6 or later: pip install 'tnalgebra[learn]'") from error
+            return absent(name, error)
         return getattr(estimator, name)

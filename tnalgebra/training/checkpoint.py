@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import DataError, TrainingError
 from ..execute.namespace import namespace_of, to_device
+from ..formats import TTTensor
 from ..formats.archive import read_archive, write_archive
 from .history import Epoch
 from .optimizer import OptimizerState
@@ -25,6 +26,7 @@ KIND = "Checkpoint"
 class TrainingState:
     """Where a training stands: after `batch` batches of epoch number `epoch`, both counted from 0.
 
+    parameters, best, moments of the optimizer: vectors, or trains.
     totals: sums of the losses and of the gradient norms over the batches of this epoch.
     """
 
@@ -78,14 +80,16 @@ class Checkpoint:
 
     def write(self, state: TrainingState, settings: Mapping[str, Any]) -> None:
         """Write the state, whole or not at all; raises `DataError`, and the last file is intact."""
-        arrays = {"parameters": state.parameters, "best": state.best, "totals": state.totals}
-        arrays |= {f"moment{i}": moment for i, moment in enumerate(state.optimizer.moments)}
+        values = {"parameters": state.parameters, "best": state.best, "totals": state.totals}
+        values |= {f"moment{i}": moment for i, moment in enumerate(state.optimizer.moments)}
+        arrays = {key: array for name, value in values.items() for key, array in _parts(name, value).items()}
         counters = {name: getattr(state, name) for name in ("epoch", "batch", "waited", "seconds", "is_done")}
         about = {
             "settings": dict(settings),
             "step": state.optimizer.step,
             "best_loss": repr(state.best_loss),
             "history": [_row(epoch) for epoch in state.history],
+            "moments": len(state.optimizer.moments),
             **counters,
         }
         write_archive(self.path, KIND, about, arrays)
@@ -107,12 +111,12 @@ class Checkpoint:
                 )
         xp = namespace_of([like])
         moved = {name: array if xp is np else to_device(array, "cuda") for name, array in arrays.items()}
-        moments = tuple(moved[f"moment{i}"] for i in range(len(moved) - 3))
         try:
+            moments = tuple(_whole(f"moment{i}", moved) for i in range(header["moments"]))
             return TrainingState(
-                moved["parameters"],
+                _whole("parameters", moved),
                 OptimizerState(header["step"], moments),
-                moved["best"],
+                _whole("best", moved),
                 moved["totals"],
                 best_loss=float(header["best_loss"]),
                 history=tuple(Epoch(**row) for row in header["history"]),
@@ -120,6 +124,20 @@ class Checkpoint:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{str(self.path)!r} was altered: it is no state of a training: {error}") from error
+
+
+def _parts(name: str, value: Any) -> dict[str, Array]:
+    """The arrays of a value by their names in the file: of a vector itself, of a train its cores."""
+    if not isinstance(value, TTTensor):
+        return {name: value}
+    return {f"{name}.{mode}": core for mode, core in enumerate(value.cores)}
+
+
+def _whole(name: str, arrays: Mapping[str, Array]) -> Any:
+    if name in arrays:
+        return arrays[name]
+    count = sum(key.startswith(f"{name}.") for key in arrays)
+    return TTTensor(tuple([arrays[f"{name}.{mode}"] for mode in range(count)]))
 
 
 def _row(epoch: Epoch) -> dict[str, Any]:

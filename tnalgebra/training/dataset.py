@@ -1,6 +1,7 @@
 """A data set for classification: samples and labels, in a training and a test part."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -54,6 +55,8 @@ class Dataset:
     """What a sample is: features, images or sequences."""
     classes: tuple[str, ...] = ()
     """A name for each label; the labels 0 … max as text where none are given."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What `load_data` was given beside the name: with both it finds the same samples again."""
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):

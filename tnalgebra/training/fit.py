@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import TrainingError, UnknownNameError
+from ..execute.namespace import namespace_of
 from ..networks import Network
 from .checkpoint import Checkpoint
 from .loss import LOSSES, encoded
@@ -75,10 +76,7 @@ def fit(
     if compiled is None:
         compiled = _pays(Objective(network, loss, masked=lengths is not None), data, batch_size)
     objective = Objective(network, loss, masked=lengths is not None, compiled=compiled)
-    kept = Checkpoint(checkpoint) if isinstance(checkpoint, str | Path) else checkpoint
-    if not isinstance(kept, Checkpoint | None):
-        raise TrainingError(f"checkpoint must be a path or a Checkpoint; got {checkpoint!r}")
-    return Training(objective, config, data, held, kept, tuple(callbacks)).run(progress)
+    return Training(objective, config, data, held, as_checkpoint(checkpoint), tuple(callbacks)).run(progress)
 
 
 def datasets(
@@ -116,6 +114,13 @@ def _pays(objective: Objective, data: Batch, batch_size: int) -> bool:
     return bool(objective.flops(batch) * int(like.shape[0]) / batch_size > WORTH)
 
 
+def as_checkpoint(checkpoint: Any) -> Checkpoint | None:
+    kept = Checkpoint(checkpoint) if isinstance(checkpoint, str | Path) else checkpoint
+    if not isinstance(kept, Checkpoint | None):
+        raise TrainingError(f"checkpoint must be a path or a Checkpoint; got {checkpoint!r}")
+    return kept
+
+
 def as_seed(seed: int | np.random.Generator) -> int:
     if isinstance(seed, np.random.Generator):
         return int(seed.integers(2**31))
@@ -129,6 +134,7 @@ def _split(data: Batch, share: float, seed: int) -> tuple[Batch, Batch]:
     if not 0 < share < 1 or not 0 < round(count * share) < count:
         raise TrainingError(f"validation={share!r} of {count} rows leaves none to train on or none to validate")
     order = np.random.default_rng((seed, 2)).permutation(count)
+    order = namespace_of([data["X"]]).asarray(order)
     rest, held = order[round(count * share) :], order[: round(count * share)]
     first, second = ({name: array[rows] for name, array in data.items()} for rows in (rest, held))
     if not all(float(part["row_weight"].sum()) > 0 for part in (first, second)):

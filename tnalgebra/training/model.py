@@ -1,7 +1,7 @@
 """A network together with what turns samples into its inputs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from ..networks import Network, save_network
 from .dataset import Dataset, Kind
 from .fit import fit
 from .history import History
+from .source import load_data
 from .steps import KINDS, moments, on_raw_inputs, steps_of
 
 __all__ = ["Model", "Steps", "load_model", "train_model"]
@@ -43,6 +44,7 @@ class Model:
     """A trained network, and the samples that it is for; `load_model` reads what `save` wrote, `load` its network.
 
     kind, sample_shape, classes: of the data set that it was trained on. steps: what makes inputs of samples.
+    source, options: from which `load_data` finds that data set again.
     """
 
     network: Network
@@ -50,6 +52,19 @@ class Model:
     sample_shape: tuple[int, ...]
     classes: tuple[str, ...]
     steps: Steps
+    source: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def data(self, source: str | Path | None = None, *, seed: int | None = None) -> Dataset:
+        """The data set that it was trained on, with the same split, or another one, prepared in the same way.
+
+        seed: another one than that of the training; samples of the training may then be among those for testing.
+        Raises `DataError`.
+        """
+        source = self.source if source is None else str(source)
+        others = {name: value for name, value in self.options.items() if name not in ("train", "test")}
+        given = self.options if source == self.source else others
+        return load_data(source, **{**given, **({} if seed is None else {"seed": seed})})
 
     def scores(self, X: Any) -> Array:
         """Scores (n, classes) of samples (n, …), which are checked as those of a `Dataset` are.
@@ -77,7 +92,8 @@ class Model:
         """Write network and samples to a file, whole or not at all. Raises `DataError`."""
         samples = {"kind": self.kind, "shape": list(self.sample_shape), "classes": list(self.classes)}
         steps = {name: getattr(self.steps, name) for name in Steps.__dataclass_fields__}
-        save_network(self.network, path, {ENTRY: {**samples, "steps": steps}})
+        origin = {"source": self.source, "options": dict(self.options)}
+        save_network(self.network, path, {ENTRY: {**samples, **origin, "steps": steps}})
 
 
 def load_model(path: str | Path) -> Model:
@@ -93,7 +109,8 @@ def load_model(path: str | Path) -> Model:
         )
     about: Mapping[str, Any] = header[ENTRY]
     return Model(
-        load(path), about["kind"], tuple(about["shape"]), tuple(about["classes"]), Steps(**about["steps"])
+        load(path), about["kind"], tuple(about["shape"]), tuple(about["classes"]), Steps(**about["steps"]),
+        about["source"], about["options"],
     )  # fmt: skip
 
 
@@ -129,4 +146,5 @@ def train_model(
     )  # fmt: skip
     result = fit(network, (X - mean) / scale, data.y_train, seed=seed, **options)
     network = on_raw_inputs(result.network, mean, scale)
-    return Model(network, data.kind, data.sample_shape, data.classes, steps), result.history
+    made = (data.kind, data.sample_shape, data.classes, steps, data.name, data.options)
+    return Model(network, *made), result.history

@@ -1,8 +1,8 @@
 """Gradient descent on the manifold of trains: recurrent networks with ξ = multiply, moved as one weight tensor."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from math import sqrt
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,8 @@ from ..formats.structure import require_multiply
 from ..graph import Leaf
 from ..networks import Network, RecurrentNetwork, network_from_weights, weight_tensor
 from ..networks.features import features_of
-from .fit import as_seed, datasets
+from .checkpoint import Checkpoint, TrainingState
+from .fit import as_checkpoint, as_seed, datasets
 from .loss import loss_graph
 from .objective import Batch, Objective
 from .optimizer import SGD, OptimizerState, Schedule, rate
@@ -45,6 +46,7 @@ def fit_riemannian(
     weight_decay: float = 0.0,
     seed: int | np.random.Generator = 0,
     callbacks: Sequence[Callback] = (),
+    checkpoint: str | Path | Checkpoint | None = None,
     progress: bool = False,
 ) -> FitResult:
     """Train the weight tensor W of a recurrent network by descent on the trains of its ranks; ξ = multiply.
@@ -62,7 +64,7 @@ def fit_riemannian(
     Source: Steinlechner 2016; Novikov, Trofimov & Oseledets 2017 (exponential machines).
 
     Raises `AlgebraError` for another ξ; `FormatError` for another network, equal cores or weights of every class;
-    `AxisMismatchError`, `NonFiniteError`, and `TrainingError` (also where the loss diverges).
+    `AxisMismatchError`, `NonFiniteError`, `DataError`, and `TrainingError` (also where the loss diverges).
 
     >>> import numpy as np, tnalgebra as tna
     >>> net = tna.RecurrentNetwork.random(steps=2, inputs=1, features=8, rank=4, classes=2, seed=0)
@@ -86,7 +88,8 @@ def fit_riemannian(
     if patience is not None and validation is None:
         raise TrainingError("patience needs validation data: validation=0.1 takes a tenth of the rows")
     data, held = datasets(network, X, y, loss, sample_weight, validation, config.seed)
-    return _Descent(_Weights(start, network, loss), config, data, held, tuple(callbacks)).run(progress)
+    kept = as_checkpoint(checkpoint)
+    return _Descent(_Weights(start, network, loss), config, data, held, kept, tuple(callbacks)).run(progress)
 
 
 class _Weights(Objective):
@@ -121,13 +124,11 @@ class _Descent(Training):
 
     objective: _Weights
 
-    def __init__(
-        self, objective: _Weights, config: Config, data: Batch, held: Batch | None, callbacks: tuple[Callback, ...]
-    ) -> None:
-        super().__init__(objective, config, data, held, None, callbacks)
-        self.state = replace(
-            self.state, parameters=objective.start, best=objective.start, optimizer=OptimizerState(0, ())
-        )
+    method = "fit_riemannian"
+
+    def _begin(self, start: Array) -> TrainingState:
+        weights = _plain(self.objective.start)
+        return TrainingState(weights, OptimizerState(0, ()), weights, self.xp.zeros(2, dtype=self.xp.float64))
 
     def _step(self, batch: dict[str, Array]) -> None:
         """One gradient, one step along the tangent space, and the way back to the manifold."""
@@ -145,12 +146,18 @@ class _Descent(Training):
         alpha = rate(optimizer.learning_rate, number)
         step = gradient * (-alpha * square / bound if bound else 0.0)
         if state.optimizer.moments:
-            step = step + optimizer.momentum * space.transport(state.optimizer.moments[0])
-        moments = (step,) if optimizer.momentum else ()
+            step = step + optimizer.momentum * space.project(state.optimizer.moments[0])
+        moments = (_plain(step.to_tt()),) if optimizer.momentum else ()
         point = space.retract(step)
-        state.parameters = point * (1 - alpha * self.config.weight_decay) if self.config.weight_decay else point
+        state.parameters = _plain(point * (1 - alpha * self.config.weight_decay) if self.config.weight_decay else point)
         state.optimizer = OptimizerState(number, moments)
         state.totals = state.totals + xp.asarray([float(loss), sqrt(square)])
+
+
+def _plain(train: TTTensor) -> TTTensor:
+    """The train with its cores laid out as a file has them, on which sums come out the same."""
+    xp = namespace_of(train.cores)
+    return TTTensor(tuple([xp.ascontiguousarray(core) for core in train.cores]))
 
 
 def _scores(weights: TTTensor, features: Array) -> Array:

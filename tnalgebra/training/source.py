@@ -94,7 +94,9 @@ def load_data(
     X_test, y_test = _chosen(found.split[2:], test, [seed, 1], "test", name)
     if found.has_tokens:
         X_train, X_test = (embed(tokens, vocabulary, features, seed) for tokens in (X_train, X_test))
-    return Dataset(name, X_train, y_train, X_test, y_test, found.kind, found.classes)
+    asked = options._asdict().items()
+    given = {key: value.item() if isinstance(value, np.generic) else value for key, value in asked}
+    return Dataset(name, X_train, y_train, X_test, y_test, found.kind, found.classes, given)
 
 
 def _check(options: _Options) -> None:

@@ -70,6 +70,8 @@ class Config:
 class Training:
     """One training in progress."""
 
+    method = "fit"
+
     def __init__(
         self,
         objective: Objective,
@@ -85,8 +87,7 @@ class Training:
         self.batches = ceil(self.rows / config.batch_size)
         start = objective.vector(objective.network)
         self.xp = namespace_of([start])
-        optimizer = config.optimizer.init(start)
-        self.state = TrainingState(start, optimizer, start, self.xp.zeros(2, dtype=self.xp.float64))
+        self.state = self._begin(start)
         self.began = self.written = monotonic()
         sample = np.random.default_rng((config.seed, 3)).permutation(self.rows)[:SHOWN]
         self.shown = {name: array[self.xp.asarray(np.sort(sample))] for name, array in data.items()}
@@ -96,10 +97,15 @@ class Training:
             self.state = checkpoint.read(self.settings, start) or self.state
             self.began -= self.state.seconds
 
+    def _begin(self, start: Array) -> TrainingState:
+        """The state before the first step."""
+        return TrainingState(start, self.config.optimizer.init(start), start, self.xp.zeros(2, dtype=self.xp.float64))
+
     def _settings(self, start: Array) -> dict[str, Any]:
         """What must be the same for a checkpoint to be continued; the number of epochs may grow."""
         held = self.held or {}
         return {
+            "method": self.method,
             "network": str(describe(self.objective.network)),
             "start": digest(start),
             "data": digest(*self.data.values()),
