@@ -83,7 +83,7 @@ def _weight(step: Step, found: Share, xp: ModuleType) -> Kernel:
 
 
 def _entries(step: Step, found: Share, inner: Labels) -> Callable[..., None]:
-    """The function that adds what single entries of the sums give, row by row of x; on NumPy arrays."""
+    """The function that adds what single entries of the sums give, some at a time; on NumPy arrays."""
     assert found.op.generator is not None
     g, inverse = (compiled(text, ("x",), np) for text in found.op.generator)
     terms, whole, sizes = (step.terms[found.own], step.terms[found.other]), step.terms[found.total], step.sizes
@@ -101,14 +101,15 @@ def _entries(step: Step, found: Share, inner: Labels) -> Callable[..., None]:
         left, right = (array.transpose(turn).reshape(-1, length) for array, turn in zip((x, y), turns, strict=True))
         (rows, columns), weights, more = (numbers(own, places) for own in kept), c[places], np.zeros(left.shape)
         low, order = float(inverse(np.finfo(x.dtype).tiny)), np.argsort(rows, kind="stable")
-        for piece in np.split(order, np.flatnonzero(np.diff(rows[order])) + 1):
-            row = rows[piece[0]]
-            for start in range(0, len(piece), many):
-                some = piece[start : start + many]
-                owners, spots, fall = _near(left[row], right[columns[some]], low)
-                shares = g(fall)
-                quotients = weights[some] / np.bincount(owners, shares)
-                more[row] += np.bincount(spots, shares * quotients[owners], length)
+        for start in range(0, len(order), many):
+            some = order[start : start + many]
+            lines = rows[some]
+            part = slice(lines[0], lines[-1] + 1)
+            owners, spots, fall = _near(left[lines], right[columns[some]], low)
+            shares = g(fall)
+            shares *= (weights[some] / np.bincount(owners, shares))[owners]
+            spots += (lines - lines[0])[owners] * length
+            more[part] += np.bincount(spots, shares, more[part].size).reshape(-1, length)
         out += more.reshape(shape).transpose(back)
 
     return single
@@ -122,7 +123,7 @@ def _near(x: Array, y: Array, low: float) -> tuple[Array, Array, Array]:
     total = np.add(x, y, dtype=np.float64)
     tops = total.max(1)
     rows, columns = np.nonzero(total > (tops + low)[:, None])  # most terms vanish, which takes an exponential long
-    first, second, both = x[columns], y[rows, columns], total[rows, columns]
+    first, second, both = x[rows, columns], y[rows, columns], total[rows, columns]
     back = both - first
     rest = (first - (both - back)) + (second - back)
     return rows, columns, both - tops[rows] + rest
