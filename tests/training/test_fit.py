@@ -194,6 +194,19 @@ def test_every_network_learns_the_moons(kind, xi):
 
 
 @pytest.mark.parametrize("compiled", [False, True])
+def test_an_update_of_ones_own_is_the_one_that_is_used(compiled, moons):
+    class Still(tna.Adam):
+        """Adam that stays where it is."""
+
+        def update(self, gradient, state, parameters):
+            return parameters, super().update(gradient, state, parameters)[1]
+
+    start = network()
+    result = tna.fit(start, *sequences(moons), epochs=1, optimizer=Still(), compiled=compiled)
+    np.testing.assert_array_equal(result.network.cores[0], start.cores[0])
+
+
+@pytest.mark.parametrize("compiled", [False, True])
 def test_networks_that_were_handed_out_are_not_moved(compiled, moons):
     seen = []
 

@@ -58,8 +58,9 @@ class Optimizer(Protocol):
 
 def in_place(optimizer: Optimizer, *, is_compiled: bool) -> Update:
     """The update for a caller who writes over the gradient, and to whom parameters and moments belong."""
-    if hasattr(optimizer, "in_place"):
-        return optimizer.in_place(is_compiled=is_compiled)  # type: ignore[no-any-return]
+    owner = next((kind for kind in type(optimizer).__mro__ if "update" in vars(kind)), object)
+    if "in_place" in vars(owner):  # and not of a class whose update another has replaced
+        return optimizer.in_place(is_compiled=is_compiled)  # type: ignore[attr-defined, no-any-return]
     return lambda gradient, *rest: optimizer.update(gradient.copy(), *rest)  # whose state may keep it
 
 
