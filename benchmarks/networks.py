@@ -72,16 +72,16 @@ def check_losses(contestants: Mapping[str, Callable[[], Any]], case: str) -> Non
 
 
 def our_step(net: Any, x: Array, y: Array) -> Callable[[], Any]:
-    objective = Objective(net, "cross-entropy", compiled=find_spec("numba") is not None)
+    is_compiled = find_spec("numba") is not None
+    objective = Objective(net, "cross-entropy", compiled=is_compiled)
     data = prepared(net, x, encoded(y, net.classes, "cross-entropy", net.dtype), None, None)
     data["row_weight"] = data["row_weight"] / np.float32(len(x))
-    adam = tna.Adam(RATE)
-    held = [objective.vector(net)]
-    held.append(adam.init(held[0]))
+    theta, adam = objective.vector(net), tna.Adam(RATE)
+    held, gradient, update = [adam.init(theta)], np.empty_like(theta), adam.in_place(is_compiled=is_compiled)
 
     def step() -> Any:
-        loss, gradient = objective(held[0], data)
-        held[:] = adam.update(gradient, held[1], held[0])
+        loss, _ = objective(theta, data, gradient)
+        held[0] = update(gradient, held[0], theta)[1]
         return loss
 
     return step

@@ -26,7 +26,7 @@ FUNCTIONS = {  # name → keywords that CuPy knows
     "empty": "dtype order", "full": "dtype order", "matmul": "out", "moveaxis": "", "result_type": "",
     "squeeze": "axis", "tensordot": "axes", "transpose": "axes", "where": "", "zeros": "dtype order",
     "append": "axis", "arange": "dtype", "argmax": "axis dtype out keepdims", "mean": "axis dtype out keepdims", "argsort": "axis", "conj": "", "count_nonzero": "axis", "eye": "dtype", "frexp": "",
-    "imag": "", "indices": "dtype", "ldexp": "", "lexsort": "", "meshgrid": "indexing", "ones": "dtype order", "ones_like": "dtype", "real": "",
+    "imag": "", "indices": "dtype", "ldexp": "", "lexsort": "", "meshgrid": "indexing", "nonzero": "", "ones": "dtype order", "ones_like": "dtype", "real": "",
     "repeat": "axis", "stack": "axis", "take": "axis", "tile": "", "trace": "", "vdot": "", "zeros_like": "dtype",
 }  # fmt: skip
 LINALG = {"eigh": "", "norm": "ord axis keepdims", "qr": "mode", "solve": "", "svd": "full_matrices"}

@@ -17,6 +17,7 @@ from tnalgebra.formats import archive
 from tnalgebra.training import CosineDecay, ExponentialDecay, History, Warmup
 from tnalgebra.training.loss import LOSSES, encoded
 from tnalgebra.training.objective import Objective, prepared
+from tnalgebra.training.optimizer import OptimizerState, in_place
 
 KINDS = {"cp": tna.ShallowNetwork, "tt": tna.RecurrentNetwork, "ht": tna.HierarchicalNetwork}
 XIS = ("multiply", "rectifier", "logaddexp", "add", "hypot")
@@ -39,16 +40,37 @@ def sequences(data):
 # --- optimizers --------------------------------------------------------------------------------------------------
 
 
-def test_long_vectors_are_moved_in_parts(rng, monkeypatch):
-    theta, gradient = rng.standard_normal(1000), rng.standard_normal(1000)
+OPTIMIZERS = [tna.Adam(0.1), tna.SGD(0.1), tna.SGD(0.1, momentum=0.9), tna.SGD(0.1, momentum=0.9, nesterov=True)]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
+@pytest.mark.parametrize("is_compiled", [False, True])
+def test_steps_in_place_are_the_pure_ones(optimizer, is_compiled, rng):
+    theta = rng.standard_normal(1009).astype("float32")
+    moved, state, own = theta.copy(), optimizer.init(theta), optimizer.init(theta)
+    move = in_place(optimizer, is_compiled=is_compiled)
+    for _ in range(4):
+        gradient = rng.standard_normal(1009).astype("float32")
+        theta, state = optimizer.update(gradient, state, theta)
+        new, own = move(gradient, own, moved)
+        assert new is moved
+        np.testing.assert_allclose(moved, theta, rtol=1e-5, atol=1e-6)
+    assert own.step == state.step == 4
+    for found, expected in zip(own.moments, state.moments, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_update_takes_arrays_of_any_shape_and_leaves_them(rng):
     adam = tna.Adam(0.1)
-    once, state = adam.update(gradient, adam.init(theta), theta)
-    whole = adam.update(gradient, state, once)
-    monkeypatch.setattr("tnalgebra.training.optimizer.BLOCK", 37)
-    parts = adam.update(gradient, state, once)
-    np.testing.assert_array_equal(parts[0], whole[0])
-    for part, expected in zip(parts[1].moments, whole[1].moments, strict=True):
-        np.testing.assert_array_equal(part, expected)
+    theta, gradient = rng.standard_normal((5, 3)).T, rng.standard_normal((3, 5))
+    kept = theta.copy(), gradient.copy()
+    new, state = adam.update(gradient, adam.init(theta), theta)
+    flat = adam.update(gradient.ravel(), adam.init(theta.ravel()), theta.ravel())
+    np.testing.assert_array_equal(new.ravel(), flat[0])
+    assert [moment.shape for moment in state.moments] == [(3, 5), (3, 5)]
+    np.testing.assert_array_equal((theta, gradient), kept)
+    whole = np.array([1, -2])
+    np.testing.assert_allclose(adam.update(whole, adam.init(whole), whole)[0], [0.9, -1.9])
 
 
 def test_adam_is_the_published_algorithm(rng):
@@ -171,6 +193,57 @@ def test_every_network_learns_the_moons(kind, xi):
     ) if last.validation_accuracy == 1 else None
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_an_update_of_ones_own_is_the_one_that_is_used(compiled, moons):
+    class Still(tna.Adam):
+        """Adam that stays where it is."""
+
+        def update(self, gradient, state, parameters):
+            return parameters, super().update(gradient, state, parameters)[1]
+
+    start = network()
+    result = tna.fit(start, *sequences(moons), epochs=1, optimizer=Still(), compiled=compiled)
+    np.testing.assert_array_equal(result.network.cores[0], start.cores[0])
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_networks_that_were_handed_out_are_not_moved(compiled, moons):
+    seen = []
+
+    def look(epoch, net):
+        seen.append((net, {name: part.copy() for name, part in net.parameters().items()}))
+
+    start = network()
+    before = {name: part.copy() for name, part in start.parameters().items()}
+    tna.fit(start, *sequences(moons), epochs=3, callbacks=[look], compiled=compiled)
+    for net, kept in [(start, before), *seen]:
+        for name, part in net.parameters().items():
+            np.testing.assert_array_equal(part, kept[name])
+    assert not np.array_equal(seen[0][0].cores[0], seen[1][0].cores[0])
+
+
+def test_an_optimizer_may_keep_what_it_is_given(moons):
+    class HeavyBall:
+        """Momentum whose first velocity is the gradient itself, and whose last parameters are kept."""
+
+        learning_rate = 0.1
+
+        def init(self, parameters):
+            return OptimizerState(0, ())
+
+        def update(self, gradient, state, parameters):
+            velocity = 0.9 * state.moments[0] + gradient if state.moments else gradient
+            new = parameters - 0.1 * velocity
+            return new, OptimizerState(state.step + 1, (velocity, new))
+
+    options = {"epochs": 2, "clip": 0.1, "weight_decay": 0.01}
+    own, ours = (
+        tna.fit(network(), *sequences(moons), optimizer=optimizer, **options)
+        for optimizer in (HeavyBall(), tna.SGD(0.1, 0.9))
+    )
+    np.testing.assert_allclose(own.history.losses, ours.history.losses, rtol=1e-12)
+
+
 def test_the_same_seed_gives_the_same_bits(moons):
     runs = [tna.fit(network(), *sequences(moons), epochs=3, dropout=0.2, seed=seed) for seed in (1, 1, 2)]
     for name, part in runs[0].network.parameters().items():
@@ -279,8 +352,9 @@ def test_kernels_are_compiled_where_an_epoch_is_long(moons, monkeypatch):
 # --- checkpoints -------------------------------------------------------------------------------------------------
 
 
-def test_a_training_that_was_cut_off_ends_with_the_same_bits(moons, tmp_path):
-    options = {"dropout": 0.2, "seed": 1, "validation": 0.2, "batch_size": 16}
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_training_that_was_cut_off_ends_with_the_same_bits(compiled, moons, tmp_path):
+    options = {"dropout": 0.2, "seed": 1, "validation": 0.2, "batch_size": 16, "compiled": compiled}
     whole = tna.fit(network(), *sequences(moons), epochs=6, **options)
 
     class Cut(Exception):

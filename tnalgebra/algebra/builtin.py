@@ -32,7 +32,8 @@ BUILTIN = (
         generator=("exp(x)", "log(x)"), is_translative=True,
         partial=f"where(logical_and(isinf(x), x == y), where(x < 0, 0, 0.5 * sign(x)), "
         f"where(x < y, {FALL}, 1) / (1 + {FALL}))",
-        tie="x == t", share="where(isinf(t), where(t < 0, 0, where(x == t, 1 / n, 0)), exp(x - t))",
+        tie="logical_and(x == t, t == inf)",
+        share="where(isinf(t), where(t < 0, 0, where(x == t, 1 / n, 0)), exp(x - t))",
         distributes_over=ORDER, distributes_over_nonnegative=frozenset({"rectifier"}),
     ),
     Operator(

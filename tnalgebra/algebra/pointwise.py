@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .operator import Operator
 from .scalar import BINARY, cast, compiled
 from .schedule import Tree, schedule
 
@@ -24,11 +25,12 @@ COMPLEX = {*(name for name, _ in BINARY.values()), "cos", "exp", "sin", "tanh"}
 class Pointwise:
     """f(x0, x1, …), a scalar expression of one variable an operand. It has no laws, so nothing moves through it.
 
-    value: the tree of the expression.
+    value: the tree of the expression. share_of: the ⊕ where it is a cotangent times the share of one of its terms.
     """
 
     value: Tree
     variables: tuple[str, ...]
+    share_of: Operator | None = None
 
     def __str__(self) -> str:
         return self.name

@@ -107,10 +107,16 @@ def _zero(node: Node) -> Node:
     return _pointwise(0, (node.output,), (node,), node.output)
 
 
-def _pointwise(tree: Tree, inputs: tuple[Labels, ...], children: tuple[Node, ...], output: Labels) -> Node:
+def _pointwise(
+    tree: Tree,
+    inputs: tuple[Labels, ...],
+    children: tuple[Node, ...],
+    output: Labels,
+    share_of: Operator | None = None,
+) -> Node:
     """Σ of an expression in x0, x1, … over what is not in the output."""
     variables = tuple(f"x{i}" for i in range(len(children)))
-    return Contract(Pointwise(tree, variables), operator("add"), inputs, children, output)
+    return Contract(Pointwise(tree, variables, share_of), operator("add"), inputs, children, output)
 
 
 def _pulled(node: Node, position: int, cotangent: Node) -> Node | None:
@@ -156,12 +162,18 @@ def _through(node: Contract, position: int, cotangent: Node) -> Node | None:
         for factor in (share, slope):  # what has no part in the value has none in the slope: 0 times ∞ is 0 here
             tree = ("where", (("equal", (factor, 0)), 0, tree))
     unique = tuple(dict.fromkeys(labels))
-    part = _of_what_is_read(tree, inputs, (*node.operands, cotangent, *extra), unique, set(node.output))
+    op = node.reduce if share != 1 and slope == 1 else None
+    part = _of_what_is_read(tree, inputs, (*node.operands, cotangent, *extra), unique, set(node.output), op)
     return Shaped(part, unique, child, labels)
 
 
 def _of_what_is_read(
-    tree: Tree, inputs: tuple[Labels, ...], children: tuple[Node, ...], output: Labels, there: set[str]
+    tree: Tree,
+    inputs: tuple[Labels, ...],
+    children: tuple[Node, ...],
+    output: Labels,
+    there: set[str],
+    share_of: Operator | None,
 ) -> Node:
     """Σ of an expression without the operands that it does not read, as long as no label is lost with them."""
     read = _variables(tree)
@@ -170,7 +182,7 @@ def _of_what_is_read(
     if len(kept) == 1 and isinstance(tree, str):
         return Contract(operator("multiply"), operator("add"), terms, operands, output)
     names: dict[str, Tree] = {f"x{old}": f"x{new}" for new, old in enumerate(kept)}
-    return _pointwise(substituted(tree, names), terms, operands, output)
+    return _pointwise(substituted(tree, names), terms, operands, output, share_of)
 
 
 def _fold(node: Contract, terms: Sequence[Tree], position: int) -> tuple[Tree, Tree]:

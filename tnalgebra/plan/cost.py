@@ -7,7 +7,7 @@ from math import prod
 from ..algebra import Pointwise
 from ..graph import Labels
 from .formula import temporaries
-from .generated import exponential, generating
+from .generated import exponential, generating, share
 from .pieces import pieces
 from .step import Step, Tree, union, volume
 
@@ -166,11 +166,14 @@ def _fold_scratch(step: Step, block: int) -> int:
 
 
 def together(steps: Sequence[Step]) -> list[list[Step]]:
-    """The steps as they are done: neighbours that evaluate trees on the same operands are one group."""
+    """The steps as they are done: neighbours that evaluate trees on the same operands are one group.
+
+    Those that are matrix products in truth stay by themselves.
+    """
     groups: list[list[Step]] = []
     for step in steps:
         first = groups[-1][0] if groups else None
-        is_sibling = first is not None and step.kind == first.kind == "blocked"
+        is_sibling = first is not None and step.kind == first.kind == "blocked" and share(step) is None
         if first is not None and is_sibling and (step.inputs, step.terms) == (first.inputs, first.terms):
             groups[-1].append(step)
         else:
@@ -224,7 +227,7 @@ def priced(step: Step, itemsize: int) -> Step:
             scratch = _weighted_scratch(step, step.tree, output)
         else:
             scratch = _blocked_scratch([step], everything)
-            if exponential(step):
+            if exponential(step) or share(step):
                 scratch = max(scratch, sum(operands) + 3 * output)
         if generating(step) or flops >= COMPILED:
             scratch += sum(operands)

@@ -8,7 +8,7 @@ from ..graph import Bundle, Contract, Labels, Leaf, Map, Node, Shaped, Stack, Su
 from ..graph.node import operators_of, postorder
 from ..graph.sizes import Shape, shapes_of
 from .cost import COMPILED
-from .generated import exponential, generating
+from .generated import exponential, generating, share
 from .step import Step
 
 __all__ = ["explain"]
@@ -44,10 +44,16 @@ def _told(step: Step) -> str:
 def _done(step: Step) -> str:
     if step.text == "apart":
         return f"add the weighted sums of single operands: {step.reduce} separates"
-    op = exponential(step) or generating(step)
+    part = share(step)
+    op = part.op if part else exponential(step) or generating(step)
     if op is None or op.generator is None:
         return WORDS[step.kind]
     g, inverse = (re.sub(r"\bx\b", "·", text) for text in op.generator)
+    if part:
+        return (
+            f"the shares of {op} by matrix products of {g} with rows and columns shifted; single entries where that"
+            " loses digits"
+        )
     if op == step.reduce:
         return (
             f"a matrix product of {g} with rows and columns shifted, and {inverse} of it; single entries where"

@@ -1,14 +1,17 @@
 """Which steps may take ξ, or ⊕, by its generator: ξ(x, y, …) = g⁻¹(g(x) + g(y) + …)."""
 
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
-from ..algebra import Operator
-from ..algebra.scalar import compiled
+from ..algebra import Operator, Pointwise
+from ..algebra.derivative import substituted
+from ..algebra.scalar import compiled, parse
 from .step import Step, Tree, union, volume
 
-__all__ = ["exponential", "generating", "is_exponential"]
+__all__ = ["Share", "exponential", "generating", "is_exponential", "share"]
 
 FACTOR = 4
 """Generators pay where every operand is used that many times."""
@@ -42,6 +45,48 @@ def exponential(step: Step) -> Operator | None:
     return op if is_product and volume(union(*step.terms), step.sizes) >= FACTOR * largest > 0 else None
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A step Σ c · ∂t/∂x with t = ⊕ (x + y), for the labels of x: where its operands are, and the ⊕.
+
+    weight: the tree of c, on the operands at `weights`.
+    """
+
+    op: Operator
+    own: int
+    other: int
+    total: int
+    weight: Tree
+    weights: tuple[int, ...]
+
+
+def share(step: Step) -> Share | None:
+    """The gradient of an `exponential` step: matrix products behind g as well; None where it is none, or too small."""
+    if step.kind != "blocked" or not isinstance(step.tree, tuple) or not isinstance(step.tree[0], Pointwise):
+        return None
+    (point, children), op = step.tree, step.tree[0].share_of
+    if op is None or op.share is None or not is_exponential(op) or point.value != _shared(op.share):
+        return None
+    x, y, weight, total = children[:4]
+    if not (isinstance(x, int) and isinstance(y, int) and isinstance(total, int)):
+        return None
+    own, other = (x, y) if step.terms[x] == step.result else (y, x)
+    left, right, whole = (step.terms[place] for place in (own, other, total))
+    inner = {label for label in union(left, right) if label not in whole}
+    weights = tuple(_leaves(weight))
+    is_whole = {*union(*(step.terms[place] for place in weights))} == {*whole} <= {*left, *right}
+    is_product = is_whole and left == step.result and inner == {*left} & {*right} - {*whole}
+    largest = max(volume(term, step.sizes) for term in (left, right, whole))
+    is_worth = volume(union(left, right), step.sizes) >= FACTOR * largest > 0
+    return Share(op, own, other, total, weight, weights) if is_product and inner and is_worth else None
+
+
+def _shared(text: str) -> Any:
+    """The share of x0 + x1 in x3, x4 times tied, by the cotangent x2, as derivatives write it."""
+    names: Any = {"x": ("add", ("x0", "x1")), "t": "x3", "n": "x4"}
+    return "multiply", ("x2", substituted(parse(text, ("x", "t", "n", "p")), names))
+
+
 @lru_cache(maxsize=64)
 def is_exponential(op: Operator) -> bool:
     """Whether the generator of a translative operator grows from g(0) = 1: g(x + y) = g(x) · g(y) then holds."""
@@ -49,6 +94,10 @@ def is_exponential(op: Operator) -> bool:
         return False
     one, more = (float(compiled(op.generator[0], ("x",), np)(np.array(x))) for x in (0.0, 1.0))
     return one == 1.0 < more
+
+
+def _leaves(tree: Tree) -> list[int]:
+    return [tree] if isinstance(tree, int) else [leaf for child in tree[1] for leaf in _leaves(child)]
 
 
 def _only(tree: Tree | None) -> Operator | None:

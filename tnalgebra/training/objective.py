@@ -39,6 +39,7 @@ class Objective:
         self._calls: dict[int, ValueAndGrad] = {}
         self._used: dict[int, tuple[str, ...]] = {}
         self._programs: dict[Any, tuple[Program, dict[str, Array]]] = {}
+        self._kept: list[tuple[Array, dict[str, Array]]] = []
 
     def vector(self, network: Network) -> Array:
         """The parameters of a network as one vector, in its dtype."""
@@ -57,17 +58,31 @@ class Objective:
         """The network with these parameters."""
         return self.network.replace(**self.parts(vector))
 
-    def __call__(self, vector: Array, batch: Batch) -> tuple[Array, Array]:
-        """The loss of the batch, and its gradient as a vector."""
-        parts = self.parts(vector)
+    def copied(self, vector: Array) -> Array:
+        """The parameters for somebody who keeps them."""
+        return vector.copy()
+
+    def __call__(self, vector: Array, batch: Batch, out: Array = None) -> tuple[Array, Array]:
+        """The loss of the batch, and its gradient as a vector, which is written to `out` where that is given."""
+        parts = self._views(vector)
         key = (vector.dtype, *((name, array.shape, array.dtype) for name, array in batch.items()))
         if key not in self._programs:
             self._programs[key] = self._program(parts, batch)
         program, leaves = self._programs[key]
         value, *slopes = program([parts[name] if name in parts else batch.get(name, leaves[name]) for name in leaves])
+        out = namespace_of([vector]).empty_like(vector) if out is None else out
         gradient = dict(zip(self._used[int(batch["X"].shape[1])], slopes, strict=True))
-        xp = namespace_of([vector])
-        return value, concatenated(gradient[name] if name in gradient else xp.zeros_like(parts[name]) for name in parts)
+        for name, part in self._views(out).items():
+            part[...] = gradient.get(name, 0)
+        return value, out
+
+    def _views(self, vector: Array) -> dict[str, Array]:
+        """`parts`, kept for the last two vectors: those that are written over come again, and views take time."""
+        for kept, parts in self._kept:
+            if kept is vector:
+                return parts
+        self._kept = [(vector, self.parts(vector)), *self._kept[:1]]
+        return self._kept[0][1]
 
     def _program(self, parts: Mapping[str, Array], batch: Batch) -> tuple[Program, dict[str, Array]]:
         """The program for batches of these shapes, and its leaves: those that are no parameters and not in a batch."""

@@ -1,24 +1,30 @@
 """Optimizers as frozen configurations with two pure functions, `init` and `update`, on one vector of parameters."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
-
 from ..errors import TrainingError
+from ..execute.assign import Assignments, assigner, compiled_assigner
 from ..execute.namespace import namespace_of
-from ..execute.threads import in_threads, thread_count
 
-__all__ = ["SGD", "Adam", "Optimizer", "OptimizerState", "Schedule"]
+__all__ = ["SGD", "Adam", "Optimizer", "OptimizerState", "Schedule", "Update", "in_place", "rate"]
 
 Array = Any
 Schedule = float | Callable[[int], float]
 """A learning rate, or a function from the number of the step, 1 for the first, to one."""
-BLOCK = 1 << 16
-"""Parameters that are moved together."""
-MUCH = 1 << 20
-"""Parameters that are worth threads."""
+ADAM = Assignments(
+    ("g", "x", "m", "v"),
+    ("a", "b", "b_", "c", "c_", "k", "e"),
+    (
+        ("m", "b * m + b_ * g"),
+        ("v", "c * v + c_ * (g * g)"),
+        ("x", "x - a * (m / (sqrt(k * v) + e))"),
+    ),
+)
+DESCENT = Assignments(("g", "x"), ("a", "b"), (("x", "x - a * g"),))
+MOMENTUM = Assignments(("g", "x", "w"), ("a", "b"), (("w", "b * w + g"), ("x", "x - a * w")))
+NESTEROV = Assignments(("g", "x", "w"), ("a", "b"), (("w", "b * w + g"), ("x", "x - a * (g + b * w)")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +33,10 @@ class OptimizerState:
 
     step: int
     moments: tuple[Array, ...]
+
+
+Update = Callable[[Array, OptimizerState, Array], tuple[Array, OptimizerState]]
+"""A function of gradient, state and parameters to parameters and state after one step."""
 
 
 class Optimizer(Protocol):
@@ -46,6 +56,14 @@ class Optimizer(Protocol):
         ...
 
 
+def in_place(optimizer: Optimizer, *, is_compiled: bool) -> Update:
+    """The update for a caller who writes over the gradient, and to whom parameters and moments belong."""
+    owner = next((kind for kind in type(optimizer).__mro__ if "update" in vars(kind)), object)
+    if "in_place" in vars(owner):  # and not of a class whose update another has replaced
+        return optimizer.in_place(is_compiled=is_compiled)  # type: ignore[attr-defined, no-any-return]
+    return lambda gradient, *rest: optimizer.update(gradient.copy(), *rest)  # whose state may keep it
+
+
 def rate(schedule: Schedule, step: int) -> float:
     """The learning rate of a step."""
     return float(schedule(step)) if callable(schedule) else float(schedule)
@@ -60,25 +78,43 @@ def _check(optimizer: Any, **bounds: tuple[float, float]) -> None:
             raise TrainingError(f"{name} must be in [{low}, {high}); got {value!r}")
 
 
-def _in_blocks(function: Callable[..., tuple[Array, ...]], arrays: Sequence[Array]) -> tuple[Array, ...]:
-    """The values of an entrywise function; of long NumPy arrays part by part, so that what it makes stays cached."""
-    size = arrays[0].size
-    if size <= BLOCK or not all(type(array) is np.ndarray and array.ndim == 1 for array in arrays):
-        return function(*arrays)
-    found = tuple(np.empty(size, part.dtype) for part in function(*(array[:1] for array in arrays)))
+class Assigning:
+    """An optimizer whose step is a list of assignments to the parameters x and to moments, by the gradient g."""
 
-    def share(blocks: slice) -> None:
-        for number in range(blocks.start, blocks.stop):
-            part = slice(number * BLOCK, (number + 1) * BLOCK)
-            for out, value in zip(found, function(*(array[part] for array in arrays)), strict=True):
-                out[part] = value
+    __slots__ = ()
 
-    in_threads(share, -(-size // BLOCK), thread_count() if size >= MUCH else 1)
-    return found
+    @property
+    def assignments(self) -> Assignments:
+        """The step of every entry."""
+        raise NotImplementedError
+
+    def numbers(self, step: int) -> tuple[float, ...]:
+        """The numbers in it, for a step."""
+        raise NotImplementedError
+
+    def update(self, gradient: Array, state: OptimizerState, parameters: Array) -> tuple[Array, OptimizerState]:
+        """Parameters and state after one step; the arguments stay as they are."""
+        xp, shape = namespace_of([parameters]), parameters.shape
+        given = (gradient, parameters, *state.moments)
+        dtype = xp.result_type(*given, xp.float16)  # of integers a step is a fraction
+        gradient, parameters, *moments = (xp.array(array, dtype=dtype).reshape(-1) for array in given)
+        new, after = self.in_place()(gradient, OptimizerState(state.step, tuple(moments)), parameters)
+        return new.reshape(shape), OptimizerState(after.step, tuple(part.reshape(shape) for part in after.moments))
+
+    def in_place(self, *, is_compiled: bool = False) -> Update:
+        """`update` for vectors that belong to the caller: parameters and moments are written over."""
+        run = (compiled_assigner if is_compiled else assigner)(self.assignments)
+
+        def moved(gradient: Array, state: OptimizerState, parameters: Array) -> tuple[Array, OptimizerState]:
+            step = state.step + 1
+            run((gradient, parameters, *state.moments), self.numbers(step))
+            return parameters, OptimizerState(step, state.moments)
+
+        return moved
 
 
 @dataclass(frozen=True, slots=True)
-class Adam:
+class Adam(Assigning):
     """Adaptive moments   (Kingma & Ba 2015, algorithm 1).
 
         m ← β₁ m + (1 − β₁) g,    v ← β₂ v + (1 − β₂) g²
@@ -109,28 +145,19 @@ class Adam:
         xp = namespace_of([parameters])
         return OptimizerState(0, (xp.zeros_like(parameters), xp.zeros_like(parameters)))
 
-    def update(self, gradient: Array, state: OptimizerState, parameters: Array) -> tuple[Array, OptimizerState]:
-        """Parameters and state after one step."""
-        xp, step = namespace_of([parameters]), state.step + 1
-        scale = rate(self.learning_rate, step) / (1 - self.beta1**step)
+    @property
+    def assignments(self) -> Assignments:
+        """The step of every entry."""
+        return ADAM
 
-        def moved(g: Array, theta: Array, m: Array, v: Array) -> tuple[Array, ...]:
-            m, v = self.beta1 * m, self.beta2 * v
-            m += (1 - self.beta1) * g
-            v += (1 - self.beta2) * (g * g)
-            slope = v * (1 / (1 - self.beta2**step))
-            xp.sqrt(slope, out=slope)
-            slope += self.eps
-            xp.divide(m, slope, out=slope)
-            slope *= scale
-            return theta - slope, m, v
-
-        parameters, *moments = _in_blocks(moved, (gradient, parameters, *state.moments))
-        return parameters, OptimizerState(step, tuple(moments))
+    def numbers(self, step: int) -> tuple[float, ...]:
+        """The numbers in it, for a step."""
+        b, c = self.beta1, self.beta2
+        return rate(self.learning_rate, step) / (1 - b**step), b, 1 - b, c, 1 - c, 1 / (1 - c**step), self.eps
 
 
 @dataclass(frozen=True, slots=True)
-class SGD:
+class SGD(Assigning):
     """Gradient descent with momentum   (Sutskever et al. 2013).
 
         w ← μ w + g,    θ ← θ − α w    (with Nesterov's momentum θ ← θ − α (g + μ w))
@@ -156,11 +183,11 @@ class SGD:
         zeros = namespace_of([parameters]).zeros_like
         return OptimizerState(0, (zeros(parameters),) if self.momentum else ())
 
-    def update(self, gradient: Array, state: OptimizerState, parameters: Array) -> tuple[Array, OptimizerState]:
-        """Parameters and state after one step."""
-        step, alpha = state.step + 1, rate(self.learning_rate, state.step + 1)
-        if not self.momentum:
-            return parameters - alpha * gradient, OptimizerState(step, ())
-        velocity = self.momentum * state.moments[0] + gradient
-        slope = gradient + self.momentum * velocity if self.nesterov else velocity
-        return parameters - alpha * slope, OptimizerState(step, (velocity,))
+    @property
+    def assignments(self) -> Assignments:
+        """The step of every entry."""
+        return (NESTEROV if self.nesterov else MOMENTUM) if self.momentum else DESCENT
+
+    def numbers(self, step: int) -> tuple[float, ...]:
+        """The numbers in it, for a step."""
+        return rate(self.learning_rate, step), self.momentum

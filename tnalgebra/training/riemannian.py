@@ -100,6 +100,10 @@ class _Weights(Objective):
         self.start = start
         self._by_scores = value_and_grad(Expression(loss_graph(Leaf("scores", ("b", "y")), loss), {}), ("scores",))
 
+    def copied(self, vector: TTTensor) -> TTTensor:
+        """The train itself: nothing is written over."""
+        return vector
+
     def at(self, vector: TTTensor) -> Network:
         """The network of a weight tensor."""
         found: Network = network_from_weights(vector, self.network.feature_map)

@@ -16,7 +16,7 @@ from ..networks.storage import describe
 from .checkpoint import Checkpoint, TrainingState, described, digest
 from .history import Epoch, History
 from .objective import Batch, Objective
-from .optimizer import Optimizer, rate
+from .optimizer import Optimizer, in_place, rate
 
 __all__ = ["Callback", "Config", "FitResult", "Training"]
 
@@ -83,11 +83,13 @@ class Training:
     ) -> None:
         self.objective, self.config, self.data, self.held = objective, config, data, held
         self.checkpoint, self.callbacks = checkpoint, callbacks
+        self._update = in_place(config.optimizer, is_compiled=objective.compiled)
         self.rows = int(data["X"].shape[0])
         self.batches = ceil(self.rows / config.batch_size)
         start = objective.vector(objective.network)
         self.xp = namespace_of([start])
         self.state = self._begin(start)
+        self._gradient = self.xp.empty_like(start)
         self.began = self.written = monotonic()
         sample = np.random.default_rng((config.seed, 3)).permutation(self.rows)[:SHOWN]
         self.shown = {name: array[self.xp.asarray(np.sort(sample))] for name, array in data.items()}
@@ -99,7 +101,8 @@ class Training:
 
     def _begin(self, start: Array) -> TrainingState:
         """The state before the first step."""
-        return TrainingState(start, self.config.optimizer.init(start), start, self.xp.zeros(2, dtype=self.xp.float64))
+        totals = self.xp.zeros(2, dtype=self.xp.float64)
+        return TrainingState(start, self.config.optimizer.init(start), start.copy(), totals)
 
     def _settings(self, start: Array) -> dict[str, Any]:
         """What must be the same for a checkpoint to be continued; the number of epochs may grow."""
@@ -145,22 +148,23 @@ class Training:
         return is_stopped
 
     def _step(self, batch: dict[str, Array]) -> None:
-        """One gradient, and one update; a loss that is not finite ends the training."""
+        """One gradient, and one update in place; a loss that is not finite ends the training."""
         state, config, xp = self.state, self.config, self.xp
         batch["row_weight"] = batch["row_weight"] / batch["row_weight"].shape[0]
         if config.dropout:
             batch["X"] = batch["X"] * self._dropped(batch["X"])
-        loss, gradient = self.objective(state.parameters, batch)
+        loss, gradient = self.objective(state.parameters, batch, self._gradient)
         norm = xp.sqrt(xp.vdot(gradient, gradient))
         if xp is np and not np.isfinite(loss + norm):
             self._diverged(float(loss), float(norm))
         if config.clip is not None:
-            gradient = gradient * xp.minimum(1.0, config.clip / (norm + 1e-30)).astype(gradient.dtype)
-        new, optimizer = config.optimizer.update(gradient, state.optimizer, state.parameters)
+            gradient *= xp.minimum(1.0, config.clip / (norm + 1e-30)).astype(gradient.dtype)
         if config.weight_decay:
-            new = new - rate(config.optimizer.learning_rate, optimizer.step) * config.weight_decay * state.parameters
-        state.parameters, state.optimizer = new, optimizer
-        state.totals = state.totals + xp.stack([loss, norm])
+            alpha = rate(config.optimizer.learning_rate, state.optimizer.step + 1)
+            state.parameters = state.parameters * (1 - alpha * config.weight_decay)
+        state.parameters, state.optimizer = self._update(gradient, state.optimizer, state.parameters)
+        state.totals[0] += loss
+        state.totals[1] += norm
 
     def _dropped(self, x: Array) -> Array:
         """0 for the steps that are left out, and for the others what keeps the mean."""
@@ -196,12 +200,15 @@ class Training:
         state.history = (*state.history, epoch)
         is_better = held_loss is not None and held_loss < state.best_loss
         if is_better:
-            state.best, state.best_loss, state.waited = state.parameters, float(held_loss or 0.0), 0
+            state.best, state.waited = self.objective.copied(state.parameters), 0
+            state.best_loss = float(held_loss or 0.0)
         else:
             state.waited += 1
         state.epoch, state.batch, state.totals = number, 0, self.xp.zeros_like(state.totals)
         state.is_done = config.patience is not None and state.waited >= config.patience
-        answers = [callback(epoch, self.objective.at(state.parameters)) for callback in self.callbacks]
+        answers = [
+            callback(epoch, self.objective.at(self.objective.copied(state.parameters))) for callback in self.callbacks
+        ]
         is_stopped = any(isinstance(answer, bool | np.bool_) and bool(answer) for answer in answers)
         self._keep(is_last=state.is_done or is_stopped or number == config.epochs)
         return is_stopped

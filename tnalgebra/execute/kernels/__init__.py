@@ -17,9 +17,11 @@ from .cuda import lower_cuda
 from .exponential import lower_exponential
 from .generated import lower_generated
 from .generic import lower_generic
+from .guarded import lower_guarded
 from .matrix import lower_matrix
 from .part import lower_stack, lower_take
 from .pieces import lower_pieces
+from .shares import lower_shares
 from .unary import lower_map, lower_reduce, lower_shape, lower_sum, lower_view
 from .weighted import lower_weighted
 
@@ -56,7 +58,7 @@ def lower(step: Step, xp: ModuleType, *, is_compiled: bool = False) -> Kernel:
     make = COMPILED[step.kind] if is_compiled else LOWER[step.kind]
     if xp is not np:
         make = lower_cuda
-    return lower_exponential(step, xp, lower_generated(step, xp, make))
+    return lower_guarded(step, xp, lower_shares(step, xp, lower_exponential(step, xp, lower_generated(step, xp, make))))
 
 
 def _blocked(step: Step, xp: ModuleType) -> Kernel:

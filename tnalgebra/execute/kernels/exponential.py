@@ -15,7 +15,7 @@ from ...plan.step import volume
 from .blas import aligner, product
 from .unary import fold
 
-__all__ = ["lower_exponential"]
+__all__ = ["lower_exponential", "smallest"]
 
 Array = Any
 Kernel = Callable[..., Array]
@@ -48,13 +48,12 @@ def lower_exponential(step: Step, xp: ModuleType, plain: Kernel) -> Kernel:
         if not all(bool((top < np.inf).all()) for top in tops):
             return plain(x, y)
         tops = [xp.maximum(top, np.finfo(x.dtype).min) for top in tops]
-        info = np.finfo(x.dtype)
         with np.errstate(all="ignore"):
             total = linear(*(g(array - top) for array, top in zip(arrays, tops, strict=True)))
             out = inverse(total)
             for top, axis, align in zip(tops, axes, spread, strict=True):
                 out += align(top.squeeze(axis))
-        lost = total < count * info.tiny / info.eps
+        lost = total < smallest(x.dtype, count)
         if bool(lost.any()):
             lost &= linear(*((array > -np.inf).astype(x.dtype) for array in arrays)) > 0
             places = xp.nonzero(lost)
@@ -64,6 +63,12 @@ def lower_exponential(step: Step, xp: ModuleType, plain: Kernel) -> Kernel:
         return out
 
     return by_exponentials
+
+
+def smallest(dtype: Any, count: int) -> float:
+    """The least sum of so many numbers from 0 to 1 of which no digit is lost, whichever of them have vanished."""
+    info = np.finfo(dtype)
+    return float(count * info.tiny / info.eps)
 
 
 def _entries(step: Step, xp: ModuleType) -> Callable[..., None]:

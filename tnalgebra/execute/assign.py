@@ -1,0 +1,135 @@
+"""Assignments to the entries of vectors, in place: by array functions in blocks, or as one compiled pass."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ..algebra.scalar import parse
+from ..algebra.schedule import Schedule, schedule
+from .kernels.jit import Kernel, attempted, can_compile, jitted, numba_or_none, written
+from .kernels.line import Line, straight
+from .namespace import namespace_of
+from .threads import in_threads, thread_count
+
+__all__ = ["Assignments", "assigner", "compiled_assigner"]
+
+Array = Any
+Run = Callable[[Sequence[Array], Sequence[float]], None]
+BLOCK = 1 << 16
+"""Entries that array functions take together, so that what they make stays cached."""
+STRIP = 1 << 10
+"""Entries that a compiled pass takes together, for one assignment after the other: all arrays stay in the first cache.
+
+In one loop over so many arrays LLVM would not vectorise: too many of them might overlap.
+"""
+MUCH = 1 << 20
+"""Entries that are worth threads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assignments:
+    """Lines `array ← expression`, one after the other, for every entry of vectors of one size and dtype.
+
+    arrays, numbers: their names. lines: the array that is written over, and the scalar expression.
+
+    >>> import numpy as np
+    >>> mean = Assignments(("x", "y"), ("a",), (("x", "a * x + (1 - a) * y"), ("y", "y - x")))
+    >>> x, y = np.array([4.0]), np.array([8.0])
+    >>> assigner(mean)((x, y), (0.75,))
+    >>> print(x, y)
+    [5.] [3.]
+    """
+
+    arrays: tuple[str, ...]
+    numbers: tuple[str, ...]
+    lines: tuple[tuple[str, str], ...]
+
+    def schedules(self) -> list[tuple[str, Schedule]]:
+        """The calls of every line, by the array that it writes."""
+        names = (*self.arrays, *self.numbers)
+        return [(target, schedule((parse(text, names),), names)) for target, text in self.lines]
+
+    def straight(self, dtype: Any, xp: ModuleType) -> list[tuple[int, Line]]:
+        """The place of the array that a line writes, and its array functions."""
+        axes = [frozenset({0})] * len(self.arrays) + [frozenset[int]()] * len(self.numbers)
+        return [
+            (self.arrays.index(target), straight(calls, axes, [dtype] * len(axes), xp))
+            for target, calls in self.schedules()
+        ]
+
+    def kernel(self, dtype: Any) -> Kernel | None:
+        """The compiled pass; None where there can be none."""
+        can = can_compile(*(calls for _, calls in self.schedules())) and dtype.char in "fd" and dtype.isnative
+        if not can or numba_or_none() is None:
+            return None
+        kernel = jitted(_text(self), dtype.name)
+        nothing = [np.zeros(0, dtype)] * len(self.arrays)
+        return kernel if attempted(kernel, *nothing, np.zeros(len(self.numbers), dtype), 0, 0) else None
+
+
+@lru_cache(maxsize=32)
+def assigner(assignments: Assignments) -> Run:
+    """The function of arrays and numbers, by array functions."""
+    made = lru_cache(maxsize=8)(assignments.straight)
+
+    def run(arrays: Sequence[Array], numbers: Sequence[float]) -> None:
+        xp, dtype, size = namespace_of(arrays), arrays[0].dtype, arrays[0].size
+        given = [dtype.type(number) for number in numbers]
+        lines, block = made(dtype, xp), BLOCK if xp is np else size
+        if size <= block:
+            for place, line in lines:
+                line.call(*arrays, *given, arrays[place])
+            return
+
+        def share(blocks: slice) -> None:
+            rooms = [[np.empty(block, dtype) for _ in line.registers] for _, line in lines]
+            for number in range(blocks.start, blocks.stop):
+                parts = [array[number * block : (number + 1) * block] for array in arrays]
+                for (place, line), room in zip(lines, rooms, strict=True):
+                    line.call(*parts, *given, parts[place], *(register[: parts[0].size] for register in room))
+
+        in_threads(share, -(-size // block), _threads(size))
+
+    return run
+
+
+@lru_cache(maxsize=32)
+def compiled_assigner(assignments: Assignments) -> Run:
+    """The same up to rounding in one compiled pass; by array functions where Numba can have none."""
+    plain, made = assigner(assignments), lru_cache(maxsize=8)(assignments.kernel)
+
+    def run(arrays: Sequence[Array], numbers: Sequence[float]) -> None:
+        dtype, size = arrays[0].dtype, arrays[0].size
+        kernel = made(dtype) if type(arrays[0]) is np.ndarray else None
+        if kernel is None:
+            plain(arrays, numbers)
+            return
+        given, threads = np.array(numbers, dtype), _threads(size)
+        if threads == 1:
+            kernel(*arrays, given, 0, size)
+        else:
+            in_threads(lambda part: kernel(*arrays, given, part.start, part.stop), size, threads)
+
+    return run
+
+
+def _threads(size: int) -> int:
+    return thread_count() if size >= MUCH else 1
+
+
+def _text(made: Assignments) -> str:
+    """A loop for each line over a strip; it counts from 0, so that no index can be negative."""
+    views = [f"{name}s" for name in made.arrays]
+    lines = [f"def kernel({', '.join(made.arrays)}, numbers, first, last):"]
+    lines += [f"    {name} = numbers[{place}]" for place, name in enumerate(made.numbers)]
+    lines += [f"    for start in range(first, last, {STRIP}):", f"        stop = min(start + {STRIP}, last)"]
+    lines += [f"        {view} = {name}[start:stop]" for view, name in zip(views, made.arrays, strict=True)]
+    for number, (target, calls) in enumerate(made.schedules()):
+        lines.append(f"        for i in range({views[0]}.size):")
+        (end,) = written(calls, [*(f"{view}[i]" for view in views), *made.numbers], f"t{number}_", " " * 12, lines)
+        lines.append(f"{' ' * 12}{target}s[i] = {end}")
+    return "\n".join(lines) + "\n"
