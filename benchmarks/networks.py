@@ -61,8 +61,9 @@ def check_losses(contestants: Mapping[str, Callable[[], Any]], case: str) -> Non
         assert np.allclose(found, truth, rtol=TOLERANCE), f"{case}: {name} has losses {found}, not {truth}"
 
 
-def our_step(net: Any, x: Array, y: Array) -> Callable[[], Any]:
-    objective = Objective(net, "cross-entropy", compiled=find_spec("numba") is not None)
+def our_step(net: Any, x: Array, y: Array, *, compiled: bool | None = None) -> Callable[[], Any]:
+    compiled = find_spec("numba") is not None if compiled is None else compiled
+    objective = Objective(net, "cross-entropy", compiled=compiled)
     data = prepared(net, x, encoded(y, net.classes, "cross-entropy", net.dtype), None, None)
     data["row_weight"] = data["row_weight"] / np.float32(len(x))
     adam = tna.Adam(RATE)
