@@ -237,3 +237,28 @@ def test_ranks_of_rounded_sums_are_those_of_their_matricizations(tree):
                     assert found.ranks == exact_ranks(tensor)
             else:
                 assert found.max_rank == 1
+
+
+def by_memmap(array, folder):
+    array.tofile(folder / "array")
+    return np.memmap(folder / "array", array.dtype, "r", shape=array.shape)
+
+
+def by_dask(array, folder):
+    return pytest.importorskip("dask.array").from_array(array, chunks=(array.shape[0] // 3, *array.shape[1:]))
+
+
+@pytest.mark.parametrize("lazy", [by_memmap, by_dask])
+@pytest.mark.parametrize("kind", KINDS)
+def test_arrays_elsewhere_take_no_more(kind, lazy, tmp_path):
+    """Where they fit they are decomposed whole: beside the array, which Dask computes and a file already holds."""
+    hard = np.random.default_rng(0).standard_normal((30, 40, 50, 5))
+    smooth = 1 / (1 + sum(np.ogrid[:30, :40, :50, :5]))
+    for array, most in ((smooth, 2.0), (hard, 2.5)):
+        given = lazy(array, tmp_path)
+        kind.from_dense(given, eps=1e-3)  # what is imported on the way is not counted
+        tracemalloc.start()
+        kind.from_dense(given, eps=1e-3)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak <= (most + (lazy is by_dask)) * array.nbytes, peak / array.nbytes
