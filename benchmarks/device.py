@@ -12,7 +12,7 @@ import tnalgebra as tna
 from tnalgebra.execute.namespace import to_device
 
 from . import chunked, networks
-from .cases import UNITS, XI, random_matrix
+from .cases import TINY, UNITS, XI, operands, random_matrix
 from .harness import check, compare
 
 __all__ = ["SUITES", "described", "missing_peers"]
@@ -103,6 +103,21 @@ def bilinear_units() -> Iterator[Row]:
             yield {"case": xi, "size": f"{batch} × {left} × {right} × {outputs}", "dtype": "float32", **row}
 
 
+def small_plans() -> Iterator[Row]:
+    """Planned contractions of a few entries, as one CUDA graph: what is measured is the cost of launches."""
+    for case, (equation, sizes) in TINY.items():
+        arrays = operands(equation, sizes, "float32")
+        there = [to_device(array, "cuda") for array in arrays]
+        plan = tna.contract_expression(equation, *(array.shape for array in arrays))
+        contestants = {
+            "tnalgebra": _ours(partial(tna.compile(plan), *there)),
+            "launched one by one": _ours(partial(plan, *there)),
+            **_peers(lambda *terms, lib, equation=equation: lib.einsum(equation, *terms), arrays),
+        }
+        truth = np.einsum(equation, *(array.astype("float64") for array in arrays))
+        yield {"case": case, "dtype": "float32", **_compared(contestants, truth)}
+
+
 def training_steps() -> Iterator[Row]:
     """Loss, gradient and Adam of one batch of a recurrent network; every call brings the loss to the host."""
     for name, (steps, inputs, features, width, rank, classes, batch) in networks.SIZES.items():
@@ -112,7 +127,9 @@ def training_steps() -> Iterator[Row]:
             rng = np.random.default_rng(0)
             x = rng.standard_normal((batch, steps, inputs)).astype("float32")
             y = rng.integers(0, classes, batch)
-            steps_of = {"tnalgebra": networks.our_step(net.to_device("cuda"), x, y)}
+            ours = {"tnalgebra": True, "launched one by one": False}
+            there = net.to_device("cuda")
+            steps_of = {name: networks.our_step(there, x, y, compiled=how) for name, how in ours.items()}
             if find_spec("torch"):
                 steps_of["PyTorch"] = networks.torch_step(net, x, y, device="cuda")
                 steps_of["PyTorch compiled"] = networks.torch_step(net, x, y, device="cuda", compiled=True)
@@ -189,11 +206,13 @@ def _compared(contestants: dict[str, Contestant], truth: Array, unchecked: str =
 
 
 def _first_rows(contestant: Contestant) -> Array:
-    return contestant.host(contestant.call())[:ROWS]
+    found = contestant.host(contestant.call())
+    return found[:ROWS] if found.ndim else found
 
 
 SUITES = {
     "generalized matrix products": generalized_matrices,
     "bilinear units": bilinear_units,
+    "small plans": small_plans,
     "training steps": training_steps,
 }

@@ -19,7 +19,6 @@ def stand_in(monkeypatch):
     module.__version__ = "0"
     chip = SimpleNamespace(id=0, compute_capability="90", attributes={"MultiProcessorCount": 132, "ClockRate": 1000})
     module.cuda.Device = lambda number=0: _Context(chip)
-    module.cuda.get_current_stream = lambda: SimpleNamespace(synchronize=lambda: None)
     module.cuda.runtime.getDeviceProperties = lambda number: {"name": b"a chip"}
     module.cuda.runtime.runtimeGetVersion = module.cuda.runtime.driverGetVersion = lambda: 13000
     monkeypatch.setitem(sys.modules, "cupy", module)
@@ -54,6 +53,7 @@ def test_a_suite_that_is_not_there_is_named(stand_in):
 
 
 @pytest.mark.filterwarnings("ignore:a CUDA kernel does not compile:RuntimeWarning")  # the stand-in compiles nothing
+@pytest.mark.filterwarnings("ignore:a plan is not captured:RuntimeWarning")  # and calls cuBLAS in place of kernels
 def test_rows_say_what_was_measured_where(stand_in, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(benchmarks, "RESULTS", tmp_path / "contract.json")
     monkeypatch.setattr(benchmarks, "machine", dict)
@@ -67,8 +67,10 @@ def test_rows_say_what_was_measured_where(stand_in, monkeypatch, tmp_path, capsy
     benchmarks.main(["--device", "cuda"])
     found = json.loads((tmp_path / "cuda.json").read_text(encoding="utf-8"))
     assert list(found) == list(device.SUITES)
-    assert [len(found[suite]["rows"]) for suite in found] == [6, 3, 3]
+    assert [len(found[suite]["rows"]) for suite in found] == [6, 3, 4, 3]
     assert found["bilinear units"]["machine"]["device"] == "a chip"
+    for row in found["small plans"]["rows"] + found["training steps"]["rows"]:
+        assert [*row["seconds"]] == ["tnalgebra", "launched one by one"]
     products = found["generalized matrix products"]["rows"]
     assert [row["share"] for row in products] == pytest.approx([2 * 17**3 / (132 * 128 * 1e6)] * 6, rel=1e-3)
     shown = capsys.readouterr().out

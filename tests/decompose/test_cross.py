@@ -191,3 +191,22 @@ def test_bad_input_is_named(f, options, error, message):
     for kind in KINDS:
         with pytest.raises(error, match=re.escape(message)):
             kind.from_function(f, (5, 5, 5), **options)
+
+
+def test_an_error_names_indices_in_the_order_of_the_modes():
+    """The points of the search have the order of the leaves."""
+    tree = tna.DimensionTree((3, ((2, 0), 1)))
+    for form in (lambda i: np.where(i[:, 1] == 6, np.nan, 1.0), lambda i: np.where(i[:, 3] == 1, np.inf, 1.0)):
+        with pytest.raises(NonFiniteError, match=r"the function is (nan at the indices \(., 6, ., .\)|inf .*, 1\)$)"):
+            tna.HTTensor.from_function(form, (3, 7, 5, 2), eps=0.1, tree=tree)
+
+
+def test_points_come_in_the_order_of_the_modes():
+    tree, sizes = tna.DimensionTree((3, ((2, 0), 1))), (3, 7, 5, 2)
+
+    def form(points):
+        assert (points < sizes).all()
+        return points @ np.array([1.0, 10, 100, 1000])
+
+    found = tna.HTTensor.from_function(form, sizes, eps=1e-9, tree=tree, max_calls=2000, initial=[[0, 6, 0, 1]])
+    np.testing.assert_allclose(found[2, 6, 4, 1], 1462.0, rtol=1e-8)

@@ -13,6 +13,7 @@ from tests.corpus import relative_error
 from tnalgebra.decompose import basis, factor, tt_rounding
 from tnalgebra.decompose.budget import NotCertified, cut
 from tnalgebra.errors import NonFiniteError
+from tnalgebra.formats.tree import modes_of
 
 KINDS = (tna.TTTensor, tna.HTTensor)
 SHAPE = (5, 7, 3, 4, 6, 2)
@@ -189,3 +190,75 @@ def test_an_array_that_cannot_be_compressed_is_copied_not_kept():
         array += 1
         np.testing.assert_array_equal(found.to_dense(), before)
         assert array.flags.writeable
+
+
+@pytest.mark.parametrize("count", [100, 400])
+def test_rounding_errors_do_not_grow_along_a_deep_tree(count):
+    """A bound that grew by a factor a level would take everything for noise."""
+    tensor = tna.HTTensor.random((2,) * count, 2, tree=tna.DimensionTree.linear(count), seed=0)
+    for found in (tensor.round(), tensor.round(eps=1e-12), (tensor + tensor).round(eps=1e-10)):
+        assert found.max_rank == 2
+    assert tensor.round(eps=1e-12).distance(tensor) < 1e-12 * tensor.norm()
+    assert (tensor - tensor).round().max_rank == 1
+
+
+RANK_TREES = (
+    tna.DimensionTree.balanced(6),
+    tna.DimensionTree.linear(6),
+    tna.DimensionTree(((0, 1, 2), (3, 4, 5))),
+    tna.DimensionTree(((0, (3, 1)), (2, 5), 4)),
+    tna.DimensionTree(tuple(range(6))),
+)
+
+
+def exact_ranks(tensor):
+    """Of the matricizations, from their singular values."""
+    dense, ranks = tensor.to_dense(), []
+    for node in tensor.tree.nodes:
+        rows = list(modes_of(node))
+        matrix = np.moveaxis(dense, rows, range(len(rows))).reshape(np.prod([dense.shape[i] for i in rows]), -1)
+        ranks.append(max(1, np.linalg.matrix_rank(matrix, tol=1e-10 * np.linalg.norm(dense))))
+    return tuple(ranks)
+
+
+@pytest.mark.parametrize("tree", RANK_TREES, ids=str)
+def test_ranks_of_rounded_sums_are_those_of_their_matricizations(tree):
+    """None is larger than needed, whatever was cut at the other nodes."""
+    a = tna.HTTensor.random(SHAPE, 2, tree=tree, seed=0)
+    b = tna.CPTensor.random(SHAPE, 2, seed=1).to_ht(tree)
+    c = tna.TTTensor.random(SHAPE, 2, seed=2).to_ht(tree)
+    sums = (a, a + a, a + b - b, b + c, b + b + c, a * b, a - a + b, a + b * 1e-6, a - a)
+    for tensor in sums:
+        for options in ({}, {"eps": 1e-12}, {"eps": 1e-3}, {"eps": 0.3}, {"max_rank": 2}, {"eps": 0.1, "seed": 0}):
+            found = tensor.round(**options)
+            if found.norm() > 1e-12 * a.norm():
+                assert found.ranks == exact_ranks(found)
+                if "seed" not in options and "max_rank" not in options and options.get("eps", 0) < 1e-6:
+                    assert found.ranks == exact_ranks(tensor)
+            else:
+                assert found.max_rank == 1
+
+
+def by_memmap(array, folder):
+    array.tofile(folder / "array")
+    return np.memmap(folder / "array", array.dtype, "r", shape=array.shape)
+
+
+def by_dask(array, folder):
+    return pytest.importorskip("dask.array").from_array(array, chunks=(array.shape[0] // 3, *array.shape[1:]))
+
+
+@pytest.mark.parametrize("lazy", [by_memmap, by_dask])
+@pytest.mark.parametrize("kind", KINDS)
+def test_arrays_elsewhere_take_no_more(kind, lazy, tmp_path):
+    """Where they fit they are decomposed whole: beside the array, which Dask computes and a file already holds."""
+    hard = np.random.default_rng(0).standard_normal((30, 40, 50, 5))
+    smooth = 1 / (1 + sum(np.ogrid[:30, :40, :50, :5]))
+    for array, most in ((smooth, 2.0), (hard, 2.5)):
+        given = lazy(array, tmp_path)
+        kind.from_dense(given, eps=1e-3)  # what is imported on the way is not counted
+        tracemalloc.start()
+        kind.from_dense(given, eps=1e-3)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak <= (most + (lazy is by_dask)) * array.nbytes, peak / array.nbytes

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.execute.fake_cupy import CuPyArray, make
+from tests.execute.fake_cupy import CuPyArray, make, written
 
 __all__ = ["Host", "Recorder", "joined", "stand_in"]
 
 SHIM = Path(__file__).with_name("cuda_on_cpu.h")
-POINTER = re.compile(r"((?:const )?T)\* __restrict__")
+POINTER = re.compile(r"((?:const )?(?:T|bool))\* __restrict__")
 SIGNATURE = re.compile(r"__launch_bounds__\(\d+\) (\w+)\(([^)]*)\)")
 
 
@@ -84,6 +84,9 @@ class Host:
         function = self.functions[name]
 
         def kernel(grid, block, args):
+            written(lambda: launch(grid, block, args))
+
+        def launch(grid, block, args):
             self.launches += 1
             kept = [ctypes.create_string_buffer(packed(arg)) for arg in args]
             wrong = function(*grid, *block, (ctypes.c_void_p * len(kept))(*map(ctypes.addressof, kept)))

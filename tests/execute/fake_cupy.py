@@ -3,7 +3,8 @@
 CuPy differs from NumPy where kernels notice: its arrays are not converted to NumPy's without being asked, its ufuncs
 reduce by add and multiply alone, `where` takes no buffer, `max` and `any` take no dtype, `asarray` takes no device,
 and the names of the array standard (`concat`, `astype`, `isdtype`, `bool`, …) came with version 14. It compiles no
-kernels; `cuda_sources` does.
+kernels; `cuda_sources` does. While a stream captures, nothing is computed and what would wait for the device or call a
+library is refused; launching the graph computes it, in the memory of then.
 """
 
 import operator
@@ -13,16 +14,16 @@ from types import ModuleType, SimpleNamespace
 
 import numpy as np
 
-__all__ = ["CuPyArray", "make"]
+__all__ = ["CuPyArray", "Stream", "make", "written"]
 
 UFUNCS = """
     abs absolute add subtract multiply divide power less less_equal greater greater_equal equal not_equal maximum
-    minimum logical_and logical_or logaddexp hypot exp expm1 log log1p sqrt sign sin cos tanh isfinite isinf isnan
+    minimum logical_and logical_not logical_or logaddexp hypot exp expm1 log log1p sqrt sign sin cos tanh isfinite isinf isnan
 """.split()  # noqa: SIM905
 FUNCTIONS = {  # name → keywords that CuPy knows
     "all": "axis out keepdims", "any": "axis out keepdims", "max": "axis out keepdims", "min": "axis out keepdims",
     "sum": "axis dtype out keepdims", "prod": "axis dtype out keepdims", "asarray": "dtype order",
-    "ascontiguousarray": "dtype", "broadcast_to": "", "concatenate": "axis out dtype", "dot": "out", "einsum": "",
+    "ascontiguousarray": "dtype", "broadcast_to": "", "concatenate": "axis out dtype", "copyto": "", "dot": "out", "einsum": "",
     "empty": "dtype order", "full": "dtype order", "matmul": "out", "moveaxis": "", "result_type": "",
     "squeeze": "axis", "tensordot": "axes", "transpose": "axes", "where": "", "zeros": "dtype order",
     "append": "axis", "arange": "dtype", "argmax": "axis dtype out keepdims", "mean": "axis dtype out keepdims", "argsort": "axis", "conj": "", "count_nonzero": "axis", "eye": "dtype", "frexp": "",
@@ -30,6 +31,7 @@ FUNCTIONS = {  # name → keywords that CuPy knows
     "repeat": "axis", "stack": "axis", "take": "axis", "tile": "", "trace": "", "vdot": "", "zeros_like": "dtype",
 }  # fmt: skip
 LINALG = {"eigh": "", "norm": "ord axis keepdims", "qr": "mode", "solve": "", "svd": "full_matrices"}
+CUBLAS = ("dot", "einsum", "matmul", "tensordot", "vdot")
 SCALARS = (bool, int, float, complex, str, type, slice, np.dtype, np.generic, type(None), type(Ellipsis))
 
 
@@ -61,39 +63,113 @@ class CuPyArray:
         for name in ("dtype", "shape", "strides", "size", "ndim", "itemsize", "nbytes")
     )
 
-    def get(self):
-        return self.array
-
     def __getitem__(self, index):
-        return CuPyArray(self.array[unwrap(index)])
+        return computed(operator.getitem, self, index)
 
     def __setitem__(self, index, value):
         assert isinstance(value, (CuPyArray, *SCALARS)), f"{type(value).__name__} written into an array on the device"
-        self.array[unwrap(index)] = unwrap(value)
-
-    def __bool__(self):
-        return bool(self.array)
+        written(lambda: operator.setitem(self.array, unwrap(index), unwrap(value)))
 
     def __len__(self):
         return len(self.array)
 
-    def __float__(self):
-        return float(self.array)
-
-    def __int__(self):
-        return int(self.array)
-
-    def __complex__(self):
-        return complex(self.array)
-
     def __abs__(self):
-        return wrap(abs(self.array))
+        return computed(abs, self)
 
     def __matmul__(self, other):
-        return wrap(self.array @ unwrap(other))
+        return library(operator.matmul, self, other)
+
+    def get(self):
+        return waited(lambda: self.array)
 
     def item(self):
-        return self.array.item()
+        return waited(self.array.item)
+
+
+class Stream:
+    """The order of what is done on a device: here everything is done at once, but for what is captured."""
+
+    current = None
+    graph = None
+
+    def __init__(self, non_blocking=False):
+        self.non_blocking, self.events = non_blocking, []
+
+    def __enter__(self):
+        self.outer, Stream.current = Stream.current, self
+        return self
+
+    def __exit__(self, *args):
+        Stream.current = self.outer
+
+    def record(self):
+        return self
+
+    def wait_event(self, event):
+        self.events.append(event)
+
+    def synchronize(self):
+        assert Stream.graph is None
+
+    def begin_capture(self):
+        assert self.non_blocking
+        assert Stream.graph is None
+        Stream.graph = Graph()
+
+    def end_capture(self):
+        found, Stream.graph = Stream.graph, None
+        if found is None:
+            raise RuntimeError("cudaErrorIllegalState: the stream does not capture")
+        return found
+
+
+Stream.current = Stream()
+
+
+class Graph:
+    """What was captured."""
+
+    def __init__(self):
+        self.nodes = []
+
+    def launch(self):
+        with np.errstate(all="ignore"):  # a device warns of nothing
+            for node in self.nodes:
+                node()
+
+
+def computed(function, *args, **kwargs):
+    """The value of a function of arrays. Views are views, and what is captured is not a number before it is launched."""
+    call = lambda: function(*unwrap(args), **{key: unwrap(value) for key, value in kwargs.items()})  # noqa: E731
+    found = call()
+    given = [arg for arg in unwrap(args) if isinstance(arg, np.ndarray)]
+    if Stream.graph is None or any(np.may_share_memory(found, array) for array in given):
+        return wrap(found)
+    place = np.full_like(found, np.nan if found.dtype.kind in "fc" else 0)
+    Stream.graph.nodes.append(lambda: np.copyto(place, call()))
+    return wrap(place)
+
+
+def written(call):
+    """Do something to the memory of arrays."""
+    if Stream.graph is None:
+        call()
+    else:
+        Stream.graph.nodes.append(call)
+
+
+def waited(call):
+    """A number for the host."""
+    if Stream.graph is not None:
+        raise RuntimeError("cudaErrorStreamCaptureUnsupported: the stream is capturing")
+    return call()
+
+
+def library(function, *args, **kwargs):
+    """What CuPy leaves to cuBLAS or cuSOLVER."""
+    if Stream.graph is not None:
+        raise NotImplementedError("calling cuBLAS API during stream capture is currently unsupported")
+    return computed(function, *args, **kwargs)
 
 
 def unwrap(value):
@@ -109,11 +185,15 @@ def unwrap(value):
 def wrap(value):
     if type(value) in (tuple, list):
         return type(value)(map(wrap, value))
+    if isinstance(value, tuple):  # with names
+        return type(value)(*map(wrap, value))
     return CuPyArray(value) if isinstance(value, np.ndarray | np.generic) else value
 
 
 def _method(name):
-    return lambda self, *args, **kwargs: wrap(getattr(self.array, name)(*unwrap(args), **kwargs))
+    return lambda self, *args, **kwargs: computed(
+        lambda array, *rest: getattr(array, name)(*rest, **kwargs), self, *args
+    )
 
 
 for name in (
@@ -135,9 +215,11 @@ for name in (
     setattr(CuPyArray, name, _method(name))
 for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "lt", "le", "gt", "ge", "eq", "ne", "and", "or"):
     function = getattr(operator, f"{name}_" if name in ("and", "or") else name)
-    setattr(CuPyArray, f"__{name}__", lambda x, y, f=function: wrap(f(x.array, unwrap(y))))
-    setattr(CuPyArray, f"__r{name}__", lambda x, y, f=function: wrap(f(unwrap(y), x.array)))
-CuPyArray.__neg__ = lambda x: wrap(-x.array)
+    setattr(CuPyArray, f"__{name}__", lambda x, y, f=function: computed(f, x, y))
+    setattr(CuPyArray, f"__r{name}__", lambda x, y, f=function: computed(f, y, x))
+CuPyArray.__neg__ = lambda x: computed(operator.neg, x)
+for kind in (bool, int, float, complex):
+    setattr(CuPyArray, f"__{kind.__name__}__", lambda x, kind=kind: waited(lambda: kind(x.array)))
 
 
 class Ufunc:
@@ -147,13 +229,16 @@ class Ufunc:
         self.name = name
 
     def __call__(self, *args, out=None, dtype=None):
-        result = getattr(np, self.name)(*unwrap(args), out=unwrap(out), dtype=dtype)
-        return wrap(result) if out is None else out
+        function = getattr(np, self.name)
+        if out is None:
+            return computed(function, *args, dtype=dtype)
+        written(lambda: function(*unwrap(args), out=out.array, dtype=dtype))
+        return out
 
     def reduce(self, array, axis=0, dtype=None, out=None, keepdims=False):
         if self.name not in ("add", "multiply"):
             raise NotImplementedError(f"`cupy_{self.name}.reduce` is not supported yet")
-        return wrap(getattr(np, self.name).reduce(array.array, axis=axis, dtype=dtype, keepdims=keepdims))
+        return computed(getattr(np, self.name).reduce, array, axis=axis, dtype=dtype, keepdims=keepdims)
 
 
 def _function(name, known):
@@ -161,8 +246,10 @@ def _function(name, known):
         wrong = set(kwargs) - set(known.split())
         if wrong:
             raise TypeError(f"cupy.{name} takes no {', '.join(sorted(wrong))}")
-        found = attrgetter(name)(np)(*unwrap(args), **{key: unwrap(value) for key, value in kwargs.items()})
-        return type(found)(*map(wrap, found)) if isinstance(found, tuple) and hasattr(found, "_fields") else wrap(found)
+        if name == "copyto":
+            return written(lambda: np.copyto(*unwrap(args)))
+        run = library if name in CUBLAS or name.startswith("linalg") else computed
+        return run(attrgetter(name)(np), *args, **kwargs)
 
     return call
 
@@ -176,10 +263,19 @@ def make():
     for name, known in FUNCTIONS.items():
         setattr(module, name, _function(name, known))
     as_array = module.asarray
-    module.asarray = lambda array, **kwargs: as_array(wrap(array), **kwargs)  # it copies NumPy's arrays to the device
+
+    def asarray(array, **kwargs):
+        """It copies NumPy's arrays to the device."""
+        return as_array(array if isinstance(array, CuPyArray) else waited(lambda: wrap(array)), **kwargs)
+
+    module.asarray = asarray
     module.RawModule = _no_compiler
     runtime = SimpleNamespace(CUDARuntimeError=type("CUDARuntimeError", (RuntimeError,), {}))
-    module.cuda = SimpleNamespace(runtime=runtime, Device=lambda number=0: nullcontext())
+    module.cuda = SimpleNamespace(
+        runtime=runtime, Device=lambda number=0: nullcontext(), Stream=Stream,
+        get_current_stream=lambda: Stream.current, MemoryPool=lambda: SimpleNamespace(malloc=None),
+        using_allocator=lambda allocator: nullcontext(),
+    )  # fmt: skip
     module.linalg = SimpleNamespace(
         cholesky=_cholesky, **{name: _function(f"linalg.{name}", known) for name, known in LINALG.items()}
     )

@@ -20,6 +20,7 @@ from tests.execute.test_gradients import PAIRS as SMOOTH
 from tests.execute.test_gradients import random, scalar
 from tnalgebra.algebra import registry
 from tnalgebra.execute.kernels import cuda, cuda_tiles
+from tnalgebra.execute.kernels.cuda_source import flat
 from tnalgebra.execute.kernels.cuda_tiled import tiled
 from tnalgebra.execute.kernels.cuda_tiles import TILES, Tile, chosen, shares, tilings
 from tnalgebra.execute.kernels.cuda_work import work_of
@@ -366,8 +367,9 @@ def test_nvcc_compiles_the_sources(architecture, texts, tmp_path):
         pytest.skip("no nvcc to compile CUDA sources")
     works = [product_of(4096), unit_of(1024, 128, 128, 128), *steps_of_gradient("logaddexp", "hypot")]
     large = [tiled(work, tiling, kind) for work in works if (tiling := chosen(work)) for kind in ("float", "double")]
+    guarded = [tiled(works[0], chosen(works[0]), "float", is_guarded=True), flat(works[0], "double", is_guarded=True)]
     source = tmp_path / "kernels.cu"
-    source.write_text(joined(dict([*texts.items()][::12]) | dict(large)), encoding="utf-8")
+    source.write_text(joined(dict([*texts.items()][::12]) | dict(large + guarded)), encoding="utf-8")
     command = ["nvcc", "-cubin", *cuda.EXACT, f"-arch={architecture}", source, "-o", source.with_suffix(".cubin")]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")

@@ -62,7 +62,7 @@ def test_numpy_opens_the_file(tmp_path):
         np.testing.assert_array_equal(archive["leaf1"], tensor.leaves[1])
         header = json.loads(archive["header.json"])
     assert header["kind"] == "HTTensor"
-    assert header["tree"] == [[0, 2], [1, 3]]
+    assert header["tree"] == "((0, 2), (1, 3))"
     assert header["xi"] == {"name": "multiply", "value": "x * y"}
     assert list(header["arrays"]) == list(tensor.parameters())
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import tnalgebra as tna
 from tnalgebra.errors import MemoryLimitError, TreeError
+from tnalgebra.formats.branch import parsed
 from tnalgebra.formats.tree import modes_of
 
 Tree = tna.DimensionTree
@@ -83,3 +84,64 @@ def test_what_no_tree_can_be_searched_for_says_so():
     long = tna.TTTensor.random((10,) * 12, 4, seed=0)
     with pytest.raises(MemoryLimitError, match=r"too large to compare trees.*to_ht\(tree\).round"):
         Tree.balanced(12).optimize(long)
+
+
+# --- deep trees ------------------------------------------------------------------------------------------------------
+
+
+def test_branches_are_tuples_that_compare_print_and_hash_as_such():
+    plain = ((0, 1), (2, (3, 4)))
+    nested = tna.DimensionTree(plain).nested
+    assert nested == plain
+    assert plain == nested
+    assert (nested != plain) is False
+    assert {plain: "found"}[nested] == "found"
+    assert (repr(nested), f"{nested}") == (repr(plain), f"{plain}")
+    for other in (((0, 1), (2, (4, 3))), ((0, 1), (2, 3, 4)), ((0, 1), 2, 3, 4), (0, 1, 2, 3, 4), 0, None):
+        assert nested != other
+        assert other != nested
+
+
+@pytest.mark.parametrize("nested", [0, (0, 1), ((0, 2), (3, 1)), (((1, 0), 12), 3)], ids=str)
+def test_a_tree_is_read_from_what_is_printed(nested):
+    assert parsed(repr(nested)) == nested
+
+
+@pytest.mark.parametrize("text", ["", "(0, 1", "0, 1)", "0 1", "(0, x)"])
+def test_a_text_that_is_no_tree_is_refused(text):
+    with pytest.raises(ValueError, match=r"is no tree of mode numbers in parentheses|invalid literal for int"):
+        parsed(text)
+
+
+def test_a_linear_tree_of_two_thousand_modes(tmp_path, rng):
+    """Deeper than Python's recursion goes; its parts are those of a train, core by core."""
+    count = 2000
+    tree, again = tna.DimensionTree.linear(count), tna.DimensionTree.linear(count)
+    assert tree == again
+    assert hash(tree) == hash(again)
+    tensor = tna.HTTensor.random((2,) * count, 2, tree=tree, seed=0)
+    other = tna.HTTensor.random((2,) * count, 2, tree=again, seed=1)
+    train = tensor.to_tt()
+    assert train.max_rank == 2
+    between = np.ones((1, 1))
+    for left, right in zip(train.cores, other.to_tt().cores, strict=True):
+        between = np.einsum("ab,anc,bnd->cd", between, left, right)
+    assert tensor.inner(other) == pytest.approx(between[0, 0], rel=1e-9)
+    assert tensor.log_norm() == pytest.approx(train.log_norm(), rel=1e-12)
+    points = rng.integers(0, 2, (3, count))
+    np.testing.assert_allclose(tensor.gather(points), train.gather(points), rtol=1e-9)
+    rounded = (tensor * 2).round(eps=1e-6)
+    assert rounded.ranks == (2,) * (len(tree.nodes) - 1) + (1,)
+    assert rounded.log_norm() - np.log(2) == pytest.approx(tensor.log_norm(), rel=1e-12)
+    assert (tensor - tensor).round().max_rank == 1
+    assert repr(tensor).startswith("HTTensor(shape=(2, 2, ")
+    assert len(repr(tree)) > 2 * count
+    assert tree.show().count("\n") == len(tree.nodes) - 1
+    assert len(tree.diagram().nodes) == len(tree.nodes)
+    tensor.save(tmp_path / "deep.tna")
+    found = tna.load(tmp_path / "deep.tna")
+    assert found.tree == tree
+    assert found.log_norm() == tensor.log_norm()
+    assert tree.without(range(1, count)).nested == 0
+    with pytest.raises(TreeError, match=r"\(5, 7\) is no node of the tree .*; its nodes: 3999, from 0 to the root$"):
+        tensor.node_rank((5, 7))

@@ -114,8 +114,11 @@ def cast(x: Array, dtype: Any, xp: ModuleType) -> Array:
 
 def number(value: float, dtype: Any, like: Array, xp: ModuleType) -> Array:
     """Return a number as an array on the device of another; Dask arrays have none."""
-    device = getattr(like, "device", None)
-    return xp.asarray(value, dtype=dtype) if is_numpy_like(xp) else xp.asarray(value, dtype=dtype, device=device)
+    if xp is np:
+        return np.asarray(value, dtype=dtype)
+    if is_numpy_like(xp):
+        return xp.full((), value, dtype=dtype)  # nothing is copied from the host, which a CUDA graph could not repeat
+    return xp.asarray(value, dtype=dtype, device=getattr(like, "device", None))
 
 
 def _constant(xp: ModuleType, value: float, like: Array) -> Array:

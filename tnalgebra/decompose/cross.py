@@ -67,13 +67,20 @@ def tt_from_function(
     >>> t.max_rank, t.fit.is_converged
     (2, True)
     """
-    sizes, eps = check_shape(shape), check_eps(eps)
+    sizes = check_shape(shape)
+    return _train(Sampler(f, sizes, max_calls), eps, max_rank, initial, seed, sweeps)
+
+
+def _train(
+    sampler: Sampler, eps: float | None, max_rank: int | None, initial: Any = None, seed: Any = 0, sweeps: int = 20
+) -> TTTensor:
+    """The train that interpolates what is sampled."""
+    sizes, eps, max_calls, rng = sampler.shape, check_eps(eps), sampler.max_calls, np.random.default_rng(seed)
     if eps is None and max_rank is None:
         raise RankError("from_function needs eps, max_rank, or both")
     if sweeps < 1:
         raise BudgetError(f"from_function needs at least one sweep; got sweeps = {sweeps}")
     cap = None if max_rank is None else check_rank(max_rank, 1, "cap of all ranks")[0]
-    sampler, rng = Sampler(f, sizes, max_calls), np.random.default_rng(seed)
     near = np.zeros((0, len(sizes)), int) if initial is None else checked_points(initial, sizes)
     draw = partial(_random, sizes, near, rng)
     found, losses, is_out = _searched(sampler, near, draw, eps, cap, sweeps)
@@ -84,7 +91,7 @@ def tt_from_function(
     if not is_converged and eps is not None:
         why = f"max_calls = {max_calls}" if is_out else "max_rank or sweeps"
         problem = f"TT-cross reached an estimated relative error of {error:.3g}, not eps = {eps:.3g}; raise {why}"
-        warnings.warn(problem, ConvergenceWarning, stacklevel=3)
+        warnings.warn(problem, ConvergenceWarning, stacklevel=4)
     fit = FitReport(
         error=error, losses=(*losses, error), is_converged=is_converged, is_estimate=True, calls=sampler.calls
     )
@@ -98,6 +105,7 @@ def ht_from_function(
     *,
     eps: float | None = None,
     max_rank: int | None = None,
+    max_calls: int | None = None,
     tree: DimensionTree | None = None,
     initial: Any = None,
     **options: Any,
@@ -114,11 +122,10 @@ def ht_from_function(
     sizes = check_shape(shape)
     tree = as_tree(tree, len(sizes))
     order = modes_of(tree.nested)
-    places = [order.index(mode) for mode in range(len(sizes))]
     if initial is not None:
         options["initial"] = checked_points(initial, sizes)[:, order]
-    along = [sizes[mode] for mode in order]
-    train = tt_from_function(lambda points: f(points[:, places]), along, eps=eps, max_rank=max_rank, **options)
+    sampler = Sampler(f, [sizes[mode] for mode in order], max_calls, order)
+    train = _train(sampler, eps, max_rank, **options)
     return on_leaves(train, tree, max_rank, eps)
 
 

@@ -12,7 +12,7 @@ from ..formats import DimensionTree, HTTensor, TruncationReport
 from ..formats.later import implements
 from ..formats.orthogonal import ht_sweep, spread
 from ..formats.parts import check_eps, check_rank
-from ..formats.tree import Nested, modes_of
+from ..formats.tree import Nested, climbed
 from .basis import exact_basis, sketched_basis
 from .budget import Budget
 from .dense import finite, generator
@@ -75,10 +75,11 @@ def _cut(
         flat = {name: xp.zeros_like(part[_first(name, part.ndim)]) for name, part in tensor.parameters().items()}
         return tensor._rebuild(flat), TruncationReport(requested=eps, bound=0.0)
     budget = Budget(eps, norm, float(np.finfo(tensor.dtype).eps), count_cuts(tree))
-    parts = _truncated(swept.parts, tree.nodes, caps, budget, 4 * swept.noise, rng, xp)
+    names = climbed(tree, str, " ".join)
+    parts = _truncated(swept.parts, names, caps, budget, 4 * swept.noise, rng, xp)
     scaled = spread([parts[node] for node in tree.nodes], swept.exponent, len(tree.nodes) - 1)
     found = HTTensor.from_nodes(tree, dict(zip(tree.nodes, scaled, strict=True)))
-    return found, budget.report(eps, [" ".join(map(str, modes_of(node))) for node in caps])
+    return found, budget.report(eps, [names[node] for node in caps])
 
 
 def _first(name: str, ndim: int) -> tuple[slice, ...]:
@@ -88,15 +89,19 @@ def _first(name: str, ndim: int) -> tuple[slice, ...]:
 
 def _truncated(
     parts: Mapping[Nested, Array],
-    nodes: Sequence[Nested],
+    names: Mapping[Nested, str],
     caps: Mapping[Nested, int | None],
     budget: Budget,
     noise: float,
     rng: Any,
     xp: ModuleType,
 ) -> dict[Nested, Array]:
-    """From the root down: what a node hands to a child is a square factor of the child's matricization."""
-    handed: dict[Nested, Array] = {nodes[-1]: xp.ones((1, 1), dtype=parts[nodes[-1]].dtype)}
+    """From the root down: what a node hands to a child is a square factor of the child's matricization.
+
+    names: of all nodes, children before parents.
+    """
+    *_, root = nodes = list(names)
+    handed: dict[Nested, Array] = {root: xp.ones((1, 1), dtype=parts[root].dtype)}
     bases: dict[Nested, Array] = {}
     for node in reversed(nodes):
         if not isinstance(node, tuple):
@@ -105,12 +110,12 @@ def _truncated(
         for axis, child in enumerate(node):
             rows = xp.moveaxis(weighed, axis, 0).reshape(weighed.shape[axis], -1)
             handed[child] = lower_factor(rows, xp)
-            is_second = node == nodes[-1] and len(node) == 2 and axis == 1  # what it could lose, the first has lost
+            is_second = node is root and len(node) == 2 and axis == 1  # what it could lose, the first has lost
             allowed, cap = noise if is_second else max(budget.allowed(), noise), caps[child]
             sketched = sketched_basis(handed[child], allowed, cap, rng, xp) if rng is not None else None
             bases[child], discarded = sketched or exact_basis(handed[child], allowed, cap, xp)
-            budget.spend(" ".join(map(str, modes_of(child))), discarded)
-            if node == nodes[-1]:
+            budget.spend(names[child], discarded)
+            if node is root:
                 weighed = xp.moveaxis(xp.tensordot(bases[child].T.conj(), weighed, axes=((1,), (axis,))), 0, axis)
     found = {}
     for node in nodes:

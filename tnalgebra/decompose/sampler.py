@@ -1,6 +1,6 @@
 """A function on multi-indices that is asked once for every point, and for many points at a time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,14 +23,22 @@ class OutOfCalls(Exception):
 class Sampler:
     """f on batches of points, with a cache of what was evaluated and a budget.
 
-    f takes an integer array of shape (B, d) and returns B numbers. calls: the points that f was asked for. tested: the
-    number of points on which a result is to be judged; so many are kept in reserve for the last judgement.
+    f takes an integer array of shape (B, d) and returns B numbers. order: its modes, as the points here have them; in
+    their own order if not given. calls: the points that f was asked for. tested: the number of points on which a
+    result is to be judged; so many are kept in reserve for the last judgement.
     """
 
-    def __init__(self, f: Callable[[Array], Any], shape: tuple[int, ...], max_calls: int | None) -> None:
+    def __init__(
+        self,
+        f: Callable[[Array], Any],
+        shape: Sequence[int],
+        max_calls: int | None,
+        order: Sequence[int] | None = None,
+    ) -> None:
         if max_calls is not None and (not isinstance(max_calls, int | np.integer) or max_calls < 1):
             raise BudgetError(f"max_calls must be a positive integer or None; got {max_calls!r}")
-        self.f, self.shape, self.max_calls = f, shape, max_calls
+        self.f, self.shape, self.max_calls = f, tuple(shape), max_calls
+        self.places = None if order is None else np.argsort(order)
         self.calls, self.tested = 0, TESTED if max_calls is None else max(1, min(TESTED, max_calls // SHARE))
         self.dtype: Any = None
         self._known: dict[bytes, Any] = {}
@@ -52,6 +60,7 @@ class Sampler:
         return np.array([self._known[key] for key in keys], dtype=self.dtype)
 
     def _asked(self, points: Array) -> Array:
+        points = points if self.places is None else points[:, self.places]
         self.calls += len(points)
         values = np.asarray(self.f(points))
         if values.shape != (len(points),):

@@ -190,7 +190,7 @@ class PlannedContraction:
             )
         xp = namespace_of(full)
         if xp.__name__ not in self._programs:
-            self._programs[xp.__name__] = Program(self._plan, xp)
+            self._programs[xp.__name__] = Program(self._plan, xp, is_compiled=self._is_compiled)
         return self._programs[xp.__name__](full)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from ..algebra.scalar import cast, is_integral
 from ..plan import Plan, Step
 from ..plan.cost import COMPILED, together
+from .capture import captured_program, is_capturable
 from .fuse import fused, grouped
 from .kernels import lower
 from .kernels.blocked import blocks, lower_siblings
@@ -19,29 +20,30 @@ from .kernels.cuda import lower_cuda_siblings
 from .kernels.fold import fold, lower_folded
 from .kernels.jit import numba_or_none
 from .namespace import is_numpy_like
-from .native import NativeProgram, native_program
+from .native import native_program
 from .scaled import SAMPLE, Call, are_moderate, run_scaled, uses
 from .scaling import norm_exponent
 
 __all__ = ["Program"]
 
 Array = Any
+Whole = Callable[[Sequence[Array]], Sequence[Array]]
 Lowered = tuple[list[Call], int, tuple[int, ...]]
 
 
 class Program:
-    """A plan for arrays of one namespace; calling it runs the steps. It keeps no array between calls."""
+    """A plan for arrays of one namespace; calling it runs the steps. It keeps no operand and no value between calls."""
 
     __slots__ = (
         "_calls",
         "_is_bundle",
         "_is_floating",
         "_is_linear",
-        "_natives",
         "_outputs",
         "_run",
         "_size",
         "_uses",
+        "_wholes",
         "_xp",
         "plan",
     )
@@ -53,27 +55,34 @@ class Program:
         self._is_floating = any(op.is_floating for op in operators)
         self._is_linear = {op.name for op in operators} <= {"multiply", "add"}
         self._is_bundle = isinstance(plan.output, tuple)
+        is_compiled = is_compiled and is_numpy_like(xp) and (xp is np or is_capturable(plan))
         self._calls, self._size, self._outputs = _lowered(
-            plan.steps, range(len(plan.inputs)), plan.outputs, xp, is_compiled and xp is np
+            plan.steps, range(len(plan.inputs)), plan.outputs, xp, is_compiled
         )
         self._run = written(self._calls, len(plan.inputs), self._outputs)
         self._uses = uses(self._calls, len(plan.inputs), self._size, self._outputs) if self._is_linear else ()
-        self._natives: dict[Any, NativeProgram | None] | None = {} if is_compiled and xp is np else None
+        self._wholes: dict[Any, Whole | None] | None = {} if is_compiled else None
 
     def __call__(self, arrays: Sequence[Array]) -> Array:
         """Run on the leaves, in the order of `plan.inputs`; the value, or a tuple of them where several are wanted."""
         arrays = self._ready(arrays)
-        native = None if self._natives is None else self._native(arrays[0].dtype)
-        values = self._run(*arrays) if native is None else native(arrays)
+        whole = None if self._wholes is None else self._whole(arrays)
+        values = self._run(*arrays) if whole is None else whole(arrays)
         return values if self._is_bundle else values[0]
 
-    def _native(self, dtype: Any) -> NativeProgram | None:
+    def _whole(self, arrays: Sequence[Array]) -> Whole | None:
         """The plan as one call for real numbers of a dtype, where it has such a form; `_ready` gives all arrays one."""
-        assert self._natives is not None
-        if dtype not in self._natives:
-            is_real = dtype.char in "fd" and dtype.isnative
-            self._natives[dtype] = native_program(self.plan, dtype) if is_real else None
-        return self._natives[dtype]
+        assert self._wholes is not None
+        dtype = arrays[0].dtype
+        key = dtype if self._xp is np else (dtype, arrays[0].device.id)
+        if key not in self._wholes:
+            self._wholes[key] = self._made(arrays) if dtype.char in "fd" and dtype.isnative else None
+        return self._wholes[key]
+
+    def _made(self, arrays: Sequence[Array]) -> Whole | None:
+        if self._xp is np:
+            return native_program(self.plan, arrays[0].dtype)
+        return captured_program(self._run, arrays, self._xp)
 
     def scaled(self, arrays: Sequence[Array]) -> tuple[Array, int]:
         """The value as an array and an exponent of 2, so that no product over- or underflows on the way.
@@ -155,8 +164,8 @@ def _lowered(
             kernel, read_by = _folded(group)
             calls.append((kernel, tuple(number[slot] for slot in read_by), slots[1:], done))
         elif len(group) > 1:
-            siblings = lower_siblings if xp is np else lower_cuda_siblings
-            kernel = (lower_compiled if is_compiled else siblings)(group, xp)
+            here = lower_compiled if is_compiled else lower_siblings
+            kernel = (here if xp is np else lower_cuda_siblings)(group, xp)
             calls.append((kernel, inputs_of, slots, done))
         else:
             is_fast = is_compiled or (xp is np and _pays(step))
@@ -168,7 +177,7 @@ def _lowered(
 def _grouped(
     steps: Sequence[Step], outputs: Sequence[int], xp: ModuleType, is_compiled: bool
 ) -> Iterable[Sequence[Step]]:
-    if is_compiled and numba_or_none():
+    if is_compiled and xp is np and numba_or_none():
         return grouped(steps, outputs)
     return together(steps) if is_numpy_like(xp) else [[step] for step in steps]
 

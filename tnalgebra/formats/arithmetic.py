@@ -193,9 +193,6 @@ class Arithmetic(Structure):
         require_multiply(self.xi, "inner", "to_dense() gives it for other ξ")
         if isinstance(other, Arithmetic):
             require_multiply(other.xi, "inner", "to_dense() gives it for other ξ")
-            right = other.expression()
-        else:
-            right = Expression(leaf("x", np.ndim(other)), {"x": as_array(other)})
         own, shape = self.shape, tuple(other.shape if hasattr(other, "shape") else np.shape(other))
         if len(shape) != len(own):
             raise AxisMismatchError(f"operands of inner have {len(own)} and {len(shape)} modes")
@@ -204,8 +201,16 @@ class Arithmetic(Structure):
                 raise AxisMismatchError(
                     f"mode {mode} has size {left} in the left operand of inner but {size} in the right"
                 )
+        return as_number(*self._scaled_inner(other))
+
+    def _scaled_inner(self, other: Any) -> tuple[Array, int]:
+        """The inner product as a number and an exponent of 2."""
+        if isinstance(other, Arithmetic):
+            right = other.expression()
+        else:
+            right = Expression(leaf("x", np.ndim(other)), {"x": as_array(other)})
         (first, second), bound = merge([self.conj().expression(), right])
-        return as_number(*evaluate_scaled(inner_graph(first, second), bound, optimize=self._inner_path(other)))
+        return evaluate_scaled(inner_graph(first, second), bound, optimize=self._inner_path(other))
 
     def _inner_path(self, other: Any) -> Any:
         return "auto"

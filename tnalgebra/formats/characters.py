@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from ..canvas import outline
-from .tree import DimensionTree, Nested, modes_of
+from .tree import DimensionTree, Nested, climbed
 
 __all__ = ["chain_text", "comb_text", "tree_text"]
 
@@ -29,9 +29,10 @@ def chain_text(sizes: Sequence[int], inner: Sequence[int], end: str = "") -> str
 
 def tree_text(tree: DimensionTree, sizes: Sequence[int], ranks: Mapping[Nested, int]) -> str:
     """Modes, sizes and ranks of every node."""
+    modes = climbed(tree, str, " ".join)
 
     def text(node: Nested) -> str:
         size = f"size {sizes[node]}, " if isinstance(node, int) else ""
-        return f"{' '.join(map(str, modes_of(node)))}: {size}rank {ranks[node]}"
+        return f"{modes[node]}: {size}rank {ranks[node]}"
 
     return outline(tree.nested, lambda node: node if isinstance(node, tuple) else (), text)

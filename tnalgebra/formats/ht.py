@@ -15,11 +15,11 @@ from .characters import tree_text
 from .gather import ht_entries
 from .graphs import branch_graph, carried, ht_graph, numbered
 from .network import Part, embed, met, on_tree, without
-from .orthogonal import ht_center, ht_sweep, scaled_norm, spread
+from .orthogonal import ht_center, ht_inner, ht_sweep, scaled_norm, spread
 from .parts import check_rank, check_shape, frozen, normal, one_home, sealed, share
 from .picture import ht_diagram
 from .structure import require_finite, require_multiply
-from .tree import DimensionTree, Nested, as_tree, renumbered
+from .tree import DimensionTree, Nested, as_tree, climbed, renumbered
 from .truncation import FitReport, TruncationReport
 
 __all__ = ["HTTensor"]
@@ -65,9 +65,10 @@ class HTTensor(Format):
                 f"got {len(self.leaves)} and {len(transfers)}"
             )
         leaves = tuple(frozen(leaf, f"leaf {mode}", ("n", "k")) for mode, leaf in enumerate(self.leaves))
-        axes = [(*(f"k of {child}" for child in branch), "k") for branch in tree.inner]
+        texts = climbed(tree, str, lambda parts: f"({', '.join(parts)})")
+        axes = [(*(f"k of {texts[child]}" for child in branch), "k") for branch in tree.inner]
         transfers = tuple(
-            frozen(array, f"transfer of {branch}", names)
+            frozen(array, f"transfer of {texts[branch]}", names)
             for array, branch, names in zip(transfers, tree.inner, axes, strict=True)
         )
         parts = one_home([*leaves, *transfers])
@@ -80,15 +81,16 @@ class HTTensor(Format):
         for name, array in self.parameters().items():
             if 0 in array.shape:
                 raise FormatError(f"{name} has shape {tuple(array.shape)}: sizes and ranks must be at least 1")
+        ranks = dict(zip(self.tree.nodes, self.ranks, strict=True))
         for branch, transfer in zip(self.tree.inner, self.transfers, strict=True):
             for axis, child in enumerate(branch):
-                if transfer.shape[axis] != self.node_rank(child):
+                if transfer.shape[axis] != ranks[child]:
                     raise FormatError(
                         f"transfer of {branch} has {transfer.shape[axis]} on axis {axis}, "
-                        f"but node {child} has rank {self.node_rank(child)}"
+                        f"but node {child} has rank {ranks[child]}"
                     )
-        if self.node_rank(self.tree.nested) != 1:
-            raise FormatError(f"the root has rank {self.node_rank(self.tree.nested)}, but a tensor has root rank 1")
+        if ranks[self.tree.nested] != 1:
+            raise FormatError(f"the root has rank {ranks[self.tree.nested]}, but a tensor has root rank 1")
 
     @classmethod
     def random(
@@ -126,14 +128,14 @@ class HTTensor(Format):
 
     def node_rank(self, node: Nested) -> int:
         """Rank of a node of the tree: a mode, or the tuple of its children."""
-        node = self.tree.node(node)
-        part = self.leaves[node] if isinstance(node, int) else self.transfers[self.tree.inner.index(node)]
-        return int(part.shape[-1])
+        return dict(zip(self.tree.nodes, self.ranks, strict=True))[self.tree.node(node)]
 
     @property
     def ranks(self) -> tuple[int, ...]:
         """Rank of every node in the order of `tree.nodes`; the root's 1 is the last."""
-        return tuple(map(self.node_rank, self.tree.nodes))
+        transfers = iter(self.transfers)
+        parts = (self.leaves[node] if isinstance(node, int) else next(transfers) for node in self.tree.nodes)
+        return tuple(int(part.shape[-1]) for part in parts)
 
     def parameters(self) -> dict[str, Array]:
         """``leaf0``, …, and ``transfer0``, … in the order of `tree.inner`."""
@@ -166,9 +168,8 @@ class HTTensor(Format):
     def _bonds(self, name: str) -> tuple[int, ...]:
         if name.startswith("leaf"):
             return (1,) * bool(self.tree.inner)
-        is_root = name == f"transfer{len(self.transfers) - 1}"
-        axes = range(self.parameters()[name].ndim)
-        return tuple(axes[:-1] if is_root else axes)
+        place = int(name.removeprefix("transfer"))
+        return tuple(range(self.transfers[place].ndim - (place == len(self.transfers) - 1)))
 
     def _check_structure(self, other: Any, sign: str) -> None:
         Format._check_structure(self, other, sign)
@@ -190,6 +191,14 @@ class HTTensor(Format):
         xp = namespace_of(self.leaves)
         swept = ht_sweep(self.tree, self.leaves, self.transfers, xp)
         return scaled_norm(swept.parts[self.tree.nested], swept.exponent, xp)
+
+    def _scaled_inner(self, other: Any) -> tuple[Array, int]:
+        """Node by node where both have one tree: a plan would name all modes on every branch."""
+        if not isinstance(other, HTTensor) or other.tree != self.tree:
+            return Format._scaled_inner(self, other)
+        xp = namespace_of([*self.leaves, *other.leaves])
+        pairs = zip((*self.leaves, *self.transfers), (*other.leaves, *other.transfers), strict=True)
+        return ht_inner(self.tree, dict(zip((*range(self.ndim), *self.tree.inner), pairs, strict=True)), xp)
 
     def orthogonalize(self, center: Any = None) -> Self:
         """The same tensor with isometries towards one node for all other parts; its norm is then that of the whole.
@@ -218,11 +227,11 @@ class HTTensor(Format):
 
     def network(self) -> list[Part]:
         """Leaves and transfers as parts of a network, modes by number; the 1 of the root is left out."""
-        root = self.tree.nested
-        parts = []
+        root, parts = self.tree.nested, []
+        bonds = {node: f"k{place}" for place, node in enumerate(self.tree.nodes)}
         for node, array in zip((*range(self.ndim), *self.tree.inner), (*self.leaves, *self.transfers), strict=True):
-            below = [f"k{child}" for child in node] if isinstance(node, tuple) else [node]
-            parts.append(Part(array[..., 0], (*below,)) if node == root else Part(array, (*below, f"k{node}")))
+            below = [bonds[child] for child in node] if isinstance(node, tuple) else [node]
+            parts.append(Part(array[..., 0], (*below,)) if node is root else Part(array, (*below, bonds[node])))
         return parts
 
     @classmethod

@@ -86,31 +86,53 @@ class Layout:
     axes: Mapping[Place, Sequence[Place | None]]
     homes: Mapping[int, Place]
 
+    def numbers(self) -> dict[Place, int]:
+        """The places by number, parents before children."""
+        return {place: number for number, place in enumerate(self.parents)}
+
     def distances(self) -> Array:
         """Number of edges between any two places, in the order of `parents`."""
-        number = {place: i for i, place in enumerate(self.parents)}
+        number = self.numbers()
         found = np.zeros((len(number),) * 2, int)
         for i, parent in enumerate(self.parents.values()):
             if parent is not None:
                 found[i, :i] = found[:i, i] = found[number[parent], :i] + 1
         return found
 
-    def path(self, start: Place, stop: Place) -> Iterator[Edge]:
-        """The edges between two places."""
-        above = {place: i for i, place in enumerate(self._ancestors(start))}
-        tail: list[Place] = []
-        for place in self._ancestors(stop):
-            if place in above:
-                climb = list(self._ancestors(start))[: above[place] + 1]
-                route = [*climb, *reversed(tail)]
-                yield from map(frozenset, pairwise(route))
-                return
-            tail.append(place)
+    def nearest(self, costs: Array, weight: float, distances: Array) -> tuple[Array, Array]:
+        """For every place the least of costs + weight · distance over all, and where it is."""
+        through = costs + weight * distances
+        return through.min(axis=1), through.argmin(axis=1)
 
-    def _ancestors(self, place: Place | None) -> Iterator[Place]:
-        while place is not None:
-            yield place
-            place = self.parents[place]
+    def path(self, start: Place, stop: Place, number: Mapping[Place, int]) -> Iterator[Edge]:
+        """The edges between two places: the one with the larger number is no ancestor of the other, and climbs."""
+        up, down = [start], [stop]
+        while up[-1] != down[-1]:
+            side = up if number[up[-1]] > number[down[-1]] else down
+            above = self.parents[side[-1]]
+            assert above is not None
+            side.append(above)
+        yield from map(frozenset, pairwise([*up, *down[-2::-1]]))
+
+
+class Chain(Layout):
+    """Places in a row, where what is least to the left and to the right of each is known after one pass."""
+
+    __slots__ = ()
+
+    def nearest(self, costs: Array, weight: float, distances: Array) -> tuple[Array, Array]:
+        """As for any tree."""
+        (least, place), (after, behind) = (_running(costs[::way], weight) for way in (1, -1))
+        after, behind = after[::-1], len(costs) - 1 - behind[::-1]
+        return np.minimum(least, after), np.where(least <= after, place, behind)
+
+
+def _running(costs: Array, weight: float) -> tuple[Array, Array]:
+    """For every place the least of costs + weight · distance over those up to it, and where it is."""
+    slope = weight * np.arange(len(costs))
+    least = np.minimum.accumulate(costs - slope)
+    is_new = np.concatenate([[True], least[1:] < least[:-1]])
+    return least + slope, np.maximum.accumulate(np.where(is_new, np.arange(len(costs)), 0))
 
 
 def chain(ndim: int) -> Layout:
@@ -118,7 +140,7 @@ def chain(ndim: int) -> Layout:
     before: list[Place | None] = [None, *range(ndim - 1)]
     after: list[Place | None] = [*range(1, ndim), None]
     axes: dict[Place, Sequence[Place | None]] = dict(enumerate(zip(before, after, strict=True)))
-    return Layout(dict(enumerate(before)), axes, {mode: mode for mode in range(ndim)})
+    return Chain(dict(enumerate(before)), axes, {mode: mode for mode in range(ndim)})
 
 
 def on_tree(tree: DimensionTree) -> Layout:
@@ -170,10 +192,10 @@ def _laid(parts: Sequence[Part], layout: Layout) -> tuple[dict[Hashable, int], l
         for label in part.labels:
             if not isinstance(label, int):
                 ends.setdefault(label, []).append(position)
-    places = _places(parts, ends, sizes, layout)
+    places, number = _places(parts, ends, sizes, layout), layout.numbers()
     crossing: dict[Edge, list[Hashable]] = {}
     for label, (first, second) in ends.items():
-        for edge in layout.path(places[first], places[second]):
+        for edge in layout.path(places[first], places[second], number):
             crossing.setdefault(edge, []).append(label)
     return sizes, places, crossing
 
@@ -219,7 +241,8 @@ def _places(
     """
     names, distances = list(layout.parents), layout.distances()
     found = [next((layout.homes[label] for label in part.labels if isinstance(label, int)), None) for part in parts]
-    spots = {position: names.index(place) for position, place in enumerate(found) if place is not None}
+    number = layout.numbers()
+    spots = {position: number[place] for position, place in enumerate(found) if place is not None}
     links: dict[int, list[tuple[int, float]]] = {position: [] for position in range(len(parts))}
     for label, (first, second) in ends.items():
         weight = log(sizes[label]) + 1e-9  # a bond of size 1 costs nothing, but needs no detour either
@@ -241,9 +264,8 @@ def _places(
                     costs[position] += weight * distances[spots[other]]
             for other, weight in links[position]:
                 if other == above[position]:
-                    through = costs[position] + weight * distances
-                    best[position] = through.argmin(axis=1)
-                    costs[other] += through.min(axis=1)
+                    least, best[position] = layout.nearest(costs[position], weight, distances)
+                    costs[other] += least
         for position in order:
             start = above[position]
             spots[position] = int(costs[position].argmin() if start < 0 else best[position][spots[start]])

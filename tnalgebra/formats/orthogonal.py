@@ -1,8 +1,9 @@
 """QR sweeps over formats for ξ = multiply, with scales kept apart so that long products neither over- nor underflow."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import prod
 from types import ModuleType
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from ..execute.scaling import at_one, exponent_of, norm_exponent, normalised, rescaled, shifted
 from .qr import qr, triangle
-from .tree import DimensionTree, Nested, modes_of
+from .tree import DimensionTree, Nested
 
 __all__ = [
     "Swept",
@@ -20,6 +21,7 @@ __all__ = [
     "evened",
     "fitted",
     "ht_center",
+    "ht_inner",
     "ht_sweep",
     "scaled_norm",
     "shares",
@@ -151,16 +153,17 @@ def cp_norm(factors: Sequence[Array], weights: Array, xp: ModuleType) -> tuple[f
 
 def ht_center(tree: DimensionTree, parts: dict[Nested, Array], center: Nested, xp: ModuleType) -> dict[Nested, Array]:
     """Parts that are isometries towards the root become isometries towards another node, QR by QR on the way down."""
-    parts, node = dict(parts), tree.nested
-    while node != center:
+    parts, above = dict(parts), {child: branch for branch in tree.inner for child in branch}
+    path = [center]
+    while path[-1] in above:
+        path.append(above[path[-1]])
+    for node, child in pairwise(reversed(path)):
         assert isinstance(node, tuple)
-        axis = next(i for i, child in enumerate(node) if set(modes_of(center)) <= set(modes_of(child)))
-        child = node[axis]
+        axis = node.index(child)
         part = xp.moveaxis(parts[node], axis, -1)
         q, r = qr(part.reshape(-1, part.shape[-1]), xp)
         parts[node] = xp.moveaxis(q.reshape(*part.shape[:-1], -1), -1, axis)
         parts[child] = xp.tensordot(parts[child], r, axes=((-1,), (1,)))
-        node = child
     return parts
 
 
@@ -177,14 +180,18 @@ class Swept:
 
 
 def ht_sweep(tree: DimensionTree, leaves: Sequence[Array], transfers: Sequence[Array], xp: ModuleType) -> Swept:
-    """QR from the leaves to the root. Each column of a node carries its own rounding error, so scales do not mix."""
+    """QR from the leaves to the root. Each column of a node carries its own rounding error, so scales do not mix.
+
+    Errors climb as matrices of their second moments: from the squares of columns alone their bound would grow by a
+    factor at every level of a deep tree.
+    """
     pairs = [at_one(part) for part in (*leaves, *transfers)]
     nodes: list[Nested] = [*range(tree.ndim), *tree.inner]
     whole = {node: part for node, (part, _) in zip(nodes, pairs, strict=True)}
     unit = 2 * float(np.finfo(leaves[0].dtype).eps)
     parts: dict[Nested, Array] = {}
-    carried: dict[Nested, tuple[Array, Array, Array]] = {}  # R of a node, the squared norms and errors of its columns
-    total, shift, noise = sum(exponent for _, exponent in pairs), 0, xp.zeros(1)
+    carried: dict[Nested, tuple[Array, Array, Array]] = {}  # R of a node, its Gram matrix, and that of its errors
+    total, shift, noise = sum(exponent for _, exponent in pairs), 0, xp.zeros((1, 1))
     for node in tree.nodes:
         part, children = whole[node], node if isinstance(node, tuple) else ()
         below = [carried.pop(child) for child in children]
@@ -197,19 +204,37 @@ def ht_sweep(tree: DimensionTree, leaves: Sequence[Array], transfers: Sequence[A
             q, r = qr(part.reshape(-1, part.shape[-1]), xp)
             parts[node] = q.reshape(*part.shape[:-1], -1)
             r, shift = at_one(r)
-            squares = (abs(r) ** 2).sum(axis=0)
-            carried[node] = r, squares, rescaled(noise, -2 * shift) + unit**2 * squares
+            gram = r.T.conj() @ r
+            own = unit**2 * gram * xp.eye(len(gram), dtype=gram.dtype)
+            carried[node] = r, gram, rescaled(noise, -2 * shift) + own
         total += shift
-    return Swept(parts, total, float(np.ldexp(float(noise.sum()), -2 * shift)))
+    return Swept(parts, total, float(np.ldexp(float(noise.real.sum()), -2 * shift)))
+
+
+def ht_inner(tree: DimensionTree, pairs: Mapping[Nested, tuple[Array, Array]], xp: ModuleType) -> tuple[Array, int]:
+    """Σ conj(left) · right as a number and an exponent: inner products of the frames of two, from leaves to root."""
+    grams: dict[Nested, Array] = {}
+    total = 0
+    for node in tree.nodes:
+        (left, shift), (right, other) = map(normalised, pairs[node])
+        shape = left.shape
+        for axis, child in enumerate(node if isinstance(node, tuple) else ()):
+            gram = grams.pop(child)
+            right = xp.matmul(gram, right.reshape(prod(shape[:axis]), gram.shape[1], -1))
+        rows = left.reshape(-1, shape[-1]).T.conj()
+        grams[node], scale = at_one(rows @ right.reshape(rows.shape[1], -1))
+        total += shift + other + scale
+    return grams[tree.nested][0, 0], total
 
 
 def _spread_noise(part: Array, below: Sequence[tuple[Array, Array, Array]], xp: ModuleType) -> Array:
-    """Squared errors of the columns of a node, from those of its children, one at a time."""
-    squares = abs(part) ** 2
-    found = xp.zeros(part.shape[-1], dtype=squares.dtype)
+    """Second moments of the errors of a node's columns, from those of its children, one at a time."""
+    flat = part.reshape(-1, part.shape[-1])
+    found = xp.zeros((part.shape[-1],) * 2, dtype=part.dtype)
     for wrong in range(len(below)):
-        rest = squares
-        for axis, (_, norms, errors) in enumerate(below):
-            rest = xp.tensordot(errors if axis == wrong else norms, rest, axes=((0,), (0,)))
-        found = found + rest
+        rest = part
+        for axis, (_, gram, errors) in enumerate(below):
+            moments = errors if axis == wrong else gram
+            rest = xp.matmul(moments, rest.reshape(prod(part.shape[:axis]), part.shape[axis], -1))
+        found = found + flat.T.conj() @ rest.reshape(flat.shape)
     return found

@@ -12,6 +12,7 @@ from ..algebra import Operator, operator
 from ..errors import DataError, TnAlgebraError, UnknownNameError
 from .archive import Header, read_archive, write_archive
 from .base import Format
+from .branch import parsed
 from .cp import CPTensor
 from .ht import HTTensor
 from .later import implements
@@ -36,7 +37,7 @@ def save(tensor: Format, path: str | Path) -> None:
         "ranks": list(tensor.ranks),
         "dtype": str(np.dtype(tensor.dtype)),
         "xi": {"name": tensor.xi.name, "value": tensor.xi.value},
-        "tree": tensor.tree.nested if isinstance(tensor, HTTensor) else None,
+        "tree": repr(tensor.tree.nested) if isinstance(tensor, HTTensor) else None,
         "truncation": _plain(asdict(tensor.truncation)) if tensor.truncation else None,
         "fit": _plain(asdict(tensor.fit)) if tensor.fit else None,
     }
@@ -92,7 +93,7 @@ def _tt(header: Header, arrays: Mapping[str, Array], xi: Operator) -> TTTensor:
 
 
 def _ht(header: Header, arrays: Mapping[str, Array], xi: Operator) -> HTTensor:
-    tree = DimensionTree.from_nested(header["tree"])
+    tree = DimensionTree(parsed(header["tree"]))
     leaves = tuple(arrays[f"leaf{mode}"] for mode in range(tree.ndim))
     transfers = tuple(arrays[f"transfer{i}"] for i in range(len(tree.inner)))
     return HTTensor(tree, leaves, transfers, xi, **_reports(header))

@@ -1,24 +1,22 @@
 """Dimension trees: which modes a hierarchical Tucker tensor joins, and in which order."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ..canvas import Diagram, Diagrammed, outline
 from ..errors import TreeError
+from .branch import Branch, Nested, folded, modes_of, postorder, renumbered
 from .later import later
 
-__all__ = ["DimensionTree", "Nested", "as_tree", "modes_of", "renumbered"]
-
-Nested = int | tuple["Nested", ...]
-"""A leaf is a mode number; a branch is the tuple of its children."""
+__all__ = ["DimensionTree", "Nested", "as_tree", "climbed", "modes_of", "renumbered"]
 
 
-def modes_of(node: Nested) -> tuple[int, ...]:
-    """Modes under a node, left to right."""
-    return (node,) if isinstance(node, int) else tuple(mode for child in node for mode in modes_of(child))
+T = TypeVar("T")
+SHOWN = 100
+"""Nodes that a message lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +35,22 @@ class DimensionTree(Diagrammed):
     """
 
     nested: Nested
+    nodes: tuple[Nested, ...] = field(init=False, repr=False, compare=False)
+    """Every node, children before parents; the root is the last."""
+    inner: tuple[tuple[Nested, ...], ...] = field(init=False, repr=False, compare=False)
+    """The branches, children before parents: the order of an `HTTensor`'s transfers."""
+
+    _places: dict[Nested, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check that the leaves are 0, …, d−1."""
-        object.__setattr__(self, "nested", _frozen(self.nested))
-        modes = modes_of(self.nested)
+        nested = _frozen(self.nested)
+        nodes = tuple(postorder(nested))
+        inner = tuple(node for node in nodes if isinstance(node, tuple))
+        places = {node: place for place, node in enumerate(nodes)}
+        for name, value in (("nested", nested), ("nodes", nodes), ("inner", inner), ("_places", places)):
+            object.__setattr__(self, name, value)
+        modes = modes_of(nested)
         if sorted(modes) != list(range(len(modes))):
             raise TreeError(
                 f"tree {self.nested} covers the modes {sorted(modes)}; it must cover 0, …, {len(modes) - 1} once each"
@@ -67,7 +76,7 @@ class DimensionTree(Diagrammed):
         """Join one mode after the other: ((((0, 1), 2), 3), …)."""
         nested: Nested = 0
         for mode in range(1, _order(ndim)):
-            nested = (nested, mode)
+            nested = Branch((nested, mode))
         return cls(nested)
 
     @classmethod
@@ -80,7 +89,7 @@ class DimensionTree(Diagrammed):
         rng, nodes = np.random.default_rng(seed), list[Nested](range(_order(ndim)))
         while len(nodes) > 1:
             first, second = sorted(rng.choice(len(nodes), 2, replace=False))
-            nodes.append((nodes[first], nodes[second]))
+            nodes.append(Branch((nodes[first], nodes[second])))
             del nodes[second], nodes[first]
         return cls(nodes[0])
 
@@ -103,9 +112,10 @@ class DimensionTree(Diagrammed):
     def node(self, given: Any) -> Nested:
         """A node of the tree, given by its mode or by the tuple of its children; raises `TreeError` with all nodes."""
         found = _frozen(given)
-        if found not in self.nodes:
-            raise TreeError(f"{given!r} is no node of the tree {self.nested}; its nodes: {self.nodes}")
-        return found
+        if found not in self._places:
+            nodes = self.nodes if len(self.nodes) <= SHOWN else f"{len(self.nodes)}, from {self.nodes[0]} to the root"
+            raise TreeError(f"{given!r} is no node of the tree {self.nested}; its nodes: {nodes}")
+        return self.nodes[self._places[found]]
 
     def diagram(self) -> Diagram:
         """The picture of the tree as a value."""
@@ -116,17 +126,7 @@ class DimensionTree(Diagrammed):
     @property
     def ndim(self) -> int:
         """Number of modes."""
-        return len(modes_of(self.nested))
-
-    @property
-    def nodes(self) -> tuple[Nested, ...]:
-        """Every node, children before parents; the root is the last."""
-        return tuple(_postorder(self.nested))
-
-    @property
-    def inner(self) -> tuple[tuple[Nested, ...], ...]:
-        """The branches, children before parents: the order of an `HTTensor`'s transfers."""
-        return tuple(node for node in self.nodes if isinstance(node, tuple))
+        return len(self.nodes) - len(self.inner)
 
     def without(self, modes: Sequence[int]) -> "DimensionTree":
         """The tree without some modes, the rest numbered anew; a branch with one child left becomes that child.
@@ -139,8 +139,7 @@ class DimensionTree(Diagrammed):
             raise TreeError(f"tree {self.nested} has the modes 0, …, {self.ndim - 1}; got {tuple(modes)}")
         if not rest:
             raise TreeError(f"tree {self.nested} without the modes {tuple(modes)} is empty")
-        pruned = _pruned(self.nested, frozenset(modes))
-        assert pruned is not None
+        pruned: Any = folded(self.nested, lambda mode: None if mode in modes else mode, _joined)
         return DimensionTree(renumbered(pruned, {old: new for new, old in enumerate(rest)}))
 
     def show(self) -> str:
@@ -153,19 +152,15 @@ class DimensionTree(Diagrammed):
         │  └─ 1
         └─ 2
         """
-        return outline(self.nested, _children, lambda node: " ".join(map(str, modes_of(node))))
+        return outline(self.nested, _children, climbed(self, str, " ".join).__getitem__)
 
 
-def renumbered(node: Nested, number: Mapping[int, int]) -> Nested:
-    """The node with other mode numbers."""
-    return number[node] if isinstance(node, int) else tuple(renumbered(child, number) for child in node)
-
-
-def _pruned(node: Nested, modes: frozenset[int]) -> Nested | None:
-    if isinstance(node, int):
-        return None if node in modes else node
-    rest = tuple(left for child in node if (left := _pruned(child, modes)) is not None)
-    return rest if len(rest) > 1 else rest[0] if rest else None
+def climbed(tree: DimensionTree, leaf: Callable[[int], T], join: Callable[[list[T]], T]) -> dict[Nested, T]:
+    """A value of every node, from those of the leaves and what a branch makes of the values of its children."""
+    found: dict[Nested, T] = {}
+    for node in tree.nodes:
+        found[node] = leaf(node) if isinstance(node, int) else join([found[child] for child in node])
+    return found
 
 
 def as_tree(tree: Any, ndim: int) -> DimensionTree:
@@ -187,27 +182,28 @@ def _order(ndim: int) -> int:
 
 
 def _frozen(nested: Any) -> Nested:
-    if isinstance(nested, list | tuple):
-        return tuple(_frozen(child) for child in nested)
-    if isinstance(nested, bool) or not hasattr(nested, "__index__"):
+    return nested if isinstance(nested, Branch) else folded(nested, _mode, Branch)
+
+
+def _mode(given: Any) -> int:
+    if isinstance(given, bool) or not hasattr(given, "__index__"):
         raise TreeError(
-            f"a tree is written with mode numbers in nested tuples, such as ((0, 1), (2, 3)); got {nested!r}"
+            f"a tree is written with mode numbers in nested tuples, such as ((0, 1), (2, 3)); got {given!r}"
         )
-    return int(nested.__index__())
+    return int(given.__index__())
+
+
+def _joined(children: Sequence[Any]) -> Any:
+    """The branch of those that are left, the only one, or none."""
+    rest = [child for child in children if child is not None]
+    return Branch(rest) if len(rest) > 1 else rest[0] if rest else None
 
 
 def _halves(start: int, stop: int) -> Nested:
     if stop - start == 1:
         return start
     middle = start + (stop - start + 1) // 2
-    return (_halves(start, middle), _halves(middle, stop))
-
-
-def _postorder(node: Nested) -> Iterator[Nested]:
-    if isinstance(node, tuple):
-        for child in node:
-            yield from _postorder(child)
-    yield node
+    return Branch((_halves(start, middle), _halves(middle, stop)))
 
 
 def _children(node: Nested) -> tuple[Nested, ...]:

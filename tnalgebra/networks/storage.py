@@ -7,6 +7,7 @@ from typing import Any
 from ..algebra import Operator
 from ..formats import DimensionTree
 from ..formats.archive import Header, write_archive
+from ..formats.branch import parsed
 from ..formats.storage import READERS
 from .features import FeatureMap, FixedMap
 from .hierarchical import HierarchicalNetwork
@@ -26,7 +27,7 @@ def describe(network: Network) -> dict[str, Any]:
         "ranks": list(network.ranks),
         "dtype": str(network.dtype),
         "xi": {"name": network.xi.name, "value": network.xi.value},
-        "tree": network.tree.nested if isinstance(network, HierarchicalNetwork) else None,
+        "tree": repr(network.tree.nested) if isinstance(network, HierarchicalNetwork) else None,
         "features": {"activation": f.activation}
         if isinstance(f, FeatureMap)
         else {"functions": list(f.functions), "inputs": f.inputs},
@@ -55,7 +56,7 @@ def _recurrent(header: Header, arrays: Mapping[str, Array], xi: Operator) -> Rec
 
 
 def _hierarchical(header: Header, arrays: Mapping[str, Array], xi: Operator) -> HierarchicalNetwork:
-    tree = DimensionTree.from_nested(header["tree"])
+    tree = DimensionTree(parsed(header["tree"]))
     leaves = tuple(arrays[f"leaf{t}"] for t in range(tree.ndim))
     transfers = tuple(arrays[f"transfer{i}"] for i in range(len(tree.inner)))
     return HierarchicalNetwork(_feature_map(header, arrays), tree, leaves, transfers, xi)

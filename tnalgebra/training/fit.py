@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import TrainingError, UnknownNameError
-from ..execute.namespace import namespace_of
+from ..execute.namespace import is_numpy_like, namespace_of
 from ..networks import Network
 from .checkpoint import Checkpoint
 from .loss import LOSSES, encoded
@@ -55,7 +55,7 @@ def fit(
     callbacks: functions of (Epoch, network) after every epoch; one that returns True ends the training.
     checkpoint: a path, or a `Checkpoint`; where the file exists, training goes on from it and ends with the same bits.
     compiled: whether Numba compiles kernels before the first step; if not given, where it is installed and an epoch is
-    long enough that the seconds come back.
+    long enough that the seconds come back. On a GPU, whether a step is captured as one launch; it is if not given.
 
     Raises `AxisMismatchError`, `NonFiniteError`, `TrainingError` (also where the loss diverges), `DataError`.
 
@@ -106,9 +106,11 @@ def datasets(
 
 
 def _pays(objective: Objective, data: Batch, batch_size: int) -> bool:
-    """Whether an epoch takes seconds, on NumPy arrays and with Numba there."""
+    """Whether an epoch takes seconds, on NumPy arrays and with Numba there; CuPy's launches are captured at once."""
     like = data["X"]
-    if not isinstance(like, np.ndarray) or find_spec("numba") is None:
+    if not isinstance(like, np.ndarray):
+        return is_numpy_like(namespace_of([like]))
+    if find_spec("numba") is None:
         return False
     batch = {name: array[:batch_size] for name, array in data.items()}
     return bool(objective.flops(batch) * int(like.shape[0]) / batch_size > WORTH)

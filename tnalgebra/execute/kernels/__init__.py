@@ -13,7 +13,8 @@ from .bilinear import lower_fused
 from .blas import lower_product
 from .blocked import lower_blocked
 from .compiled import CompiledEvaluator, lower_compiled
-from .cuda import lower_cuda
+from .cuda import lower_cuda_product
+from .cuda_guarded import lower_cuda_guarded
 from .exponential import lower_exponential
 from .generated import lower_generated
 from .generic import lower_generic
@@ -47,18 +48,27 @@ LOWER: dict[str, Callable[[Step, ModuleType], Kernel]] = {
 def lower(step: Step, xp: ModuleType, *, is_compiled: bool = False) -> Kernel:
     """Return the function that does one step on arrays of the namespace `xp`.
 
-    is_compiled: whether loops over ξ are compiled, on NumPy arrays; kernels that no compiler makes faster are not.
+    is_compiled: whether loops over ξ are compiled, on NumPy arrays; kernels that no compiler makes faster are not. On
+        CuPy arrays, whether all kernels are those that a CUDA graph may hold.
     """
     if not is_numpy_like(xp):
         return lower_generic(step, xp)
-    if step.kind == "pieces" and xp is not np:
-        step = replace(step, kind="weighted")  # numbers are looked up in tables on the CPU alone
+    if xp is not np:
+        return _lower_cuda(step, xp, lower_cuda_product if is_compiled else lower_product)
     if step.kind not in ("blocked", "weighted"):
         return LOWER[step.kind](step, xp)
     make = COMPILED[step.kind] if is_compiled else LOWER[step.kind]
-    if xp is not np:
-        make = lower_cuda
     return lower_guarded(step, xp, lower_shares(step, xp, lower_exponential(step, xp, lower_generated(step, xp, make))))
+
+
+def _lower_cuda(step: Step, xp: ModuleType, product: Callable[[Step, ModuleType], Kernel]) -> Kernel:
+    if step.kind == "product":
+        return product(step, xp)
+    if step.kind == "pieces":
+        step = replace(step, kind="weighted")  # numbers are looked up in tables on the CPU alone
+    if step.kind not in ("blocked", "weighted"):
+        return LOWER[step.kind](step, xp)
+    return lower_cuda_guarded(step, xp, product)
 
 
 def _blocked(step: Step, xp: ModuleType) -> Kernel:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...algebra.scalar import number
 from ...graph import Labels
 from ...plan import Step
 from ...plan.cost import block_entries, chunk_sizes
@@ -155,5 +156,5 @@ class _Result:
         assert self.function is not None
         part = self.xp.asarray(fold(self.op, value, self.axes, self.xp), dtype=self.dtype(value.dtype))
         if not self.op.unit_is_strict:  # a reduction starts from the unit: |x| for one entry under hypot
-            part = self.function(part, self.xp.asarray(self.op.unit, dtype=part.dtype))
+            part = self.function(part, number(self.op.unit, part.dtype, part, self.xp))
         return part

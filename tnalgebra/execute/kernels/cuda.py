@@ -5,17 +5,19 @@ CuPy compiles a kernel when it is first called on real numbers of one dtype; all
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from ...algebra import Operator
+from ...algebra import Operator, operator
 from ...graph import Labels
 from ...plan import Step
 from ...plan.formula import formula
 from ...plan.step import volume
+from .blas import lower_product
 from .blocked import lower_blocked, lower_siblings
 from .cuda_scalar import HEADS, TRUTH
 from .cuda_source import THREADS, flat
@@ -25,7 +27,7 @@ from .cuda_work import Work, work_of
 from .unary import fold
 from .weighted import lower_weighted
 
-__all__ = ["lower_cuda", "lower_cuda_siblings"]
+__all__ = ["Launch", "launch_of", "lower_cuda", "lower_cuda_product", "lower_cuda_siblings"]
 
 Array = Any
 Kernel = Callable[..., Array]
@@ -38,8 +40,21 @@ MOST = 1 << 30
 
 def lower_cuda(step: Step, xp: ModuleType) -> Kernel:
     """(operands) → the value of a step of kind blocked or weighted."""
-    plain = (lower_blocked if step.kind == "blocked" else lower_weighted)(step, xp)
-    launch = _launch(step, xp)
+    return _launched(step, (lower_blocked if step.kind == "blocked" else lower_weighted)(step, xp), xp)
+
+
+def lower_cuda_product(step: Step, xp: ModuleType) -> Kernel:
+    """(left, right) → Σ left · right, without cuBLAS, which CuPy calls in no graph that is captured."""
+    plain = lower_product(step, xp)
+    if all(label in step.result for label in step.terms[0] if label in step.terms[1]):
+        return plain  # nothing is summed
+    tree = operator("multiply"), (0, 1)
+    return _launched(replace(step, kind="blocked", tree=tree, reduce=operator("add")), plain, xp)
+
+
+def _launched(step: Step, plain: Kernel, xp: ModuleType) -> Kernel:
+    """The kernel of the step, and `plain` for operands that there is none for."""
+    launch = launch_of(step, xp)
 
     def kernel(*arrays: Array) -> Array:
         found = launch(arrays) if launch else None
@@ -51,7 +66,7 @@ def lower_cuda(step: Step, xp: ModuleType) -> Kernel:
 def lower_cuda_siblings(steps: Sequence[Step], xp: ModuleType) -> Kernel:
     """(operands) → the values of several blocked steps on the same operands."""
     plain = lower_siblings(steps, xp)
-    launches = [launch for step in steps if (launch := _launch(step, xp))]
+    launches = [launch for step in steps if (launch := launch_of(step, xp))]
 
     def kernel(*arrays: Array) -> list[Array]:
         found = [launch(arrays) for launch in launches]
@@ -60,19 +75,19 @@ def lower_cuda_siblings(steps: Sequence[Step], xp: ModuleType) -> Kernel:
     return kernel if len(launches) == len(steps) else plain
 
 
-def _launch(step: Step, xp: ModuleType) -> "_Launch | None":
+def launch_of(step: Step, xp: ModuleType) -> "Launch | None":
     """What runs the kernel of a step; None where there is no such kernel."""
     if 0 in step.sizes.values() or not _is_in_c(step, work := work_of(step)):
         return None
-    launch = _Launch(work, step.reduce, xp)
+    launch = Launch(work, step.reduce, xp, chosen(work))
     return launch if max(launch.part, launch.blocks, volume(work.summed, work.sizes)) <= MOST else None
 
 
-class _Launch:
+class Launch:
     """(operands) → the value, or None for operands that the kernel is not for."""
 
-    def __init__(self, work: Work, reduce: Operator | None, xp: ModuleType) -> None:
-        self.work, self.reduce, self.xp, self.tiling = work, reduce, xp, chosen(work)
+    def __init__(self, work: Work, reduce: Operator | None, xp: ModuleType, tiling: Tiling | None) -> None:
+        self.work, self.reduce, self.xp, self.tiling = work, reduce, xp, tiling
         self.shares, self.chunk = shares(work, self.tiling)
         self.shape = tuple(work.sizes[label] for label in work.result)
         self.part = volume(work.result, work.sizes)
@@ -82,27 +97,51 @@ class _Launch:
         self._ready: dict[Any, tuple[Kernel, list[Any]] | None] = {}
 
     def __call__(self, arrays: Sequence[Array]) -> Array | None:
-        kind = tuple([(array.dtype, array.shape, array.strides) for array in arrays])
-        if kind not in self._ready:
-            self._ready[kind] = self._prepared(arrays)
-        if (ready := self._ready[kind]) is None:
+        """The value in a new array."""
+        if (ready := self._for(arrays, False)) is None:
             return None
         kernel, arguments = ready
         dtype, is_whole = arrays[0].dtype, self.shares == 1
         out = self.xp.empty(self.shape if is_whole else (self.shares, *self.shape), dtype)
         kernel((self.blocks,), (self.threads,), (out, *arrays, *arguments))
-        if is_whole or self.reduce is None:
-            return out
-        return self.xp.asarray(fold(self.reduce, out, (0,), self.xp), dtype=dtype)
+        return out if is_whole else self._folded(out)
 
-    def _prepared(self, arrays: Sequence[Array]) -> tuple[Kernel, list[Any]] | None:
+    def takes(self, arrays: Sequence[Array]) -> bool:
+        """Whether these operands can be `corrected`."""
+        return self._for(arrays, True) is not None
+
+    def corrected(self, out: Array, wanted: Array, arrays: Sequence[Array]) -> Array:
+        """`out`, in C's order, with values in its entries where `wanted` is true: for each, or one for all.
+
+        The device looks at it, and no one waits for the device. Kernels in tiles take one for all.
+        """
+        ready = self._for(arrays, True)
+        assert ready is not None
+        kernel, arguments = ready
+        each, is_whole = np.int64(wanted.ndim > 0), self.shares == 1
+        target = out if is_whole else self.xp.zeros((self.shares, *self.shape), out.dtype)
+        kernel((self.blocks,), (self.threads,), (target, *arrays, *arguments, wanted, each))
+        return out if is_whole else self.xp.where(wanted, self._folded(target), out)
+
+    def _folded(self, parts: Array) -> Array:
+        assert self.reduce is not None
+        return self.xp.asarray(fold(self.reduce, parts, (0,), self.xp), dtype=parts.dtype)
+
+    def _for(self, arrays: Sequence[Array], is_guarded: bool) -> tuple[Kernel, list[Any]] | None:
+        kind = is_guarded, *[(array.dtype, array.shape, array.strides) for array in arrays]
+        if kind not in self._ready:
+            self._ready[kind] = self._prepared(arrays, is_guarded)
+        return self._ready[kind]
+
+    def _prepared(self, arrays: Sequence[Array], is_guarded: bool) -> tuple[Kernel, list[Any]] | None:
         """The kernel for arrays of this kind, and its arguments after the arrays."""
         work, tiling, dtype = self.work, self.tiling, arrays[0].dtype
         if dtype not in TYPES or any(
             array.dtype != dtype or any(stride % array.itemsize for stride in array.strides) for array in arrays
         ):
             return None
-        name, text = tiled(work, tiling, TYPES[dtype]) if tiling else flat(work, TYPES[dtype])
+        kind = TYPES[dtype]
+        name, text = tiled(work, tiling, kind, is_guarded) if tiling else flat(work, kind, is_guarded)
         kernel = _compiled(self.xp, name, text)
         if kernel is None:
             return None

@@ -17,13 +17,15 @@ __all__ = ["THREADS", "Writer", "flat"]
 THREADS = 256
 """Threads of a block where there are no tiles."""
 SIGNATURE = 'extern "C" __global__ void __launch_bounds__({threads}) NAME({parameters})'
+GUARD = ("const bool* __restrict__ wanted", "const long long each")
+"""Which entries to write, one truth value for each of them where `each` is 1, and one for all where it is 0."""
 
 
 class Writer:
     """Lines of C for the work of one step: indices, offsets, values and totals."""
 
-    def __init__(self, work: Work, threads: int) -> None:
-        self.work, self.threads = work, threads
+    def __init__(self, work: Work, threads: int, is_guarded: bool) -> None:
+        self.work, self.threads, self.is_guarded = work, threads, is_guarded
         self.number = {label: i for i, label in enumerate(work.labels)}
         self.lines: list[str] = []
         self._depth = 1
@@ -93,6 +95,7 @@ class Writer:
             "const long long part",
             "const int shares",
             *more,
+            *(GUARD if self.is_guarded else ()),
         ]
         signature = SIGNATURE.format(threads=self.threads, parameters=", ".join(parameters))
         text = "\n".join([head(dtype), f"{signature} {{", *self.lines, "}\n"])
@@ -100,12 +103,12 @@ class Writer:
         return name, text.replace("NAME", name)
 
 
-def flat(work: Work, dtype: str) -> tuple[str, str]:
+def flat(work: Work, dtype: str, is_guarded: bool = False) -> tuple[str, str]:
     """One thread an entry of the result and a share of the terms: neighbours read neighbours where operands allow it.
 
     Its own parameters: `part`, the entries of one share of the result, and how many shares there are.
     """
-    to = Writer(work, THREADS)
+    to = Writer(work, THREADS, is_guarded)
     kept = tuple(label for label in work.order if label in work.result)
     is_summed_last = bool(work.summed) and work.order[-1] in work.summed
     to.add(
@@ -116,6 +119,8 @@ def flat(work: Work, dtype: str) -> tuple[str, str]:
     if kept:
         to.add(f"const int entry = thread {'/ shares' if is_summed_last else '% part'};")
     to.indices(kept, "entry", kept)
+    if is_guarded:
+        to.add(f"if (!wanted[each * ({to.offset('out', work.result, kept)})]) return;")
     to.add(f"T total = {number(work.unit)};")
     if work.summed:
         to.add(f"for (int k = share; k < {to.size(work.summed)}; k += shares) {{")

@@ -18,9 +18,11 @@ MORE = ("const int chunk", "const int along_m", "const int along_n")
 """How many terms a share has; whether rows, and columns, lie closer in memory than terms."""
 
 
-def tiled(work: Work, tiling: Tiling, dtype: str) -> tuple[str, str]:
-    """A block of threads a tile of the result and a share of the terms."""
-    to = _TileWriter(work, tiling)
+def tiled(work: Work, tiling: Tiling, dtype: str, is_guarded: bool = False) -> tuple[str, str]:
+    """A block of threads a tile of the result and a share of the terms; a guard is one for all entries."""
+    to = _TileWriter(work, tiling, is_guarded)
+    if is_guarded:
+        to.add("if (!wanted[0]) return;")
     to.locate()
     to.declare()
     for axes in ("", "m", "n", "mn"):
@@ -43,8 +45,8 @@ class _TileWriter(Writer):
     The entries of a thread lie as far apart as there are threads, so that neighbours read and write neighbours.
     """
 
-    def __init__(self, work: Work, tiling: Tiling) -> None:
-        super().__init__(work, tiling.tile.threads)
+    def __init__(self, work: Work, tiling: Tiling, is_guarded: bool) -> None:
+        super().__init__(work, tiling.tile.threads, is_guarded)
         tile = tiling.tile
         self.tiling, self.staged = tiling, tiling.staged(work)
         self.groups = {"m": tiling.rows, "n": tiling.columns, "k": work.summed}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...algebra import Operator, Pointwise
+from ...algebra.scalar import cast, number
 from ...graph import Labels
 from ...plan.formula import formulas
 from ...plan.step import Tree
@@ -105,7 +106,9 @@ class Evaluator:
             elif out is None:
                 shape = shape or np.broadcast_shapes(*(part.shape for part in parts))
                 if getattr(value, "shape", None) != shape or value.dtype != dtype:
-                    value = self.xp.broadcast_to(self.xp.asarray(value, dtype=dtype), shape)
+                    is_array = hasattr(value, "strides")
+                    value = cast(value, dtype, self.xp) if is_array else number(value, dtype, value, self.xp)
+                    value = self.xp.broadcast_to(value, shape)
             found.append(value)
         return found
 

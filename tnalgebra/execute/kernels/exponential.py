@@ -1,6 +1,6 @@
 """⊕ over x + y where ⊕ is a sum behind an exponential: a matrix product of exponentials, and its logarithm."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -12,10 +12,10 @@ from ...plan import Step
 from ...plan.cost import BLOCK
 from ...plan.generated import exponential
 from ...plan.step import volume
-from .blas import aligner, product
+from .blas import aligner, lower_product
 from .unary import fold
 
-__all__ = ["lower_exponential", "smallest"]
+__all__ = ["FEW", "Exponentials", "lower_exponential", "smallest"]
 
 Array = Any
 Kernel = Callable[..., Array]
@@ -32,28 +32,17 @@ def lower_exponential(step: Step, xp: ModuleType, plain: Kernel) -> Kernel:
     op = exponential(step)
     if op is None or op.generator is None:
         return plain
-    g, inverse = (compiled(text, ("x",), xp) for text in op.generator)
-    left, right = step.terms
-    axes = [tuple(term.index(label) for label in step.summed) for term in step.terms]
-    linear = product(left, right, step.result, step.sizes, xp)
-    spread = [aligner(tuple(label for label in term if label in step.result), step.result) for term in step.terms]
-    single = _entries(step, xp)
-    count = volume(step.summed, step.sizes)
+    linear = lower_product(step, xp)
+    form, single = Exponentials(step, op.generator, xp, linear), _entries(step, xp)
 
     def by_exponentials(*arrays: Array) -> Array:
         x, y = arrays
         if x.dtype != y.dtype or x.dtype.kind != "f":
             return plain(x, y)
-        tops = [xp.max(array, axis=axis, keepdims=True) for array, axis in zip(arrays, axes, strict=True)]
+        tops = form.tops(arrays)
         if not all(bool((top < np.inf).all()) for top in tops):
             return plain(x, y)
-        tops = [xp.maximum(top, np.finfo(x.dtype).min) for top in tops]
-        with np.errstate(all="ignore"):
-            total = linear(*(g(array - top) for array, top in zip(arrays, tops, strict=True)))
-            out = inverse(total)
-            for top, axis, align in zip(tops, axes, spread, strict=True):
-                out += align(top.squeeze(axis))
-        lost = total < smallest(x.dtype, count)
+        out, lost = form(arrays, tops)
         if bool(lost.any()):
             lost &= linear(*((array > -np.inf).astype(x.dtype) for array in arrays)) > 0
             places = xp.nonzero(lost)
@@ -63,6 +52,33 @@ def lower_exponential(step: Step, xp: ModuleType, plain: Kernel) -> Kernel:
         return out
 
     return by_exponentials
+
+
+class Exponentials:
+    """The matrix product of exponentials for a step, and where it loses digits."""
+
+    def __init__(self, step: Step, generator: tuple[str, str], xp: ModuleType, linear: Kernel) -> None:
+        self.xp, self.linear = xp, linear
+        self.g, self.inverse = (compiled(text, ("x",), xp) for text in generator)
+        self.axes = [tuple(term.index(label) for label in step.summed) for term in step.terms]
+        kept = [tuple(label for label in term if label in step.result) for term in step.terms]
+        self.spread = [aligner(own, step.result) for own in kept]
+        self.count = volume(step.summed, step.sizes)
+
+    def tops(self, arrays: Sequence[Array]) -> list[Array]:
+        """The largest numbers that are summed."""
+        return [self.xp.max(array, axis=axis, keepdims=True) for array, axis in zip(arrays, self.axes, strict=True)]
+
+    def __call__(self, arrays: Sequence[Array], tops: Sequence[Array]) -> tuple[Array, Array]:
+        """The values, and where they may have lost digits; neither counts where a top is not finite, but for −∞."""
+        info = np.finfo(arrays[0].dtype)
+        tops = [self.xp.maximum(top, info.min) for top in tops]
+        with np.errstate(all="ignore"):
+            total = self.linear(*(self.g(array - top) for array, top in zip(arrays, tops, strict=True)))
+            out = self.inverse(total)
+            for top, axis, align in zip(tops, self.axes, self.spread, strict=True):
+                out += align(top.squeeze(axis))
+        return out, total < smallest(total.dtype, self.count)
 
 
 def smallest(dtype: Any, count: int) -> float:

@@ -15,7 +15,7 @@ from ...plan.generated import generating, is_exponential
 from ...plan.step import Tree, union
 from .blas import aligner, product
 
-__all__ = ["lower_generated"]
+__all__ = ["HIGH", "LOW", "fitting", "generator_step", "lower_generated"]
 
 Array = Any
 Kernel = Callable[..., Array]
@@ -34,10 +34,7 @@ def lower_generated(step: Step, xp: ModuleType, lower: Lower) -> Kernel:
     if op is None or op.generator is None:
         return plain
     count = len(step.terms) - (step.kind == "weighted")
-    total: Any = "x0"
-    for i in range(1, count):
-        total = "add", (total, f"x{i}")
-    inner = lower(replace(step, tree=_tree(op, total, count)), xp)
+    inner = lower(generator_step(step, op, count), xp)
     shifted = _shifted(step, op, xp, lower) if op.is_translative else ()
     g = compiled(op.generator[0], ("x",), xp)
 
@@ -57,6 +54,14 @@ def lower_generated(step: Step, xp: ModuleType, lower: Lower) -> Kernel:
         return plain(*arrays)
 
     return generated
+
+
+def generator_step(step: Step, op: Operator, count: int) -> Step:
+    """The same step of numbers that g gives: g⁻¹ of their sum."""
+    total: Any = "x0"
+    for i in range(1, count):
+        total = "add", (total, f"x{i}")
+    return replace(step, tree=_tree(op, total, count))
 
 
 def _tree(op: Operator, total: Any, count: int) -> Tree:
@@ -117,9 +122,13 @@ def _is_near_zero(operands: Sequence[Array], xp: ModuleType) -> bool:
 
 
 def _fits(x: Array, g: Array, unit: float, xp: ModuleType) -> bool:
-    """Whether no value of g is lost or overflows, but for the unit, which gives 0."""
+    return bool(fitting(x, g, unit, xp))
+
+
+def fitting(x: Array, g: Array, unit: float, xp: ModuleType) -> Array:
+    """Whether no value of g is lost or overflows, but for the unit, which gives 0: one truth value."""
     info = np.finfo(x.dtype)
-    return bool(xp.all(((g > info.tiny * ROOM) & (g < info.max / ROOM)) | (x == unit)))
+    return xp.all(((g > info.tiny * ROOM) & (g < info.max / ROOM)) | (x == unit))
 
 
 LOW, HIGH = -2.0, 0.1
