@@ -14,8 +14,8 @@ from ..graph.parse import from_interleaved, parse
 from ..plan import Plan, build_plan
 from ..plan.paths import Optimizer
 from .cache import plan_cache
-from .expression import Expression, _hashable, evaluate, itemsize_of, merge
-from .memory import MemoryLimit, as_bytes
+from .expression import Expression, _hashable, evaluate, merge
+from .memory import MemoryLimit, as_bytes, itemsize_of
 from .namespace import are_plain, as_array, device_of, is_nonnegative, namespace_of
 from .run import Program
 

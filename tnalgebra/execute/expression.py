@@ -3,17 +3,14 @@
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from ..algebra import Operator
-from ..algebra.scalar import is_complex, is_integral
 from ..canvas import Diagram, Diagrammed
 from ..errors import EquationError
 from ..graph import Leaf, Node, Take
-from ..graph.node import operators_of, postorder
+from ..graph.node import postorder
 from ..graph.picture import diagram_of, tree_of
 from ..graph.rewrite import renamed
 from ..graph.show import show_labels
@@ -21,8 +18,8 @@ from ..graph.vjp import paired, vjp_by_name
 from ..plan import Plan, build_plan
 from ..plan.paths import Optimizer
 from .cache import Cache, plan_cache
-from .memory import MemoryLimit, as_bytes, check_room
-from .namespace import are_plain, as_array, device_of, is_numpy_like, namespace_of
+from .memory import MemoryLimit, as_bytes, check_room, itemsize_of
+from .namespace import are_plain, as_array, device_of, namespace_of
 from .run import Program
 
 __all__ = ["Expression", "evaluate", "evaluate_scaled", "leaf", "leaf_names", "merge", "program_for", "unique"]
@@ -281,23 +278,3 @@ def program_for(
         return Program(plan, xp, is_compiled=is_compiled)
 
     return plan_cache.get(key, build)
-
-
-def itemsize_of(dtypes: Sequence[Any], xp: ModuleType, node: Node) -> int:
-    """Bytes of one entry of the widest value: an operand, or an operator on it (a logarithm of int8 is float64)."""
-    operators = operators_of(node)
-    if any(op.is_floating for op in operators):
-        dtypes = [xp.float64 if is_integral(dtype, xp) else dtype for dtype in dtypes]
-    if not is_numpy_like(xp):
-        return max(_bits(dtype, xp) // 8 for dtype in dtypes)
-    widest = np.result_type(*dtypes) if dtypes else np.dtype(float)
-    empty = np.empty(0, widest)
-    plain = [op for op in operators if isinstance(op, Operator) and (op.is_complex or widest.kind != "c")]
-    applied = [op.apply(empty, empty) for op in plain]
-    return max(int(value.dtype.itemsize) for value in (empty, *applied))
-
-
-def _bits(dtype: Any, xp: ModuleType) -> int:
-    if is_integral(dtype, xp):
-        return 8 if xp.isdtype(dtype, "bool") else int(xp.iinfo(dtype).bits)
-    return int(xp.finfo(dtype).bits) * (2 if is_complex(dtype, xp) else 1)

@@ -1,16 +1,23 @@
-"""A memory limit in bytes, from what a user writes."""
+"""Bytes: a limit from what a user writes, what there is, and what an entry takes."""
 
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from types import ModuleType
 from typing import Any
 
+import numpy as np
+
+from ..algebra import Operator
+from ..algebra.scalar import is_complex, is_integral
 from ..errors import EquationError, MemoryLimitError
+from ..graph import Node
+from ..graph.node import operators_of
 from ..plan import Plan
 from ..plan.plan import AXES
 from .namespace import device_of, is_numpy_like, namespace_of
 
-__all__ = ["MemoryLimit", "as_bytes", "check_bytes", "check_room"]
+__all__ = ["MemoryLimit", "as_bytes", "check_bytes", "check_room", "itemsize_of"]
 
 MemoryLimit = int | str | None
 LARGE = 1 << 30
@@ -65,6 +72,26 @@ def check_bytes(size: int, what: str, device: str = "cpu") -> None:
             f"{what} takes {size:.3g} bytes, more than the {total:.3g} that there are: ask for entries or slices, or "
             "for less at a time"
         )
+
+
+def itemsize_of(dtypes: Sequence[Any], xp: ModuleType, node: Node) -> int:
+    """Bytes of one entry of the widest value: an operand, or an operator on it (a logarithm of int8 is float64)."""
+    operators = operators_of(node)
+    if any(op.is_floating for op in operators):
+        dtypes = [xp.float64 if is_integral(dtype, xp) else dtype for dtype in dtypes]
+    if not is_numpy_like(xp):
+        return max(_bits(dtype, xp) // 8 for dtype in dtypes)
+    widest = np.result_type(*dtypes) if dtypes else np.dtype(float)
+    empty = np.empty(0, widest)
+    plain = [op for op in operators if isinstance(op, Operator) and (op.is_complex or widest.kind != "c")]
+    applied = [op.apply(empty, empty) for op in plain]
+    return max(int(value.dtype.itemsize) for value in (empty, *applied))
+
+
+def _bits(dtype: Any, xp: ModuleType) -> int:
+    if is_integral(dtype, xp):
+        return 8 if xp.isdtype(dtype, "bool") else int(xp.iinfo(dtype).bits)
+    return int(xp.finfo(dtype).bits) * (2 if is_complex(dtype, xp) else 1)
 
 
 @lru_cache(maxsize=8)

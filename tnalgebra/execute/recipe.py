@@ -6,7 +6,8 @@ from math import prod
 
 from ..plan import Plan
 from .fuse import grouped
-from .writer import Call, UnsupportedError, Writer, axes_of, strides_of
+from .value import UnsupportedError, axes_of, strides_of
+from .writer import Call, Writer
 
 __all__ = ["Recipe", "recipe"]
 

@@ -1,7 +1,7 @@
 """Steps as texts of kernels on addresses: views are strides, and every other value has a buffer."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 
 from ..algebra import Operator
@@ -18,8 +18,9 @@ from .kernels.fold import fold
 from .kernels.jit import can_compile
 from .kernels.layouts import merged
 from .kernels.native import Operand, Result, matrix_text, nest_text
+from .value import UnsupportedError, Value, axes_of, strides_of
 
-__all__ = ["Call", "UnsupportedError", "Value", "Writer", "axes_of", "strides_of"]
+__all__ = ["Call", "Writer"]
 
 Call = tuple[str, tuple[tuple[int, int], ...], tuple[int, ...]]
 """A text, for every array its row in a table of addresses and the bytes after it, and the numbers that it reads."""
@@ -28,30 +29,6 @@ MATRIX = 1 << 14
 SAME: Schedule = schedule(("x0",), ("x0",))
 PRODUCT: Schedule = schedule((("multiply", ("x0", "x1")),), ("x0", "x1"))
 ADD: Schedule = schedule((("add", ("x", "y")),), ("x", "y"))
-
-
-class UnsupportedError(Exception):
-    """A step that has no such form."""
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """An array in a row of the table: its offset and strides in entries."""
-
-    row: int
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-
-
-def strides_of(shape: Sequence[int]) -> tuple[int, ...]:
-    """Of an array in C's order."""
-    return tuple(prod(shape[axis + 1 :]) for axis in range(len(shape)))
-
-
-def axes_of(value: Value) -> Labels:
-    """Its axes as labels, numbered from 0."""
-    return tuple(map(str, range(len(value.shape))))
 
 
 class Writer:
