@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import tnalgebra as tna
+from tnalgebra.execute.namespace import namespace_of
 from tnalgebra.training.loss import encoded
 from tnalgebra.training.objective import Objective, prepared
 
@@ -77,7 +78,8 @@ def our_step(net: Any, x: Array, y: Array, *, compiled: bool | None = None) -> C
     data = prepared(net, x, encoded(y, net.classes, "cross-entropy", net.dtype), None, None)
     data["row_weight"] = data["row_weight"] / np.float32(len(x))
     theta, adam = objective.vector(net), tna.Adam(RATE)
-    held, gradient, update = [adam.init(theta)], np.empty_like(theta), adam.in_place(is_compiled=is_compiled)
+    gradient, update = namespace_of([theta]).empty_like(theta), adam.in_place(is_compiled=is_compiled)
+    held = [adam.init(theta)]
 
     def step() -> Any:
         loss, _ = objective(theta, data, gradient)

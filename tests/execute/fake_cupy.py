@@ -24,7 +24,7 @@ FUNCTIONS = {  # name → keywords that CuPy knows
     "all": "axis out keepdims", "any": "axis out keepdims", "max": "axis out keepdims", "min": "axis out keepdims",
     "sum": "axis dtype out keepdims", "prod": "axis dtype out keepdims", "asarray": "dtype order",
     "ascontiguousarray": "dtype", "broadcast_to": "", "concatenate": "axis out dtype", "copyto": "", "dot": "out", "einsum": "",
-    "empty": "dtype order", "full": "dtype order", "matmul": "out", "moveaxis": "", "result_type": "",
+    "empty": "dtype order", "empty_like": "dtype", "full": "dtype order", "matmul": "out", "moveaxis": "", "result_type": "",
     "squeeze": "axis", "tensordot": "axes", "transpose": "axes", "where": "", "zeros": "dtype order",
     "append": "axis", "arange": "dtype", "argmax": "axis dtype out keepdims", "mean": "axis dtype out keepdims", "argsort": "axis", "conj": "", "count_nonzero": "axis", "eye": "dtype", "frexp": "",
     "imag": "", "indices": "dtype", "ldexp": "", "lexsort": "", "meshgrid": "indexing", "nonzero": "", "ones": "dtype order", "ones_like": "dtype", "real": "",

@@ -17,7 +17,7 @@ from ..graph.show import show_labels
 from ..graph.vjp import paired, vjp_by_name
 from ..plan import Plan, build_plan
 from ..plan.paths import Optimizer
-from .cache import Cache, plan_cache
+from .cache import plan_cache
 from .memory import MemoryLimit, as_bytes, check_room, itemsize_of
 from .namespace import are_plain, as_array, device_of, namespace_of
 from .run import Program
@@ -25,6 +25,8 @@ from .run import Program
 __all__ = ["Expression", "evaluate", "evaluate_scaled", "leaf", "leaf_names", "merge", "program_for", "unique"]
 
 Array = Any
+MOST = 64
+"""Sets of shapes for which a compiled expression remembers what it runs."""
 RESERVED = ("optimize", "memory_limit", "nonnegative")
 
 
@@ -92,17 +94,24 @@ class Expression(Diagrammed):
 
     def compiled(self) -> Callable[..., Array]:
         """`evaluate` as a function of the leaves, with kernels that are compiled at the first call: `tna.compile`."""
-        bound, programs = list(self.bound.values()), Cache[Program](64)
+        bound, known = list(self.bound.values()), dict[Any, Callable[[Sequence[Array]], Array]]()
 
         def call(**arrays: Array) -> Array:
-            if not are_plain(arrays.values()):
-                return evaluate(self.node, self.given(arrays), is_compiled=True)
+            try:
+                run = known[tuple([(name, type(x), x.shape, x.dtype) for name, x in arrays.items()])]
+            except (AttributeError, KeyError):  # no array, or the first of its kind
+                return first(arrays)
+            return run([*bound, *arrays.values()])
 
-            def build() -> Program:
-                return program_for(self.node, self.given(arrays), is_compiled=True)
-
-            key = tuple([(name, array.shape, array.dtype) for name, array in arrays.items()])
-            return programs.get(key, build)([*bound, *arrays.values()])
+        def first(arrays: Mapping[str, Array]) -> Array:
+            given = self.given(arrays)
+            program = program_for(self.node, given, is_compiled=True)
+            if are_plain(arrays.values()):
+                if len(known) >= MOST:
+                    known.clear()
+                key = tuple([(name, np.ndarray, array.shape, array.dtype) for name, array in arrays.items()])
+                known[key] = program.settled(list(given.values()))
+            return program(list(given.values()))
 
         return call
 

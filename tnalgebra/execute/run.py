@@ -70,6 +70,14 @@ class Program:
         values = self._run(*arrays) if whole is None else whole(arrays)
         return values if self._is_bundle else values[0]
 
+    def settled(self, arrays: Sequence[Array]) -> Callable[[Sequence[Array]], Array]:
+        """The same for NumPy arrays of these dtypes, by which all that is to be decided is decided."""
+        is_one = self._wholes is not None and len({array.dtype for array in arrays}) == 1
+        whole = self._whole(arrays) if is_one else None
+        if whole is None:
+            return self
+        return whole if self._is_bundle else lambda arrays: whole(arrays)[0]
+
     def _whole(self, arrays: Sequence[Array]) -> Whole | None:
         """The plan as one call for real numbers of a dtype, where it has such a form; `_ready` gives all arrays one."""
         assert self._wholes is not None

@@ -201,7 +201,7 @@ class Matricizations:
 
     def default_tol(self, small: SmallMatrix, largest: float) -> float:
         """Below it, relative to the largest singular value, are rounding errors."""
-        return max(small.extent * self.eps, min(small.noise / largest, 0.5) if largest else 0.0)
+        return max(small.extent * self.eps, min(small.noise / largest, 1.0) if largest else 0.0)
 
 
 def listed(modes: Sequence[int], ndim: int) -> str:

@@ -19,15 +19,15 @@ __all__ = ["Task", "run_tasks"]
 
 Task = tuple[int, int, int]
 """The address of a function, and its two arguments."""
-LOOKS, PATIENCE = 1 << 15, 1 << 9
-"""Looks before a worker sleeps, and before one who waits for it lets it have the core on which both may be."""
+LOOKS, PATIENCE = 1 << 14, 1 << 9
+"""Looks before a worker sleeps, about ten milliseconds, and looks before one who waits lets others have the core."""
 CALL = """from tnalgebra.execute.kernels.intrinsics import call
 
 
 def kernel(function, first, second):
     call(function, first, second)
 """
-HEAD = """from tnalgebra.execute.kernels.intrinsics import call, loaded, pause, stored, word
+HEAD = """from tnalgebra.execute.kernels.intrinsics import call, loaded, pause, stored, word, yielded
 
 POSTED, AWAKE, DONE, FUNCTION, FIRST, SECOND = 0, 64, 128, 192, 200, 208
 
@@ -43,6 +43,8 @@ SERVE = f"""{HEAD}def kernel(box):
             stored(box + DONE, done)
         elif idle < {LOOKS}:
             idle += 1
+            if idle > {PATIENCE}:
+                yielded()
             pause()
         else:
             stored(box + AWAKE, 0)

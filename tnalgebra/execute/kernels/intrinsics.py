@@ -4,9 +4,12 @@ from typing import Any
 
 from llvmlite import binding, ir
 from numba import types
+from numba.core.cgutils import get_or_insert_function
 from numba.extending import intrinsic
 
-__all__ = ["as_integer", "as_number", "call", "fma", "loaded", "nearest", "pause", "pointer", "stored", "word"]
+__all__ = [
+    "as_integer", "as_number", "call", "fma", "loaded", "nearest", "pause", "pointer", "stored", "word", "yielded",
+]  # fmt: skip
 
 FLOATS = {32: (types.float32, types.int32, ir.FloatType()), 64: (types.float64, types.int64, ir.DoubleType())}
 
@@ -101,3 +104,15 @@ def pause(_: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(), code
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def yielded(_: Any) -> Any:
+    """Let another thread have the core, if one wants it."""
+    name = "SwitchToThread" if "windows" in binding.get_default_triple() else "sched_yield"
+
+    def code(_c: Any, builder: Any, _s: Any, _a: Any) -> Any:
+        kind = ir.FunctionType(ir.IntType(32), [])
+        return builder.call(get_or_insert_function(builder.module, kind, name), [])
+
+    return types.int32(), code
