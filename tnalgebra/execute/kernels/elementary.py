@@ -4,7 +4,9 @@ Errors are about one unit in the last place: arithmetic is not rearranged in her
 Imported by the text of a kernel, and so only where Numba is.
 """
 
+from collections.abc import Sequence
 from fractions import Fraction
+from functools import reduce
 from math import factorial, floor
 from types import SimpleNamespace
 from typing import Any
@@ -36,6 +38,14 @@ def _compiled(function: Any) -> Any:
     return njit(fastmath=set(), error_model="numpy", forceinline=True)(function)
 
 
+def _polynomial(coefficients: Sequence[Any]) -> Any:
+    """The polynomial by Horner's rule, the highest power first, written out: a loop inside is not vectorised."""
+    scope: dict[str, Any] = {f"c{i}": c for i, c in enumerate(coefficients)} | {"fma": fma}
+    text = reduce(lambda value, i: f"fma({value}, x, c{i})", range(1, len(coefficients)), "c0")
+    exec(f"def polynomial(x):\n    return {text}\n", scope)
+    return _compiled(scope["polynomial"])
+
+
 def _kind(name: str) -> tuple[Any, Any, Any]:
     """The type of the numbers, that of their bits, and their limits."""
     number = np.dtype(name).type
@@ -53,19 +63,17 @@ def _power(name: str) -> Any:
     number, integer, info = _kind(name)
     high, low = (number(-part) for part in _halves(number, info.nmant // 2))
     shift, bias = integer(info.nmant), integer(info.maxexp - 1)
-    inverse, zero = number(float(1 / LOG2)), number(0)
-    series = tuple(number(1 / factorial(i)) for i in reversed(range(8 if info.bits == 32 else 14)))
+    inverse, middle = number(float(1 / LOG2)), number(0.5)
+    series = _polynomial([number(1 / factorial(i)) for i in reversed(range(8 if info.bits == 32 else 14))])
+    lift = number(1.5 * 2**info.nmant)  # the last bits of k + lift are k, and vectors have no conversion to 64 bits
+    offset = integer(bias - int(lift.view(integer)))
 
     def power(x):  # type: ignore[no-untyped-def]
         n = nearest(x * inverse)
-        r = fma(n, low, fma(n, high, x))
-        p = zero
-        for c in series:
-            p = fma(p, r, c)
-        k = integer(n)
-        half = integer(k >> 1)  # 2ⁿ may be no number where 2ⁿ · exp r is one
-        p *= as_number(integer((half + bias) << shift))
-        return p * as_number(integer((k - half + bias) << shift))
+        p = series(fma(n, low, fma(n, high, x)))
+        half = nearest(n * middle)  # 2ⁿ may be no number where 2ⁿ · exp r is one
+        p *= as_number(integer(integer(as_integer(half + lift) + offset) << shift))
+        return p * as_number(integer(integer(as_integer((n - half) + lift) + offset) << shift))
 
     return _compiled(power)
 
@@ -97,16 +105,14 @@ def _log(name: str) -> Any:
     start = integer(np.sqrt(number(0.5)).view(integer))
     one, two, zero, infinity, nan = number(1), number(2), number(0), number(np.inf), number(np.nan)
     tiny, lift, lifted = info.tiny, number(2.0 ** (info.nmant + 2)), number(info.nmant + 2)
-    series = tuple(number(2 / (2 * i + 1)) for i in reversed(range(1, 5 if info.bits == 32 else 12)))
+    series = _polynomial([number(2 / (2 * i + 1)) for i in reversed(range(1, 5 if info.bits == 32 else 12))])
 
     def log(x):  # type: ignore[no-untyped-def]
         is_small = x < tiny
         bits = integer(as_integer(x * lift if is_small else x) - start)
         f = as_number(integer((bits & mantissa) + start)) - one
         s = f / (two + f)
-        q = zero
-        for c in series:
-            q = fma(q, s * s, c)
+        q = series(s * s)
         n = number(integer(bits >> shift)) - (lifted if is_small else zero)
         y = fma(n, high, fma(s, s * s * q - f, n * low) + f)
         y = x if x == infinity else (-infinity if x == zero else y)
@@ -136,17 +142,14 @@ def _logaddexp(name: str, power: Any) -> Any:
     """
     number, _, info = _kind(name)
     zero, two, (bottom, _) = number(0), number(2), _ends(name)
-    series = tuple(number(2 / (2 * i + 1)) for i in reversed(range(7 if info.bits == 32 else 17)))
+    series = _polynomial([number(2 / (2 * i + 1)) for i in reversed(range(7 if info.bits == 32 else 17))])
 
     def logaddexp(x, y):  # type: ignore[no-untyped-def]
         top = x if (x > y) | (x != x) else y
         fall = (y if x > y else x) - top
         e = power(max(fall if fall < zero else zero, bottom))
         s = e / (two + e)
-        q = zero
-        for c in series:
-            q = fma(q, s * s, c)
-        return fma(s, q, top)
+        return fma(s, series(s * s), top)
 
     return _compiled(logaddexp)
 
