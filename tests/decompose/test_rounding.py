@@ -262,3 +262,18 @@ def test_arrays_elsewhere_take_no_more(kind, lazy, tmp_path):
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak <= (most + (lazy is by_dask)) * array.nbytes, peak / array.nbytes
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-150, 1e150])
+@pytest.mark.parametrize("form", [tna.TTTensor, tna.HTTensor])
+def test_singular_values_that_are_nearly_equal(form, scale, rng):
+    """A cut between values that differ in the last digits alone keeps as few as the tolerance allows, and no fewer."""
+    values = np.array([1.0, 1 - 1e-13, *(1e-3 * (1 + np.array([1e-13, 0, -1e-13])))])
+    left, middle, right = (np.linalg.qr(rng.standard_normal((n, 5)))[0] for n in (7, 11, 13))
+    array = scale * np.einsum("ar,br,cr,r->abc", left, middle, right, values)
+    tails = np.sqrt(np.cumsum(values[::-1] ** 2)[::-1]) / np.linalg.norm(values)
+    for rank in (4, 3, 2):
+        eps = 2.3 * float(tails[rank])  # what the bonds lose together that all lose this much
+        for tensor in (form.from_dense(array, eps=eps), form.from_dense(array).round(eps=eps)):
+            assert relative_error(tensor.to_dense(), array) <= eps * (1 + 1e-10)
+            assert max(tensor.ranks.values() if isinstance(tensor.ranks, dict) else tensor.ranks) <= rank
