@@ -2,6 +2,8 @@
 
 import numpy as np
 
+import tnalgebra as tna
+
 SIZES = {
     "a": 2,
     "b": 3,
@@ -58,3 +60,13 @@ def relative_error(found, expected):
     same = (found == expected) | (np.isnan(found) & np.isnan(expected))
     difference = np.where(same, 0, found - np.where(same, found, expected))
     return float(np.linalg.norm(difference) / (np.linalg.norm(expected[np.isfinite(expected)]) or 1.0))
+
+
+LOG2ADDEXP2 = tna.Operator(
+    name="log2addexp2", value="maximum(x, y) + log1p(exp(-0.6931471805599453 * abs(x - y))) / 0.6931471805599453",
+    unit=-np.inf, generator=("exp(0.6931471805599453 * x)", "log(x) / 0.6931471805599453"),
+    is_translative=True, samples=(-2.5, -1.0, 0.0, 0.5, 3.0),
+    partial="where(isinf(t), 0, exp(0.6931471805599453 * (x - t)))",
+    share="where(isinf(t), 0, exp(0.6931471805599453 * (x - t)))",
+)  # fmt: skip
+"""An operator of a user's own: logaddexp to the base of 2."""

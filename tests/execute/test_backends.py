@@ -135,6 +135,17 @@ def test_batches_on_every_backend(backend, rng):
     assert relative_error(backend.back(slopes["B"]), total) < 1e-13
 
 
+def check_gradient(both, arrays, backend):
+    """Value and gradient where the backend lives, and as NumPy has them."""
+    value, gradient = both(**{name: backend.asarray(array) for name, array in arrays.items()})
+    expected, truth = both(**arrays)
+    assert relative_error(backend.back(value), expected) < 1e-12
+    for name, found in gradient.items():
+        assert backend.is_home(found)
+        with np.errstate(all="ignore"):  # Dask computes now, with the branches that `where` does not take
+            assert relative_error(backend.back(found), truth[name]) < 1e-11, f"{name} of {both.expression}"
+
+
 @pytest.mark.parametrize("equation", ["ij,jk->ik", "ii,ij->j", "ij->i"])
 def test_gradients_on_every_backend(backend, rng, equation):
     terms, output = equation.split("->")
@@ -148,13 +159,7 @@ def test_gradients_on_every_backend(backend, rng, equation):
     for xi, reduce in pairs if backend.name != "dask" else pairs[::9]:
         inner = tna.contract(equation, *leaves, xi=xi, reduce=reduce)
         both = tna.value_and_grad(tna.contract(f"{output},{output}->", inner, inner))
-        value, gradient = both(**{name: backend.asarray(array) for name, array in arrays.items()})
-        expected, truth = both(**arrays)
-        assert relative_error(backend.back(value), expected) < 1e-12
-        for name, found in gradient.items():
-            assert backend.is_home(found)
-            with np.errstate(all="ignore"):  # Dask computes now, with the branches that `where` does not take
-                assert relative_error(backend.back(found), truth[name]) < 1e-11, (xi, reduce, name)
+        check_gradient(both, arrays, backend)
 
 
 def test_a_memory_limit_on_every_backend(backend, rng):
@@ -299,10 +304,4 @@ def test_the_log_semiring_and_its_gradients_on_every_backend(backend, rng, sprea
     arrays["A"][2, 3] = arrays["B"][3, 4] = -np.inf
     inner = tna.contract("ij,jk->ik", tna.leaf("A", "ij"), tna.leaf("B", "jk"), xi="add", reduce="logaddexp")
     both = tna.value_and_grad(tna.contract("ik,ik->", inner, tna.leaf("W", "ik")), ("A", "B"))
-    value, gradient = both(**{name: backend.asarray(array) for name, array in arrays.items()})
-    expected, truth = both(**arrays)
-    assert relative_error(backend.back(value), expected) < 1e-12
-    for name, found in gradient.items():
-        assert backend.is_home(found)
-        with np.errstate(all="ignore"):  # Dask computes now, with the branches that `where` does not take
-            assert relative_error(backend.back(found), truth[name]) < 1e-11
+    check_gradient(both, arrays, backend)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp
 
 import tnalgebra as tna
-from tests.corpus import relative_error
+from tests.corpus import LOG2ADDEXP2, relative_error
 from tnalgebra.algebra import registry
 from tnalgebra.execute.kernels import exponential
 
@@ -133,13 +133,7 @@ def test_rows_and_columns_of_any_size(seed, rows, columns):
 
 def test_an_operator_of_ones_own_and_the_explanation(rng, slow, monkeypatch):
     monkeypatch.setattr(registry, "_OPERATORS", dict(registry._OPERATORS))
-    own = tna.register_operator(
-        tna.Operator(
-            name="log2addexp2", value="maximum(x, y) + log1p(exp(-0.6931471805599453 * abs(x - y))) / 0.6931471805599453",
-            unit=-np.inf, generator=("exp(0.6931471805599453 * x)", "log(x) / 0.6931471805599453"),
-            is_translative=True, samples=(-2.5, -1.0, 0.0, 0.5, 3.0),
-        )
-    )  # fmt: skip
+    own = tna.register_operator(LOG2ADDEXP2)
     x, y = rng.standard_normal((31, 29)), rng.standard_normal((29, 23))
     found = tna.contract("ij,jk->ik", x, y, xi=tna.operator("add"), reduce=own)
     np.testing.assert_allclose(found, np.log2(np.exp2(x) @ np.exp2(y)), rtol=1e-13, atol=1e-13)

@@ -11,6 +11,7 @@ import tnalgebra as tna
 from tests.corpus import relative_error
 from tnalgebra.execute.fuse import fused, grouped
 from tnalgebra.execute.kernels import bilinear, crew, fold
+from tnalgebra.execute.kernels.evaluator import Evaluator
 from tnalgebra.execute.kernels.jit import native
 from tnalgebra.execute.kernels.native import HEAD
 
@@ -135,6 +136,18 @@ def test_other_numbers_go_by_tiles(rng):
         {name: rng.standard_normal(shape).astype(">f8") for name, shape in shapes.items()},
     ):
         assert relative_error(call(**arrays), expression.evaluate(**arrays)) < 1e-14
+
+
+def test_large_products_of_other_numbers_go_by_blas(rng, monkeypatch):
+    """What is a matrix product alone makes no tiles where the kernel does not take its numbers."""
+    monkeypatch.setattr(Evaluator, "blockwise", None)
+    monkeypatch.setattr(Evaluator, "whole", None)
+    planned = tna.contract_expression("ij,jk->ik", (307, 101), (101, 211))
+    x, y = (rng.standard_normal(shape) for shape in ((307, 101), (101, 211)))
+    for a, b in ((x, y), (x + 1j * y[0, 0], y * 1j), ((x * 9).astype(int), (y * 9).astype(int))):
+        found = tna.compile(planned)(a, b)
+        assert found.dtype == (a @ b).dtype
+        assert relative_error(found, a @ b) < 1e-14
 
 
 def loss(xi, sizes):

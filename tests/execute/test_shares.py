@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tnalgebra as tna
-from tests.corpus import relative_error
+from tests.corpus import LOG2ADDEXP2, relative_error
 from tnalgebra.algebra import registry
 from tnalgebra.execute.kernels import shares
 from tnalgebra.execute.kernels.guarded import lower_guarded
@@ -202,15 +202,7 @@ def test_derivatives_of_gradients(rng):
 
 def test_the_explanation_and_an_operator_of_ones_own(rng, slow, monkeypatch):
     monkeypatch.setattr(registry, "_OPERATORS", dict(registry._OPERATORS))
-    own = tna.register_operator(
-        tna.Operator(
-            name="log2addexp2", value="maximum(x, y) + log1p(exp(-0.6931471805599453 * abs(x - y))) / 0.6931471805599453",
-            unit=-np.inf, generator=("exp(0.6931471805599453 * x)", "log(x) / 0.6931471805599453"),
-            is_translative=True, samples=(-2.5, -1.0, 0.0, 0.5, 3.0),
-            partial="where(isinf(t), 0, exp(0.6931471805599453 * (x - t)))",
-            share="where(isinf(t), 0, exp(0.6931471805599453 * (x - t)))",
-        )
-    )  # fmt: skip
+    own = tna.register_operator(LOG2ADDEXP2)
     x, y, c = drawn("ij,jk->ik", rng)
     x, y = x * 300, y * 300
     value = tna.contract("ij,jk->ik", tna.leaf("A", "ij"), tna.leaf("B", "jk"), xi="add", reduce=own.name)

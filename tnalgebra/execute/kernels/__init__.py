@@ -77,7 +77,9 @@ def _blocked(step: Step, xp: ModuleType) -> Kernel:
 
 
 def _weighted(step: Step, xp: ModuleType) -> Kernel:
-    return lower_fused(step, lower_weighted(step, xp, CompiledEvaluator))
+    is_matrix = isinstance(step.tree, int)  # a matrix product of `fuse`, for numbers that BLAS alone takes
+    plain = lower_product(step, xp) if is_matrix else lower_weighted(step, xp, CompiledEvaluator)
+    return lower_fused(step, plain)
 
 
 COMPILED: dict[str, Callable[[Step, ModuleType], Kernel]] = {"blocked": _blocked, "weighted": _weighted}

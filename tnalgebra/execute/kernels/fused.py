@@ -6,26 +6,29 @@ along that block into the nearest cache, and its product with W is summed up in 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ...algebra.schedule import Schedule
 from .jit import written
 from .native import HEAD
 
-__all__ = ["BLOCK_COLUMNS", "DEPTH", "ROWS", "Fused", "decoded", "lanes", "tile_head"]
+__all__ = ["BLOCK_COLUMNS", "DEPTH", "ROWS", "Fused", "decoded", "filled", "lanes", "tile_head"]
 
 ROWS = 6
-"""Rows of ξ that are in registers together, as `tiles` has them."""
+"""Rows in registers: with two vectors of columns, their sums take 12 of 16 registers, or of 32."""
 DEPTH = 256
 """Summed entries that a block spans: ξ of a few rows, and two vectors of W, stay in the first cache."""
 BLOCK_COLUMNS = 256
 """Columns that a block of W spans: it stays in the second cache."""
 
 
+@lru_cache(maxsize=2)
 def lanes(itemsize: int) -> int:
     """Numbers of one vector register of this machine."""
-    from .tiles import lanes as found
+    from llvmlite import binding
 
-    return found(itemsize)
+    features = binding.get_host_cpu_features()
+    return next((size for name, size in (("avx512f", 64), ("avx", 32)) if features.get(name)), 16) // itemsize
 
 
 @dataclass(frozen=True, slots=True)

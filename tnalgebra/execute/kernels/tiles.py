@@ -4,29 +4,20 @@ It is written in the vectors of LLVM, whose own vectoriser leaves no sum of a lo
 are addresses, all strides are in bytes. Imported by the texts of kernels, and so only where Numba is.
 """
 
-from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import carray, njit, types
 from numba.extending import intrinsic
 
+from .fused import ROWS, lanes
 from .intrinsics import FLOATS, pointer
 
-__all__ = ["ROWS", "lanes", "tiles"]
+__all__ = ["tiles"]
 
-ROWS = 6
-"""Rows in registers: with two vectors of columns, their sums take 12 of 16 registers, or of 32."""
 WORD = ir.IntType(64)
-
-
-@lru_cache(maxsize=2)
-def lanes(itemsize: int) -> int:
-    """Numbers of one vector register of this machine."""
-    features = binding.get_host_cpu_features()
-    return next((size for name, size in (("avx512f", 64), ("avx", 32)) if features.get(name)), 16) // itemsize
 
 
 def tiles(name: str, vectors: int) -> SimpleNamespace:
