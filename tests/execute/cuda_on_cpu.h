@@ -11,6 +11,7 @@
 #define __device__
 #define __shared__ static
 #define __launch_bounds__(threads)
+#define __align__(bytes) alignas(bytes)
 
 using namespace std;
 

@@ -25,7 +25,7 @@ from tnalgebra.execute.kernels.cuda_tiled import tiled
 from tnalgebra.execute.kernels.cuda_tiles import TILES, Tile, chosen, shares, tilings
 from tnalgebra.execute.kernels.cuda_work import work_of
 
-SMALL = Tile(4, 6, 3, 2, 2)
+SMALL = Tile(4, 6, 3, 1, 2)
 EQUATIONS = (
     "ab,bc->ac", "ab,cb->ca", "xa,ay->xy", "abc,acd->abd", "abcd,bde->aec", "ab,bc,cd->ad", "ab,bc,ac->ac",
     "ab,bc,a,c,b,->ac", "ab,bc,abc->ca", "ab,bc,ca->",

@@ -140,16 +140,18 @@ class Launch:
             array.dtype != dtype or any(stride % array.itemsize for stride in array.strides) for array in arrays
         ):
             return None
+        steps = [_strides(array, term, work) for array, term in zip(arrays, work.terms, strict=True)]
+        if any(abs(stride) >= 2 * MOST for found in steps for stride in found.values()):
+            return None
         kind = TYPES[dtype]
         name, text = tiled(work, tiling, kind, is_guarded) if tiling else flat(work, kind, is_guarded)
         kernel = _compiled(self.xp, name, text)
         if kernel is None:
             return None
-        steps = [_strides(array, term, work) for array, term in zip(arrays, work.terms, strict=True)]
         arguments: list[Any] = [
-            *(np.int32(work.sizes[label]) for label in work.labels),
-            *(np.int64(volume(work.result[i + 1 :], work.sizes)) for i in range(len(work.result))),
-            *(np.int64(stride) for found in steps for stride in found.values()),
+            *(part for label in work.labels for part in _size(work.sizes[label])),
+            *(np.int32(volume(work.result[i + 1 :], work.sizes)) for i in range(len(work.result))),
+            *(np.int32(stride) for found in steps for stride in found.values()),
             np.int64(self.part),
             np.int32(self.shares),
         ]
@@ -166,6 +168,15 @@ def _is_in_c(step: Step, work: Work) -> bool:
         if isinstance(value, tuple) and value[0] in TRUTH:
             return False
     return all(head in HEADS for head, _, _ in work.calls.calls)
+
+
+def _size(size: int) -> tuple[np.int32, np.uint32, np.int32]:
+    """A size n, and r and h with x // n = x · r >> h for 0 ≤ x < 2³¹: r is 2ʰ / n rounded up, its error below 2ʰ⁻³¹ / n.
+
+    Source: Granlund & Montgomery 1994, Theorem 4.2.
+    """
+    shift = 31 + (size - 1).bit_length()
+    return np.int32(size), np.uint32(-(-(1 << shift) // size)), np.int32(shift)
 
 
 def _strides(array: Array, term: Labels, work: Work) -> dict[str, int]:

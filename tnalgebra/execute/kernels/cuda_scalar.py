@@ -26,6 +26,10 @@ HEADS = frozenset(TRUTH | VALUE)
 
 HEAD = """typedef {dtype} T;
 #define INF (-log(T(0)))
+
+inline __device__ int divided(int x, unsigned reciprocal, int shift) {{
+    return (unsigned long long) x * reciprocal >> shift;
+}}
 """
 EXTREME = """
 inline __device__ T {name}(T x, T y) {{

@@ -1,7 +1,8 @@
 """The text of CUDA kernels, and the simpler of the two: a thread has one entry of the result.
 
 Sizes and strides, in entries, are parameters of a kernel, so that one text serves arrays of any shape. Labels are
-numbers: `n2` is the size of label 2, `i2` an index, `x0_2` the stride of operand 0 along it.
+numbers: `n2` is the size of label 2, `i2` an index, `x0_2` the stride of operand 0 along it. A division by `n2` is a
+product with `r2` and a shift by `h2` bits.
 """
 
 import hashlib
@@ -44,18 +45,21 @@ class Writer:
 
     def indices(self, labels: Labels, counter: str, used: Labels) -> None:
         """The index of each label that is used, from one number that runs over all; the last label changes first."""
-        for position, label in enumerate(labels):
-            if label not in used:
+        first = next((position for position, label in enumerate(labels) if label in used), len(labels))
+        for position in reversed(range(first, len(labels))):
+            i = self.number[labels[position]]
+            if position == 0:
+                self.add(f"const int i{i} = {counter};")
                 continue
-            after = labels[position + 1 :]
-            index = f"{counter} / {self.size(after)}" if after else counter
-            index = f"{index} % n{self.number[label]}" if position else index
-            self.add(f"const int i{self.number[label]} = {index};")
+            self.add(f"const int q{i} = divided({counter}, r{i}, h{i});")
+            if labels[position] in used:
+                self.add(f"const int i{i} = {counter} - q{i} * n{i};")
+            counter = f"q{i}"
 
     def offset(self, name: str, own: Labels, labels: Iterable[str]) -> str:
         """Where the entry at the indices of these labels lies in an array that has the labels `own`."""
         numbers = (self.number[label] for label in labels if label in own)
-        return " + ".join(f"i{i} * {name}_{i}" for i in numbers) or "0"
+        return " + ".join(f"1LL * i{i} * {name}_{i}" for i in numbers) or "0"
 
     def read(self, wanted: Iterable[int], given: Container[int] = ()) -> Labels:
         """Labels of the operands that the values at these places need."""
@@ -85,9 +89,9 @@ class Writer:
         parameters = [
             "T* __restrict__ out",
             *(f"const T* __restrict__ x{i}" for i in range(len(work.terms))),
-            *(f"const int n{i}" for i in range(len(work.labels))),
+            *(f"const int n{i}, const unsigned r{i}, const int h{i}" for i in range(len(work.labels))),
             *(
-                f"const long long {name}_{self.number[label]}"
+                f"const int {name}_{self.number[label]}"
                 for name, own in (("out", work.result), *((f"x{i}", term) for i, term in enumerate(work.terms)))
                 for label in work.labels
                 if label in own

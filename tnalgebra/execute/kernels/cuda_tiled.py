@@ -5,6 +5,7 @@ operands of one side alone wait in its place: ξ(a, h) in Σ W · ξ(a, h), or t
 """
 
 from collections.abc import Sequence
+from math import gcd
 
 from ...graph import Labels
 from .cuda_scalar import number
@@ -16,11 +17,18 @@ __all__ = ["MORE", "tiled"]
 
 MORE = ("const int chunk", "const int along_m", "const int along_n")
 """How many terms a share has; whether rows, and columns, lie closer in memory than terms."""
+SHARED = ("k", "mk", "nk")
+"""Axes of what waits in shared memory."""
+WORD = {"float": 4, "double": 2}
+"""Entries that are read at once."""
 
 
 def tiled(work: Work, tiling: Tiling, dtype: str, is_guarded: bool = False) -> tuple[str, str]:
-    """A block of threads a tile of the result and a share of the terms; a guard is one for all entries."""
-    to = _TileWriter(work, tiling, is_guarded)
+    """A block of threads a tile of the result and a share of the terms; a guard is one for all entries.
+
+    What the next terms need is read while those at hand are computed.
+    """
+    to, depth = _TileWriter(work, tiling, dtype, is_guarded), tiling.tile.depth
     if is_guarded:
         to.add("if (!wanted[0]) return;")
     to.locate()
@@ -28,13 +36,17 @@ def tiled(work: Work, tiling: Tiling, dtype: str, is_guarded: bool = False) -> t
     for axes in ("", "m", "n", "mn"):
         to.fill_registers(axes)
     to.each("mn", [f"total[i][j] = {number(work.unit)};"])
-    to.add(f"for (int start = begin; start < end; start += {tiling.tile.depth}) {{")
-    for axes in ("k", "mk", "nk"):
-        to.fill_shared(axes)
-    to.add("__syncthreads();", f"const int depth = min({tiling.tile.depth}, end - start);")
+    to.add(f"for (int start = begin - {depth}; start < end; start += {depth}) {{")
+    to.add(f"const int next = start + {depth};", "if (next < end) {")
+    for axes in SHARED:
+        to.fetch(axes)
+    to.add("}", "if (start >= begin) {", f"const int depth = min({depth}, end - start);")
     to.add("for (int d = 0; d < depth; ++d) {")
     to.step()
-    to.add("}", "__syncthreads();", "}")
+    to.add("}", "}", "__syncthreads();")
+    for axes in SHARED:
+        to.put(axes)
+    to.add("__syncthreads();", "}")
     to.store()
     return to.kernel(dtype, *MORE)
 
@@ -42,20 +54,27 @@ def tiled(work: Work, tiling: Tiling, dtype: str, is_guarded: bool = False) -> t
 class _TileWriter(Writer):
     """Axes are m, rows of the tile; n, its columns; and k, terms. A thread owns entries i and j of rows and columns.
 
-    The entries of a thread lie as far apart as there are threads, so that neighbours read and write neighbours.
+    The entries of a thread lie in words of 16 bytes, as far apart as there are threads: neighbours read neighbours.
     """
 
-    def __init__(self, work: Work, tiling: Tiling, is_guarded: bool) -> None:
+    def __init__(self, work: Work, tiling: Tiling, dtype: str, is_guarded: bool) -> None:
         super().__init__(work, tiling.tile.threads, is_guarded)
-        tile = tiling.tile
+        tile, self.word = tiling.tile, WORD[dtype]
         self.tiling, self.staged = tiling, tiling.staged(work)
         self.groups = {"m": tiling.rows, "n": tiling.columns, "k": work.summed}
         self.span = {"m": tile.rows, "n": tile.columns, "k": 1}
         self.own = {"m": tile.height, "n": tile.width}
         self.within = {
-            "m": f"down + i * {tile.rows // tile.height}",
-            "n": f"across + j * {tile.columns // tile.width}",
+            "m": self._within("down", "i", tile.height, tile.rows),
+            "n": self._within("across", "j", tile.width, tile.columns),
         }
+
+    def _within(self, thread: str, counter: str, own: int, span: int) -> str:
+        """Where an entry of a thread lies in the tile."""
+        word = gcd(self.word, own)
+        if word == own:
+            return f"{thread} * {own} + {counter}"
+        return f"({thread} + {counter} / {word} * {span // own}) * {word} + {counter} % {word}"
 
     def locate(self) -> None:
         """Which tile this block has, which share of the terms, and where in it this thread is."""
@@ -83,14 +102,19 @@ class _TileWriter(Writer):
                 self.add(f"x{i} += {self.offset(f'x{i}', term, batch)};")
 
     def declare(self) -> None:
-        """Room for what waits; one column more in shared memory, so that neighbours along k lie in different banks."""
+        """Room for what waits; rows of shared memory are longer by a word, so that they begin in different banks."""
         for place, axes in self.staged.items():
             if "k" in axes:
-                width = "" if axes == "k" else f"[{self.span[axes[0]] + 1}]"
-                self.add(f"__shared__ T s{place}[{self.tiling.tile.depth}]{width};")
+                width = "" if axes == "k" else f"[{self.span[axes[0]] + self.word}]"
+                self.add(f"__align__(16) __shared__ T s{place}[{self.tiling.tile.depth}]{width};")
+                self.add(f"T f{place}[{self._turns(axes)}];")
             else:
                 self.add(f"T s{place}{self._extent(axes)};")
         self.add(f"T total{self._extent('mn')};")
+
+    def _turns(self, axes: str) -> int:
+        """How often all threads together read one entry each, until what waits along these axes is read."""
+        return -(-self.tiling.tile.depth * self.span[axes[0]] // self.threads)
 
     def _extent(self, axes: str) -> str:
         return "".join(f"[{self.own[axis]}]" for axis in axes)
@@ -119,11 +143,11 @@ class _TileWriter(Writer):
             self.indices(self.groups[axis], axis, used)
         return tuple(label for axis in axes for label in self.groups[axis] if label in used)
 
-    def _fill(self, axes: str, spot: str) -> None:
-        """Compute what waits at a spot, from operands at m, n and k."""
+    def _fill(self, axes: str, name: str, spot: str) -> None:
+        """Compute what waits along these axes, from operands at m, n and k."""
         places = [place for place, own in self.staged.items() if own == axes]
         texts = self.values(places, {}, self._all_indices(axes, self.read(places)))
-        self.add(*(f"s{place}{spot} = {text};" for place, text in zip(places, texts, strict=True)))
+        self.add(*(f"{name}{place}{spot} = {text};" for place, text in zip(places, texts, strict=True)))
 
     def fill_registers(self, axes: str) -> None:
         """What does not change along the terms: every thread computes its own."""
@@ -132,28 +156,46 @@ class _TileWriter(Writer):
         self.add("{")
         self._open(axes)
         self._entries(axes)
-        self._fill(axes, {"": "", "m": "[i]", "n": "[j]", "mn": "[i][j]"}[axes])
+        self._fill(axes, "s", {"": "", "m": "[i]", "n": "[j]", "mn": "[i][j]"}[axes])
         self._close(axes)
         self.add("}")
 
-    def fill_shared(self, axes: str) -> None:
-        """What changes along the terms: all threads together, along the axis that lies closer in memory."""
+    def fetch(self, axes: str) -> None:
+        """Compute what the next terms need: all threads together, along the axis that lies closer in memory."""
         if axes not in self.staged.values():
             return
-        depth, axis = self.tiling.tile.depth, axes[0]
-        span = self.span[axis]
-        self.add(f"for (int e = threadIdx.x; e < {depth * span}; e += {self.threads}) {{")
-        if axes == "k":
-            self.add("const int d = e;")
-        else:
-            self.add(
-                f"const int d = along_{axis} ? e / {span} : e % {depth};",
-                f"const int w = along_{axis} ? e % {span} : e / {depth};",
-                f"const int {axis} = min({axis}_start + w, {axis}_end - 1);",
-            )
-        self.add("const int k = min(start + d, end - 1);")
-        self._fill(axes, "[d]" if axes == "k" else "[d][w]")
+        self._open_turns(axes)
+        if axes != "k":
+            axis = axes[0]
+            self.add(f"const int {axis} = min({axis}_start + w, {axis}_end - 1);")
+        self.add("const int k = min(next + d, end - 1);")
+        self._fill(axes, "f", "[r]")
         self.add("}")
+
+    def put(self, axes: str) -> None:
+        """Leave what was fetched where all threads find it."""
+        if axes not in self.staged.values():
+            return
+        depth, span, spot = self.tiling.tile.depth, self.span[axes[0]], "[d]" if axes == "k" else "[d][w]"
+        is_whole = depth * span == self.threads * self._turns(axes)
+        guard = "" if is_whole else f"if (d < {depth}) " if axes == "k" else f"if (d < {depth} && w < {span}) "
+        self._open_turns(axes)
+        for place, own in self.staged.items():
+            if own == axes:
+                self.add(f"{guard}s{place}{spot} = f{place}[r];")
+        self.add("}")
+
+    def _open_turns(self, axes: str) -> None:
+        """Where in shared memory the entry of a thread lies in each turn."""
+        depth, axis, span = self.tiling.tile.depth, axes[0], self.span[axes[0]]
+        self.add("#pragma unroll", f"for (int r = 0; r < {self._turns(axes)}; ++r) {{")
+        if axes == "k":
+            self.add(f"const int d = threadIdx.x + r * {self.threads};")
+            return
+        self.add(
+            f"const int d = along_{axis} ? threadIdx.x / {span} + r * {self.threads // span} : threadIdx.x % {depth};",
+            f"const int w = along_{axis} ? threadIdx.x % {span} : threadIdx.x / {depth} + r * {self.threads // depth};",
+        )
 
     def step(self) -> None:
         """One term for every entry of this thread."""
