@@ -27,6 +27,8 @@ namespace fibres {
     static vector<char> stacks;
     static function<void()> kernel;
     static int waiting;
+    static int votes[2];
+    static int round;
     static int outside;
 
     static void enter() { kernel(); }
@@ -54,6 +56,7 @@ namespace fibres {
             bool forward = true;
             do {
                 waiting = 0;
+                votes[++round % 2] = 0;
                 for (int t = 0; t < count; ++t) {
                     threadIdx.x = forward ? t : count - 1 - t;
                     swapcontext(&scheduler, &threads[threadIdx.x]);
@@ -69,6 +72,13 @@ namespace fibres {
 static void __syncthreads() {
     ++fibres::waiting;
     swapcontext(&fibres::threads[threadIdx.x], &fibres::scheduler);
+}
+
+static int __syncthreads_or(int vote) {
+    int& votes = fibres::votes[fibres::round % 2];
+    votes |= vote;
+    __syncthreads();
+    return votes;
 }
 
 template <class T> struct Checked {

@@ -142,6 +142,19 @@ def repeated(array):
     return np.broadcast_to(array[:1], array.shape) if array.ndim else array
 
 
+def spread(array):
+    """Exponentials too far apart for products."""
+    return array * (20 if array.dtype == np.float32 else 60)
+
+
+def spiked(array):
+    """The same in some entries, and one that gives nothing."""
+    array = array.copy()
+    array.flat[::97] = spread(array.flat[::97])
+    array.flat[5] = -np.inf
+    return array
+
+
 def ways(equation):
     """In how many ways the labels of a step may be laid over tiles, and one more for a thread an entry."""
     arrays = operands(equation, np.random.default_rng(0))
@@ -164,6 +177,12 @@ CASES = (
     *(contraction(e, "add", "hypot", whole, **LONG) for e in ("ab,ab->", "ab,ab->a", "ba,ba->a", "a,c->ac", "a,c->ca")),
     *(unit(xi, way, (5, 13, 17, 3)) for xi in BUILTIN[1:7] for way in (nth(0), nth(1), whole)),
     *(unit(xi, way, (1, 1, 7, 1), "float32") for xi in ("rectifier", "hypot") for way in (nth(0), whole)),
+    *(
+        contraction("ab,bc->ac", "logaddexp", "add", way, dtype, change, sizes={"a": 5, "b": 211, "c": 7})
+        for dtype in ("float32", "float64")
+        for change in (np.array, spread, spiked)
+        for way in (nth(0), sized(TILES[1]))
+    ),
     *(gradient(xi, reduce, whole if n % 2 else nth(0)) for n, (xi, reduce) in enumerate(KERNELS)),
     *(extremes(xi, "add", whole) for xi in BUILTIN[1:7]),
     *(extremes("add", reduce, nth(0)) for reduce in BUILTIN[1:]),
@@ -325,7 +344,7 @@ def test_xi_of_a_unit_is_computed_once_for_all_outputs(xi):
     tiling = chosen(work)
     places = tiling.places(work)
     assert (tiling.batch, tiling.rows, tiling.columns) == ((), ("b",), ("k",))
-    assert [place for place in places if places[place] == "mnk"] == [work.total, *work.calls.ends]
+    assert [place for place in places if places[place] == "mnk"] == [work.total, work.end]
     assert work.calls.calls[-1][0] == "fma"
 
 

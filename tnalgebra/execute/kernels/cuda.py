@@ -171,7 +171,7 @@ def _is_in_c(step: Step, work: Work) -> bool:
 
 
 def _size(size: int) -> tuple[np.int32, np.uint32, np.int32]:
-    """A size n, and r and h with x // n = x · r >> h for 0 ≤ x < 2³¹: r is 2ʰ / n rounded up, its error below 2ʰ⁻³¹ / n.
+    """A size n, and r and h with x // n = x · r >> h for 0 ≤ x < 2³¹: r is 2ʰ / n rounded up.
 
     Source: Granlund & Montgomery 1994, Theorem 4.2.
     """

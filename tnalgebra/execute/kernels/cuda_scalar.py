@@ -30,6 +30,10 @@ HEAD = """typedef {dtype} T;
 inline __device__ int divided(int x, unsigned reciprocal, int shift) {{
     return (unsigned long long) x * reciprocal >> shift;
 }}
+
+inline __device__ bool within(T x, T low, T high) {{
+    return low <= x && x <= high;
+}}
 """
 EXTREME = """
 inline __device__ T {name}(T x, T y) {{

@@ -77,11 +77,11 @@ class Writer:
         self.add(*lines)
         return texts
 
-    def combine(self, total: str, given: Mapping[int, str], labels: Labels) -> None:
-        """Total ← total ⊕ the value, or the value where nothing is summed."""
+    def combine(self, total: str, end: int, given: Mapping[int, str], labels: Labels) -> None:
+        """Total ← what is at the place `end`: total ⊕ the value, or the value where nothing is summed."""
         names = given if self.work.total is None else {**given, self.work.total: total}
-        (end,) = self.values(self.work.calls.ends, names, labels)
-        self.add(f"{total} = {end};")
+        (text,) = self.values([end], names, labels)
+        self.add(f"{total} = {text};")
 
     def kernel(self, dtype: str, *more: str) -> tuple[str, str]:
         """The name of the kernel and its text."""
@@ -128,8 +128,8 @@ def flat(work: Work, dtype: str, is_guarded: bool = False) -> tuple[str, str]:
     to.add(f"T total = {number(work.unit)};")
     if work.summed:
         to.add(f"for (int k = share; k < {to.size(work.summed)}; k += shares) {{")
-        to.indices(work.summed, "k", to.read(work.calls.ends))
-    to.combine("total", {}, work.labels)
+        to.indices(work.summed, "k", to.read([work.end]))
+    to.combine("total", work.end, {}, work.labels)
     if work.summed:
         to.add("}")
     to.add(f"out[share * part + {to.offset('out', work.result, kept)}] = total;")

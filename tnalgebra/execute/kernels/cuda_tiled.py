@@ -10,7 +10,7 @@ from math import gcd
 from ...graph import Labels
 from .cuda_scalar import number
 from .cuda_source import Writer
-from .cuda_tiles import Tiling
+from .cuda_tiles import FACTORS, Tiling
 from .cuda_work import Work
 
 __all__ = ["MORE", "tiled"]
@@ -21,6 +21,8 @@ SHARED = ("k", "mk", "nk")
 """Axes of what waits in shared memory."""
 WORD = {"float": 4, "double": 2}
 """Entries that are read at once."""
+ROOM = {dtype: maxexp // FACTORS - 3 for dtype, maxexp in (("float", 127), ("double", 1023))}
+"""Powers of 2 of numbers whose sums may be multiplied."""
 
 
 def tiled(work: Work, tiling: Tiling, dtype: str, is_guarded: bool = False) -> tuple[str, str]:
@@ -41,12 +43,13 @@ def tiled(work: Work, tiling: Tiling, dtype: str, is_guarded: bool = False) -> t
     for axes in SHARED:
         to.fetch(axes)
     to.add("}", "if (start >= begin) {", f"const int depth = min({depth}, end - start);")
-    to.add("for (int d = 0; d < depth; ++d) {")
-    to.step()
-    to.add("}", "}", "__syncthreads();")
+    to.terms()
+    to.add("}", "__syncthreads();")
+    if to.by_products:
+        to.add("is_wide = false;")
     for axes in SHARED:
         to.put(axes)
-    to.add("__syncthreads();", "}")
+    to.add("is_wide = __syncthreads_or(is_wide);" if to.by_products else "__syncthreads();", "}")
     to.store()
     return to.kernel(dtype, *MORE)
 
@@ -59,8 +62,8 @@ class _TileWriter(Writer):
 
     def __init__(self, work: Work, tiling: Tiling, dtype: str, is_guarded: bool) -> None:
         super().__init__(work, tiling.tile.threads, is_guarded)
-        tile, self.word = tiling.tile, WORD[dtype]
-        self.tiling, self.staged = tiling, tiling.staged(work)
+        tile, self.word, self.room = tiling.tile, WORD[dtype], ROOM[dtype]
+        self.tiling, self.staged, self.by_products = tiling, tiling.staged(work), tiling.takes_products(work)
         self.groups = {"m": tiling.rows, "n": tiling.columns, "k": work.summed}
         self.span = {"m": tile.rows, "n": tile.columns, "k": 1}
         self.own = {"m": tile.height, "n": tile.width}
@@ -111,6 +114,8 @@ class _TileWriter(Writer):
             else:
                 self.add(f"T s{place}{self._extent(axes)};")
         self.add(f"T total{self._extent('mn')};")
+        if self.by_products:
+            self.add("bool is_wide = false;  // whether a product of what waits might leave the range of the numbers")
 
     def _turns(self, axes: str) -> int:
         """How often all threads together read one entry each, until what waits along these axes is read."""
@@ -183,6 +188,8 @@ class _TileWriter(Writer):
         for place, own in self.staged.items():
             if own == axes:
                 self.add(f"{guard}s{place}{spot} = f{place}[r];")
+                if self.by_products:
+                    self.add(f"is_wide |= !within(f{place}[r], T({2.0**-self.room!r}), T({2.0**self.room!r}));")
         self.add("}")
 
     def _open_turns(self, axes: str) -> None:
@@ -197,8 +204,27 @@ class _TileWriter(Writer):
             f"const int w = along_{axis} ? threadIdx.x % {span} : threadIdx.x / {depth} + r * {self.threads // depth};",
         )
 
-    def step(self) -> None:
-        """One term for every entry of this thread."""
+    def terms(self) -> None:
+        """The terms at hand for every entry of this thread."""
+        work, every = self.work, "for (int d = 0; d < depth; ++d) {"
+        if not self.by_products or work.product is None:
+            self.add(every)
+            self.step("total[i][j]", work.end)
+            self.add("}")
+            return
+        self.add("if (is_wide) {", every)
+        self.step("total[i][j]", work.end)
+        self.add("}", "} else {", f"for (int first = 0; first < depth; first += {FACTORS}) {{")
+        self.add(f"const int last = min(depth, first + {FACTORS});", f"T product{self._extent('mn')};")
+        self.each("mn", ["product[i][j] = T(1);"])
+        self.add("for (int d = first; d < last; ++d) {")
+        self.step("product[i][j]", work.product)
+        self.add("}")
+        self.each("mn", ["total[i][j] += log(product[i][j]);"])
+        self.add("}", "}")
+
+    def step(self, total: str, end: int) -> None:
+        """One term for every entry of this thread: total ← what is at the place `end`."""
         names = {}
         for place, axes in self.staged.items():
             if axes in ("mk", "nk"):
@@ -209,11 +235,11 @@ class _TileWriter(Writer):
             else:
                 names[place] = f"s{place}" + {"": "", "k": "[d]", "m": "[i]", "n": "[j]", "mn": "[i][j]"}[axes]
         self._open("mn")
-        labels = self.read(self.work.calls.ends, names)
+        labels = self.read([end], names)
         if labels:
             self._entries("mn")
             self.add("const int k = start + d;")
-        self.combine("total[i][j]", names, self._all_indices("mnk", labels))
+        self.combine(total, end, names, self._all_indices("mnk", labels))
         self._close("mn")
 
     def store(self) -> None:

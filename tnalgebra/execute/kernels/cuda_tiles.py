@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
-from math import prod
+from math import gcd, prod
 
 from ...graph import Labels
 from ...plan.step import volume
 from .cuda_work import SLOW, Work
 
-__all__ = ["BUSY", "TILES", "Tile", "Tiling", "chosen", "shares", "tilings"]
+__all__ = ["BUSY", "FACTORS", "TILES", "Tile", "Tiling", "chosen", "shares", "tilings"]
 
 BUSY = 1 << 16
 """Threads that keep a GPU busy."""
@@ -20,6 +20,12 @@ SHARED = 48 * 1024 // 8
 """Entries of float64 that a block may share."""
 HELD = 96
 """Entries that a thread may hold in registers."""
+WORD = 4
+"""Entries of float32 that a thread reads from shared memory at once."""
+FACTORS = 8
+"""Terms whose product is taken before its logarithm."""
+BOTH = [(0, "mk"), (1, "nk")], [(0, "nk"), (1, "mk")]
+"""Two operands, one along rows and one along columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +75,7 @@ class Tiling:
     def staged(self, work: Work) -> dict[int, str]:
         """The values that are at hand when a term is added to an entry's total: computed once for many entries."""
         axes, count = self.places(work), len(work.terms)
-        inside = [place for place in work.needed(work.calls.ends) if axes[place] == "mnk"]
+        inside = [place for place in work.needed([work.end]) if axes[place] == "mnk"]
         read = dict.fromkeys(argument for place in inside for argument in work.arguments(place))
         found = {place: axes[place] for place in read if axes[place] != "mnk" and place not in work.constants}
         for own in sorted(set(found.values())):
@@ -80,14 +86,19 @@ class Tiling:
                 found = {place: found[place] for place in found if found[place] != own} | operands
         return found
 
+    def takes_products(self, work: Work) -> bool:
+        """Whether logarithms are taken of products of some terms, whose factors all wait in shared memory."""
+        return work.product is not None and sorted(self.staged(work).items()) in BOTH
+
     def fits(self, work: Work) -> bool:
         """Whether there is room for what waits."""
         tile, own = self.tile, self.staged(work).values()
-        shared = {"k": tile.depth, "mk": tile.depth * (tile.rows + 1), "nk": tile.depth * (tile.columns + 1)}
+        rows, columns = tile.rows + WORD, tile.columns + WORD
+        shared = {"k": tile.depth, "mk": tile.depth * rows, "nk": tile.depth * columns}
         held = {"m": tile.height, "n": tile.width, "mn": tile.height * tile.width, "mk": tile.height, "nk": tile.width}
         return (
             sum(shared.get(axes, 0) for axes in own) <= SHARED
-            and held["mn"] + sum(held.get(axes, 1) for axes in own) <= HELD
+            and held["mn"] * (1 + self.takes_products(work)) + sum(held.get(axes, 1) for axes in own) <= HELD
         )
 
     def blocks(self, work: Work) -> int:
@@ -99,9 +110,11 @@ class Tiling:
         """Additions that the work comes to, those of idle threads included."""
         tile, terms, axes = self.tile, volume(work.summed, work.sizes), self.places(work)
         staged, blocks = self.staged(work), self.blocks(work)
-        inside = sum(work.price(place) for place in axes if axes[place] == "mnk")
+        by_products = self.takes_products(work)
+        needed = work.needed([work.product if by_products and work.product else work.end])
+        inside = sum(work.price(place) for place in needed if axes[place] == "mnk") + by_products * SLOW / FACTORS
         spans = {"m": tile.rows, "n": tile.columns, "k": tile.depth}
-        each = {"m": 1 / tile.width, "n": 1 / tile.height}
+        each = {"m": 1 / tile.width / gcd(WORD, tile.height), "n": 1 / tile.height / gcd(WORD, tile.width)}
         per_chunk = 0.0
         for place, where in staged.items():
             if "k" in where:
@@ -137,7 +150,7 @@ def chosen(work: Work) -> Tiling | None:
 
     best = min(tilings(work), key=key, default=None)
     entries, terms = volume(work.result, work.sizes), volume(work.summed, work.sizes)
-    price = sum(map(work.price, work.needed(work.calls.ends)))
+    price = sum(map(work.price, work.needed([work.end])))
     alone = entries * terms * price * max(1.0, BUSY / (entries * max(1, terms // 32)))
     return best if best is not None and best.cost(work) < alone else None
 

@@ -20,6 +20,7 @@ Labelled = tuple[Scalar, frozenset[str]]
 PRODUCT = Pointwise(("multiply", ("x", "y")), ("x", "y"))
 CHAINS = ("maximum", "minimum")
 """Functions whose arguments may be grouped in any way: not even NaN tells."""
+SUM: Scalar = ("add", ("x0", "x1"))
 LONG = frozenset(("cos", "divide", "exp", "expm1", "hypot", "log", "log1p", "power", "sin", "sqrt", "tanh"))
 """Functions that take many instructions."""
 SLOW, READ = 16, 8
@@ -31,7 +32,8 @@ class Work:
     """result = ⊕ over `summed` of a scalar function of the operands.
 
     order: all labels, those outside first along which operands are read with larger strides.
-    calls: the next total of ⊕, from the operands and the last one; the function itself where nothing is summed.
+    calls: the next total of ⊕, from the operands and the last one; the function itself where nothing is summed. Where
+        it is Σ log(x + y), also the next product of sums, whose logarithm is a sum of logarithms.
     """
 
     terms: tuple[Labels, ...]
@@ -57,6 +59,16 @@ class Work:
         """The places of constants; after them come those of calls."""
         first = len(self.terms) + bool(self.summed)
         return range(first, first + len(self.calls.constants))
+
+    @property
+    def end(self) -> int:
+        """The place of the next total."""
+        return self.calls.ends[0]
+
+    @property
+    def product(self) -> int | None:
+        """The place of the next product of x + y, with that one of the last total for the last product."""
+        return self.calls.ends[1] if len(self.calls.ends) > 1 else None
 
     def arguments(self, place: int) -> tuple[int, ...]:
         """The places that the value at a place is computed from."""
@@ -89,20 +101,23 @@ def work_of(step: Step) -> Work:
     labels = dict(zip(variables, map(frozenset, step.terms), strict=False))
     tree: Tree = step.tree if step.kind == "blocked" else (PRODUCT, (step.tree, count - 1))
     value, _ = _grouped(formula(tree), labels, {})
-    whole: Tree = Pointwise(value, variables), tuple(range(count + 1))
+    places = tuple(range(count + 1))
+    whole: Tree = Pointwise(value, variables), places
+    trees = [whole]
     if step.summed and step.reduce:
+        trees = [(step.reduce, (count, whole))]
         is_sum = parse(step.reduce.value, ("x", "y")) == ("add", ("x", "y"))
         if is_sum and isinstance(value, tuple) and value[0] == "multiply":
-            whole = Pointwise(("fma", (*value[1], variables[count])), variables), tuple(range(count + 1))
-        else:
-            whole = step.reduce, (count, whole)
+            trees = [(Pointwise(("fma", (*value[1], variables[count])), variables), places)]
+        elif is_sum and value == ("log", (SUM,)):
+            trees.append((Pointwise(("multiply", (variables[count], SUM)), variables), places))
     return Work(
         step.terms,
         step.result,
         tuple(label for label in order if label in step.summed),
         order,
         step.sizes,
-        formulas([whole], count + bool(step.summed)),
+        formulas(trees, count + bool(step.summed)),
         step.reduce.unit if step.reduce else 0.0,
     )
 
