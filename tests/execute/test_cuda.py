@@ -385,8 +385,13 @@ def test_nvcc_compiles_the_sources(architecture, texts, tmp_path):
     if shutil.which("nvcc") is None:
         pytest.skip("no nvcc to compile CUDA sources")
     works = [product_of(4096), unit_of(1024, 128, 128, 128), *steps_of_gradient("logaddexp", "hypot")]
-    large = [tiled(work, tiling, kind) for work in works if (tiling := chosen(work)) for kind in ("float", "double")]
-    guarded = [tiled(works[0], chosen(works[0]), "float", is_guarded=True), flat(works[0], "double", is_guarded=True)]
+    large = [
+        tiled(work, tiling, kind, "m") for work in works if (tiling := chosen(work)) for kind in ("float", "double")
+    ]
+    guarded = [
+        tiled(works[0], chosen(works[0]), "float", "n", is_guarded=True),
+        flat(works[0], "double", is_guarded=True),
+    ]
     source = tmp_path / "kernels.cu"
     source.write_text(joined(dict([*texts.items()][::12]) | dict(large + guarded)), encoding="utf-8")
     command = ["nvcc", "-cubin", *cuda.EXACT, f"-arch={architecture}", source, "-o", source.with_suffix(".cubin")]

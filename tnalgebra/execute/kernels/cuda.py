@@ -144,7 +144,10 @@ class Launch:
         if any(abs(stride) >= 2 * MOST for found in steps for stride in found.values()):
             return None
         kind = TYPES[dtype]
-        name, text = tiled(work, tiling, kind, is_guarded) if tiling else flat(work, kind, is_guarded)
+        if tiling:
+            name, text = tiled(work, tiling, kind, _turned(work, tiling, steps), is_guarded)
+        else:
+            name, text = flat(work, kind, is_guarded)
         kernel = _compiled(self.xp, name, text)
         if kernel is None:
             return None
@@ -156,7 +159,7 @@ class Launch:
             np.int32(self.shares),
         ]
         if tiling:
-            arguments += [np.int32(self.chunk), *_turned(work, tiling, steps)]
+            arguments.append(np.int32(self.chunk))
         return kernel, arguments
 
 
@@ -187,14 +190,14 @@ def _strides(array: Array, term: Labels, work: Work) -> dict[str, int]:
     return found
 
 
-def _turned(work: Work, tiling: Tiling, steps: Sequence[dict[str, int]]) -> list[np.int32]:
-    """For rows and for columns, whether they lie closer in memory than terms, in the operand that has most of both."""
-    turned = []
-    for group in (tiling.rows, tiling.columns):
+def _turned(work: Work, tiling: Tiling, steps: Sequence[dict[str, int]]) -> str:
+    """Which of rows, m, and columns, n, lie closer in memory than terms, in the operand that has most of both."""
+    turned = ""
+    for axis, group in (("m", tiling.rows), ("n", tiling.columns)):
         both = {group[-1], work.summed[-1]}
         strides = max(steps, key=lambda found: (len(both & found.keys()), len(found)))
         near, far = (abs(strides.get(label, 0)) for label in (group[-1], work.summed[-1]))
-        turned.append(np.int32(0 < near < far))
+        turned += axis if 0 < near < far else ""
     return turned
 
 

@@ -15,8 +15,8 @@ from .cuda_work import Work
 
 __all__ = ["MORE", "tiled"]
 
-MORE = ("const int chunk", "const int along_m", "const int along_n")
-"""How many terms a share has; whether rows, and columns, lie closer in memory than terms."""
+MORE = ("const int chunk",)
+"""How many terms a share has."""
 SHARED = ("k", "mk", "nk")
 """Axes of what waits in shared memory."""
 WORD = {"float": 4, "double": 2}
@@ -25,12 +25,13 @@ ROOM = {dtype: maxexp // FACTORS - 3 for dtype, maxexp in (("float", 127), ("dou
 """Powers of 2 of numbers whose sums may be multiplied."""
 
 
-def tiled(work: Work, tiling: Tiling, dtype: str, is_guarded: bool = False) -> tuple[str, str]:
+def tiled(work: Work, tiling: Tiling, dtype: str, turned: str = "", is_guarded: bool = False) -> tuple[str, str]:
     """A block of threads a tile of the result and a share of the terms; a guard is one for all entries.
 
-    What the next terms need is read while those at hand are computed.
+    turned: which of rows, m, and columns, n, lie closer in memory than terms.
+    What the next terms need is read while those at hand are computed, and left on the other side of shared memory.
     """
-    to, depth = _TileWriter(work, tiling, dtype, is_guarded), tiling.tile.depth
+    to, depth = _TileWriter(work, tiling, dtype, turned, is_guarded), tiling.tile.depth
     if is_guarded:
         to.add("if (!wanted[0]) return;")
     to.locate()
@@ -44,7 +45,7 @@ def tiled(work: Work, tiling: Tiling, dtype: str, is_guarded: bool = False) -> t
         to.fetch(axes)
     to.add("}", "if (start >= begin) {", f"const int depth = min({depth}, end - start);")
     to.terms()
-    to.add("}", "__syncthreads();")
+    to.add("}", "side ^= 1;")
     if to.by_products:
         to.add("is_wide = false;")
     for axes in SHARED:
@@ -60,9 +61,9 @@ class _TileWriter(Writer):
     The entries of a thread lie in words of 16 bytes, as far apart as there are threads: neighbours read neighbours.
     """
 
-    def __init__(self, work: Work, tiling: Tiling, dtype: str, is_guarded: bool) -> None:
+    def __init__(self, work: Work, tiling: Tiling, dtype: str, turned: str, is_guarded: bool) -> None:
         super().__init__(work, tiling.tile.threads, is_guarded)
-        tile, self.word, self.room = tiling.tile, WORD[dtype], ROOM[dtype]
+        tile, self.turned, self.word, self.room = tiling.tile, turned, WORD[dtype], ROOM[dtype]
         self.tiling, self.staged, self.by_products = tiling, tiling.staged(work), tiling.takes_products(work)
         self.groups = {"m": tiling.rows, "n": tiling.columns, "k": work.summed}
         self.span = {"m": tile.rows, "n": tile.columns, "k": 1}
@@ -109,11 +110,11 @@ class _TileWriter(Writer):
         for place, axes in self.staged.items():
             if "k" in axes:
                 width = "" if axes == "k" else f"[{self.span[axes[0]] + self.word}]"
-                self.add(f"__align__(16) __shared__ T s{place}[{self.tiling.tile.depth}]{width};")
+                self.add(f"__align__(16) __shared__ T s{place}[2][{self.tiling.tile.depth}]{width};")
                 self.add(f"T f{place}[{self._turns(axes)}];")
             else:
                 self.add(f"T s{place}{self._extent(axes)};")
-        self.add(f"T total{self._extent('mn')};")
+        self.add(f"T total{self._extent('mn')};", "int side = 0;")
         if self.by_products:
             self.add("bool is_wide = false;  // whether a product of what waits might leave the range of the numbers")
 
@@ -181,7 +182,7 @@ class _TileWriter(Writer):
         """Leave what was fetched where all threads find it."""
         if axes not in self.staged.values():
             return
-        depth, span, spot = self.tiling.tile.depth, self.span[axes[0]], "[d]" if axes == "k" else "[d][w]"
+        depth, span, spot = self.tiling.tile.depth, self.span[axes[0]], "[side][d]" if axes == "k" else "[side][d][w]"
         is_whole = depth * span == self.threads * self._turns(axes)
         guard = "" if is_whole else f"if (d < {depth}) " if axes == "k" else f"if (d < {depth} && w < {span}) "
         self._open_turns(axes)
@@ -199,9 +200,10 @@ class _TileWriter(Writer):
         if axes == "k":
             self.add(f"const int d = threadIdx.x + r * {self.threads};")
             return
+        near, far, neighbours = ("w", "d", span) if axis in self.turned else ("d", "w", depth)
         self.add(
-            f"const int d = along_{axis} ? threadIdx.x / {span} + r * {self.threads // span} : threadIdx.x % {depth};",
-            f"const int w = along_{axis} ? threadIdx.x % {span} : threadIdx.x / {depth} + r * {self.threads // depth};",
+            f"const int {near} = threadIdx.x % {neighbours};",
+            f"const int {far} = threadIdx.x / {neighbours} + r * {self.threads // neighbours};",
         )
 
     def terms(self) -> None:
@@ -230,10 +232,10 @@ class _TileWriter(Writer):
             if axes in ("mk", "nk"):
                 self.add(f"T a{place}{self._extent(axes[0])};")
                 spot = "[i]" if axes == "mk" else "[j]"
-                self.each(axes[0], [f"a{place}{spot} = s{place}[d][{self.within[axes[0]]}];"])
+                self.each(axes[0], [f"a{place}{spot} = s{place}[side][d][{self.within[axes[0]]}];"])
                 names[place] = f"a{place}{spot}"
             else:
-                names[place] = f"s{place}" + {"": "", "k": "[d]", "m": "[i]", "n": "[j]", "mn": "[i][j]"}[axes]
+                names[place] = f"s{place}" + {"": "", "k": "[side][d]", "m": "[i]", "n": "[j]", "mn": "[i][j]"}[axes]
         self._open("mn")
         labels = self.read([end], names)
         if labels:

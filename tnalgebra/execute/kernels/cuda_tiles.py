@@ -13,6 +13,8 @@ __all__ = ["BUSY", "FACTORS", "TILES", "Tile", "Tiling", "chosen", "shares", "ti
 
 BUSY = 1 << 16
 """Threads that keep a GPU busy."""
+LEAST = 2
+"""Times that shared memory is filled, at least, by a block of threads."""
 GROUPS = 4
 """Groups of labels up to which all ways to lay them are tried."""
 
@@ -47,7 +49,14 @@ class Tile:
         return (self.rows // self.height) * (self.columns // self.width)
 
 
-TILES = (Tile(128, 128, 8, 8, 8), Tile(64, 64, 16, 4, 4), Tile(64, 16, 16, 4, 1))
+TILES = (
+    Tile(128, 128, 8, 8, 8),
+    Tile(128, 64, 8, 8, 4),
+    Tile(64, 64, 16, 4, 4),
+    Tile(64, 32, 16, 4, 2),
+    Tile(64, 16, 16, 4, 1),
+    Tile(32, 32, 16, 2, 2),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +103,7 @@ class Tiling:
         """Whether there is room for what waits."""
         tile, own = self.tile, self.staged(work).values()
         rows, columns = tile.rows + WORD, tile.columns + WORD
-        shared = {"k": tile.depth, "mk": tile.depth * rows, "nk": tile.depth * columns}
+        shared = {"k": 2 * tile.depth, "mk": 2 * tile.depth * rows, "nk": 2 * tile.depth * columns}
         held = {"m": tile.height, "n": tile.width, "mn": tile.height * tile.width, "mk": tile.height, "nk": tile.width}
         return (
             sum(shared.get(axes, 0) for axes in own) <= SHARED
@@ -121,7 +130,7 @@ class Tiling:
                 per_chunk += prod(spans[axis] for axis in where) * sum(map(work.price, work.needed([place])))
         reads = sum(each.get(where[0], 0) for where in staged.values() if "k" in where)
         chunk = tile.rows * tile.columns * tile.depth * (inside + reads) + per_chunk
-        idle = max(1.0, BUSY / (blocks * max(1, terms // (8 * tile.depth)) * tile.threads))
+        idle = max(1.0, BUSY / (blocks * max(1, terms // (LEAST * tile.depth)) * tile.threads))
         return blocks * max(1.0, terms / tile.depth) * chunk * idle
 
 
@@ -160,7 +169,7 @@ def shares(work: Work, tiling: Tiling | None) -> tuple[int, int]:
     terms = volume(work.summed, work.sizes)
     least, threads = 32, volume(work.result, work.sizes)
     if tiling is not None:
-        least, threads = 8 * tiling.tile.depth, tiling.blocks(work) * tiling.tile.threads
+        least, threads = LEAST * tiling.tile.depth, tiling.blocks(work) * tiling.tile.threads
     count = max(1, min(BUSY // threads, terms // least))
     chunk = -(-terms // count)
     if tiling is not None:
