@@ -20,12 +20,13 @@ from tests.execute.test_gradients import PAIRS as SMOOTH
 from tests.execute.test_gradients import random, scalar
 from tnalgebra.algebra import registry
 from tnalgebra.execute.kernels import cuda, cuda_tiles
+from tnalgebra.execute.kernels.cuda_cost import chosen, shares
 from tnalgebra.execute.kernels.cuda_source import flat
 from tnalgebra.execute.kernels.cuda_tiled import tiled
-from tnalgebra.execute.kernels.cuda_tiles import TILES, Tile, chosen, shares, tilings
+from tnalgebra.execute.kernels.cuda_tiles import TILES, Tile, tilings
 from tnalgebra.execute.kernels.cuda_work import work_of
 
-SMALL = Tile(4, 6, 3, 1, 2)
+SMALL = Tile(4, 6, 6, 1, 2)
 EQUATIONS = (
     "ab,bc->ac", "ab,cb->ca", "xa,ay->xy", "abc,acd->abd", "abcd,bde->aec", "ab,bc,cd->ad", "ab,bc,ac->ac",
     "ab,bc,a,c,b,->ac", "ab,bc,abc->ca", "ab,bc,ca->",

@@ -19,10 +19,11 @@ from ...plan.formula import formula
 from ...plan.step import volume
 from .blas import lower_product
 from .blocked import lower_blocked, lower_siblings
+from .cuda_cost import chosen, shares
 from .cuda_scalar import HEADS, TRUTH
 from .cuda_source import THREADS, flat
 from .cuda_tiled import tiled
-from .cuda_tiles import Tiling, chosen, shares
+from .cuda_tiles import Tiling
 from .cuda_work import Work, work_of
 from .unary import fold
 from .weighted import lower_weighted

@@ -10,7 +10,7 @@ from math import gcd
 from ...graph import Labels
 from .cuda_scalar import number
 from .cuda_source import Writer
-from .cuda_tiles import FACTORS, Tiling
+from .cuda_tiles import FACTORS, WORD, Tiling
 from .cuda_work import Work
 
 __all__ = ["MORE", "tiled"]
@@ -19,7 +19,7 @@ MORE = ("const int chunk",)
 """How many terms a share has."""
 SHARED = ("k", "mk", "nk")
 """Axes of what waits in shared memory."""
-WORD = {"float": 4, "double": 2}
+WORDS = {"float": WORD, "double": WORD // 2}
 """Entries that are read at once."""
 ROOM = {dtype: maxexp // FACTORS - 3 for dtype, maxexp in (("float", 127), ("double", 1023))}
 """Powers of 2 of numbers whose sums may be multiplied."""
@@ -31,7 +31,8 @@ def tiled(work: Work, tiling: Tiling, dtype: str, turned: str = "", is_guarded: 
     turned: which of rows, m, and columns, n, lie closer in memory than terms.
     What the next terms need is read while those at hand are computed, and left on the other side of shared memory.
     """
-    to, depth = _TileWriter(work, tiling, dtype, turned, is_guarded), tiling.tile.depth
+    to = _TileWriter(work, tiling, dtype, turned, is_guarded)
+    depth = to.depth
     if is_guarded:
         to.add("if (!wanted[0]) return;")
     to.locate()
@@ -63,7 +64,8 @@ class _TileWriter(Writer):
 
     def __init__(self, work: Work, tiling: Tiling, dtype: str, turned: str, is_guarded: bool) -> None:
         super().__init__(work, tiling.tile.threads, is_guarded)
-        tile, self.turned, self.word, self.room = tiling.tile, turned, WORD[dtype], ROOM[dtype]
+        tile, self.turned, self.word, self.room = tiling.tile, turned, WORDS[dtype], ROOM[dtype]
+        self.depth = tile.depth * self.word // WORD
         self.tiling, self.staged, self.by_products = tiling, tiling.staged(work), tiling.takes_products(work)
         self.groups = {"m": tiling.rows, "n": tiling.columns, "k": work.summed}
         self.span = {"m": tile.rows, "n": tile.columns, "k": 1}
@@ -110,7 +112,7 @@ class _TileWriter(Writer):
         for place, axes in self.staged.items():
             if "k" in axes:
                 width = "" if axes == "k" else f"[{self.span[axes[0]] + self.word}]"
-                self.add(f"__align__(16) __shared__ T s{place}[2][{self.tiling.tile.depth}]{width};")
+                self.add(f"__align__(16) __shared__ T s{place}[2][{self.depth}]{width};")
                 self.add(f"T f{place}[{self._turns(axes)}];")
             else:
                 self.add(f"T s{place}{self._extent(axes)};")
@@ -120,7 +122,7 @@ class _TileWriter(Writer):
 
     def _turns(self, axes: str) -> int:
         """How often all threads together read one entry each, until what waits along these axes is read."""
-        return -(-self.tiling.tile.depth * self.span[axes[0]] // self.threads)
+        return -(-self.depth * self.span[axes[0]] // self.threads)
 
     def _extent(self, axes: str) -> str:
         return "".join(f"[{self.own[axis]}]" for axis in axes)
@@ -182,7 +184,7 @@ class _TileWriter(Writer):
         """Leave what was fetched where all threads find it."""
         if axes not in self.staged.values():
             return
-        depth, span, spot = self.tiling.tile.depth, self.span[axes[0]], "[side][d]" if axes == "k" else "[side][d][w]"
+        depth, span, spot = self.depth, self.span[axes[0]], "[side][d]" if axes == "k" else "[side][d][w]"
         is_whole = depth * span == self.threads * self._turns(axes)
         guard = "" if is_whole else f"if (d < {depth}) " if axes == "k" else f"if (d < {depth} && w < {span}) "
         self._open_turns(axes)
@@ -195,7 +197,7 @@ class _TileWriter(Writer):
 
     def _open_turns(self, axes: str) -> None:
         """Where in shared memory the entry of a thread lies in each turn."""
-        depth, axis, span = self.tiling.tile.depth, axes[0], self.span[axes[0]]
+        depth, axis, span = self.depth, axes[0], self.span[axes[0]]
         self.add("#pragma unroll", f"for (int r = 0; r < {self._turns(axes)}; ++r) {{")
         if axes == "k":
             self.add(f"const int d = threadIdx.x + r * {self.threads};")

@@ -3,23 +3,17 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
-from math import gcd, prod
 
 from ...graph import Labels
 from ...plan.step import volume
 from .cuda_work import SLOW, Work
 
-__all__ = ["BUSY", "FACTORS", "TILES", "Tile", "Tiling", "chosen", "shares", "tilings"]
+__all__ = ["FACTORS", "TILES", "WORD", "Tile", "Tiling", "tilings"]
 
-BUSY = 1 << 16
-"""Threads that keep a GPU busy."""
-LEAST = 2
-"""Times that shared memory is filled, at least, by a block of threads."""
 GROUPS = 4
 """Groups of labels up to which all ways to lay them are tried."""
-
-SHARED = 48 * 1024 // 8
-"""Entries of float64 that a block may share."""
+SHARED = 48 * 1024 // 4
+"""Entries of float32 that a block may share."""
 HELD = 96
 """Entries that a thread may hold in registers."""
 WORD = 4
@@ -32,7 +26,7 @@ BOTH = [(0, "mk"), (1, "nk")], [(0, "nk"), (1, "mk")]
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """rows × columns of the result in one block of threads, `depth` terms of ⊕ at a time.
+    """rows × columns of the result in one block of threads, `depth` terms of ⊕ at a time, half as many of float64.
 
     height, width: entries of one thread.
     """
@@ -50,12 +44,12 @@ class Tile:
 
 
 TILES = (
-    Tile(128, 128, 8, 8, 8),
-    Tile(128, 64, 8, 8, 4),
-    Tile(64, 64, 16, 4, 4),
-    Tile(64, 32, 16, 4, 2),
+    Tile(128, 128, 16, 8, 8),
+    Tile(128, 64, 16, 8, 4),
+    Tile(64, 64, 32, 4, 4),
+    Tile(64, 32, 32, 4, 2),
     Tile(64, 16, 16, 4, 1),
-    Tile(32, 32, 16, 2, 2),
+    Tile(32, 32, 32, 2, 2),
 )
 
 
@@ -104,34 +98,19 @@ class Tiling:
         tile, own = self.tile, self.staged(work).values()
         rows, columns = tile.rows + WORD, tile.columns + WORD
         shared = {"k": 2 * tile.depth, "mk": 2 * tile.depth * rows, "nk": 2 * tile.depth * columns}
-        held = {"m": tile.height, "n": tile.width, "mn": tile.height * tile.width, "mk": tile.height, "nk": tile.width}
-        return (
-            sum(shared.get(axes, 0) for axes in own) <= SHARED
-            and held["mn"] * (1 + self.takes_products(work)) + sum(held.get(axes, 1) for axes in own) <= HELD
-        )
+        return sum(shared.get(axes, 0) for axes in own) <= SHARED and self.held(work) <= HELD
+
+    def held(self, work: Work) -> int:
+        """Entries in the registers of a thread: totals, products, and what it reads for them."""
+        height, width = self.tile.height, self.tile.width
+        room = {"m": height, "n": width, "mn": height * width, "mk": height, "nk": width}
+        waiting = sum(room.get(axes, 1) for axes in self.staged(work).values())
+        return room["mn"] * (1 + self.takes_products(work)) + waiting
 
     def blocks(self, work: Work) -> int:
         """How many tiles there are."""
         rows, columns = volume(self.rows, work.sizes), volume(self.columns, work.sizes)
         return volume(self.batch, work.sizes) * -(-rows // self.tile.rows) * -(-columns // self.tile.columns)
-
-    def cost(self, work: Work) -> float:
-        """Additions that the work comes to, those of idle threads included."""
-        tile, terms, axes = self.tile, volume(work.summed, work.sizes), self.places(work)
-        staged, blocks = self.staged(work), self.blocks(work)
-        by_products = self.takes_products(work)
-        needed = work.needed([work.product if by_products and work.product else work.end])
-        inside = sum(work.price(place) for place in needed if axes[place] == "mnk") + by_products * SLOW / FACTORS
-        spans = {"m": tile.rows, "n": tile.columns, "k": tile.depth}
-        each = {"m": 1 / tile.width / gcd(WORD, tile.height), "n": 1 / tile.height / gcd(WORD, tile.width)}
-        per_chunk = 0.0
-        for place, where in staged.items():
-            if "k" in where:
-                per_chunk += prod(spans[axis] for axis in where) * sum(map(work.price, work.needed([place])))
-        reads = sum(each.get(where[0], 0) for where in staged.values() if "k" in where)
-        chunk = tile.rows * tile.columns * tile.depth * (inside + reads) + per_chunk
-        idle = max(1.0, BUSY / (blocks * max(1, terms // (LEAST * tile.depth)) * tile.threads))
-        return blocks * max(1.0, terms / tile.depth) * chunk * idle
 
 
 def tilings(work: Work) -> Iterator[Tiling]:
@@ -149,29 +128,3 @@ def tilings(work: Work) -> Iterator[Tiling]:
         if rows and columns:
             tried = (Tiling(batch, rows, columns, tile) for tile in TILES)
             yield from (tiling for tiling in tried if tiling.fits(work))
-
-
-def chosen(work: Work) -> Tiling | None:
-    """The way that costs least; None stands for one thread an entry of the result."""
-
-    def key(tiling: Tiling) -> tuple[float, bool]:
-        return tiling.cost(work), work.result[-1] not in tiling.columns
-
-    best = min(tilings(work), key=key, default=None)
-    entries, terms = volume(work.result, work.sizes), volume(work.summed, work.sizes)
-    price = sum(map(work.price, work.needed([work.end])))
-    alone = entries * terms * price * max(1.0, BUSY / (entries * max(1, terms // 32)))
-    return best if best is not None and best.cost(work) < alone else None
-
-
-def shares(work: Work, tiling: Tiling | None) -> tuple[int, int]:
-    """Into how many shares the terms of ⊕ are split, so that a GPU has enough to do, and how many terms one has."""
-    terms = volume(work.summed, work.sizes)
-    least, threads = 32, volume(work.result, work.sizes)
-    if tiling is not None:
-        least, threads = LEAST * tiling.tile.depth, tiling.blocks(work) * tiling.tile.threads
-    count = max(1, min(BUSY // threads, terms // least))
-    chunk = -(-terms // count)
-    if tiling is not None:
-        chunk = -(-chunk // tiling.tile.depth) * tiling.tile.depth
-    return -(-terms // chunk), chunk
