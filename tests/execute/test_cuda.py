@@ -20,7 +20,7 @@ from tests.execute.test_gradients import PAIRS as SMOOTH
 from tests.execute.test_gradients import random, scalar
 from tnalgebra.algebra import registry
 from tnalgebra.execute.kernels import cuda, cuda_tiles
-from tnalgebra.execute.kernels.cuda_cost import chosen, shares
+from tnalgebra.execute.kernels.cuda_cost import chosen, lanes
 from tnalgebra.execute.kernels.cuda_source import flat
 from tnalgebra.execute.kernels.cuda_tiled import tiled
 from tnalgebra.execute.kernels.cuda_tiles import TILES, Tile, tilings
@@ -360,8 +360,8 @@ def test_what_has_fewer_labels_is_computed_less_often():
 def test_few_entries_of_many_terms_are_shared_among_threads():
     work = last(tna.contract("i,i->", tna.leaf("A", "i"), tna.leaf("B", "i"), xi="hypot"), A=(10**6,), B=(10**6,))
     assert chosen(work) is None
-    count, chunk = shares(work, None)
-    assert 10**4 < count <= 10**6 <= count * chunk
+    count, threads = lanes(work)
+    assert 10**4 < count * threads <= 10**6 // 16
 
 
 # --- compilers and devices -----------------------------------------------------------------------------------------
@@ -391,7 +391,7 @@ def test_nvcc_compiles_the_sources(architecture, texts, tmp_path):
     ]
     guarded = [
         tiled(works[0], chosen(works[0]), "float", "n", is_guarded=True),
-        flat(works[0], "double", is_guarded=True),
+        flat(works[0], "double", 8, is_guarded=True),
     ]
     source = tmp_path / "kernels.cu"
     source.write_text(joined(dict([*texts.items()][::12]) | dict(large + guarded)), encoding="utf-8")

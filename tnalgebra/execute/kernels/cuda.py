@@ -19,7 +19,7 @@ from ...plan.formula import formula
 from ...plan.step import volume
 from .blas import lower_product
 from .blocked import lower_blocked, lower_siblings
-from .cuda_cost import chosen, shares
+from .cuda_cost import chosen, lanes, shares
 from .cuda_scalar import HEADS, TRUTH
 from .cuda_source import THREADS, flat
 from .cuda_tiled import tiled
@@ -89,12 +89,14 @@ class Launch:
 
     def __init__(self, work: Work, reduce: Operator | None, xp: ModuleType, tiling: Tiling | None) -> None:
         self.work, self.reduce, self.xp, self.tiling = work, reduce, xp, tiling
-        self.shares, self.chunk = shares(work, self.tiling)
         self.shape = tuple(work.sizes[label] for label in work.result)
         self.part = volume(work.result, work.sizes)
-        self.threads, self.blocks = THREADS, -(-self.part * self.shares // THREADS)
-        if self.tiling:
-            self.threads, self.blocks = self.tiling.tile.threads, self.tiling.blocks(work) * self.shares
+        if tiling:
+            self.shares, self.chunk = shares(work, tiling)
+            self.threads, self.blocks = tiling.tile.threads, tiling.blocks(work) * self.shares
+        else:
+            self.shares, self.lanes = lanes(work)
+            self.threads, self.blocks = THREADS, -(-self.part * self.shares * self.lanes // THREADS)
         self._ready: dict[Any, tuple[Kernel, list[Any]] | None] = {}
 
     def __call__(self, arrays: Sequence[Array]) -> Array | None:
@@ -148,7 +150,7 @@ class Launch:
         if tiling:
             name, text = tiled(work, tiling, kind, _turned(work, tiling, steps), is_guarded)
         else:
-            name, text = flat(work, kind, is_guarded)
+            name, text = flat(work, kind, self.lanes, is_guarded)
         kernel = _compiled(self.xp, name, text)
         if kernel is None:
             return None

@@ -11,7 +11,7 @@ from ...plan.step import volume
 from .cuda_tiles import FACTORS, WORD, Tiling, tilings
 from .cuda_work import SLOW, Work
 
-__all__ = ["chosen", "shares"]
+__all__ = ["chosen", "lanes", "shares"]
 
 PROCESSORS, LANES, RESIDENT, REGISTERS = 132, 128, 2048, 1 << 16
 """Multiprocessors; of each, instructions in a cycle, and threads and registers at a time."""
@@ -27,6 +27,8 @@ ALONE_WAIT, ALONE_PRICE = 12, 2
 """Of a thread with one entry: cycles until a term is there, and instructions for it, by its price."""
 LEAST_TERMS = 16
 """Of one share."""
+LANES_OF_ENTRY = 32
+"""Threads of a block that fold what they have of one entry, where there are no tiles."""
 
 
 class _Load(NamedTuple):
@@ -47,16 +49,18 @@ def chosen(work: Work) -> Tiling | None:
     return best if best is not None and costs[best] < min(_alone(work, count) for count in _counts(work)) else None
 
 
-def shares(work: Work, tiling: Tiling | None) -> tuple[int, int]:
+def shares(work: Work, tiling: Tiling) -> tuple[int, int]:
     """Into how many shares the terms of ⊕ are split, so that a GPU has enough to do, and how many terms one has."""
-    terms = volume(work.summed, work.sizes)
-    if tiling is None:
-        count = min(_counts(work), key=lambda count: _alone(work, count))
-        return count, -(-terms // count)
-    load = _load(work, tiling)
+    terms, load = volume(work.summed, work.sizes), _load(work, tiling)
     count = min(_counts(work), key=lambda count: _cycles(work, load, count))
     chunk = -(-terms // count // load.depth) * load.depth
     return -(-terms // chunk), chunk
+
+
+def lanes(work: Work) -> tuple[int, int]:
+    """The same where there are no tiles: shares, and threads of a block that share each of them."""
+    count = min(_counts(work), key=lambda count: _alone(work, count))
+    return -(-count // LANES_OF_ENTRY), min(count, LANES_OF_ENTRY)
 
 
 def _counts(work: Work) -> list[int]:
@@ -101,7 +105,7 @@ def _alone(work: Work, count: int) -> float:
     price = sum(map(work.price, work.needed([work.end])))
     computes = threads * terms * price * ALONE_PRICE / PROCESSORS / LANES
     waits = -(-threads // (PROCESSORS * RESIDENT)) * terms * price * ALONE_WAIT
-    return _both(computes, waits) + _fold(work, count)
+    return _both(computes, waits) + _fold(work, count // LANES_OF_ENTRY)
 
 
 def _both(computes: float, waits: float) -> float:

@@ -107,30 +107,44 @@ class Writer:
         return name, text.replace("NAME", name)
 
 
-def flat(work: Work, dtype: str, is_guarded: bool = False) -> tuple[str, str]:
-    """One thread an entry of the result and a share of the terms: neighbours read neighbours where operands allow it.
+def flat(work: Work, dtype: str, lanes: int = 1, is_guarded: bool = False) -> tuple[str, str]:
+    """So many threads an entry of the result and a share of the terms: neighbours read neighbours where they can.
 
     Its own parameters: `part`, the entries of one share of the result, and how many shares there are.
     """
-    to = Writer(work, THREADS, is_guarded)
+    to, groups = Writer(work, THREADS, is_guarded), THREADS // lanes
     kept = tuple(label for label in work.order if label in work.result)
     is_summed_last = bool(work.summed) and work.order[-1] in work.summed
+    near, far, step = ("lane", "group", lanes) if is_summed_last else ("group", "lane", groups)
     to.add(
-        "const long long thread = 1LL * blockIdx.x * blockDim.x + threadIdx.x;",
-        "if (thread >= part * shares) return;",
-        f"const int share = thread {'% shares' if is_summed_last else '/ part'};",
+        f"const int {near} = threadIdx.x % {step}, {far} = threadIdx.x / {step};",
+        f"const long long place = 1LL * blockIdx.x * {groups} + group;",
+        "bool is_there = place < part * shares;",
+        f"const int share = place {'% shares' if is_summed_last else '/ part'};",
     )
     if kept:
-        to.add(f"const int entry = thread {'/ shares' if is_summed_last else '% part'};")
+        to.add(f"const int entry = place {'/ shares' if is_summed_last else '% part'};")
     to.indices(kept, "entry", kept)
     if is_guarded:
-        to.add(f"if (!wanted[each * ({to.offset('out', work.result, kept)})]) return;")
-    to.add(f"T total = {number(work.unit)};")
+        to.add(f"is_there = is_there && wanted[each * ({to.offset('out', work.result, kept)})];")
+    to.add(f"T total = {number(work.unit)};", "if (is_there) {")
     if work.summed:
-        to.add(f"for (int k = share; k < {to.size(work.summed)}; k += shares) {{")
+        to.add(f"for (int k = share * {lanes} + lane; k < {to.size(work.summed)}; k += shares * {lanes}) {{")
         to.indices(work.summed, "k", to.read([work.end]))
     to.combine("total", work.end, {}, work.labels)
     if work.summed:
         to.add("}")
-    to.add(f"out[share * part + {to.offset('out', work.result, kept)}] = total;")
+    to.add("}")
+    if lanes > 1 and work.fold is not None:
+        _fold_lanes(to, work.fold, lanes, 1 if is_summed_last else groups)
+    to.add(f"if (is_there && lane == 0) out[share * part + {to.offset('out', work.result, kept)}] = total;")
     return to.kernel(dtype)
+
+
+def _fold_lanes(to: Writer, fold: Work, lanes: int, step: int) -> None:
+    """⊕ of the totals of an entry, always in the same order, in its first lane."""
+    lines, (text,) = written(fold, [fold.end], {0: "total", 1: "other"})
+    to.add(f"__shared__ T totals[{THREADS}];", "totals[threadIdx.x] = total;")
+    to.add("#pragma unroll", f"for (int half = {lanes // 2}; half > 0; half /= 2) {{", "__syncthreads();")
+    to.add("if (lane < half) {", f"const T other = totals[threadIdx.x + half * {step}];", *lines)
+    to.add(f"totals[threadIdx.x] = total = {text};", "}", "}")

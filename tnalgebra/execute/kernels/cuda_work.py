@@ -4,7 +4,7 @@ from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from ...algebra import Pointwise
+from ...algebra import Operator, Pointwise
 from ...algebra.scalar import parse
 from ...algebra.schedule import Schedule
 from ...algebra.schedule import Tree as Scalar
@@ -34,6 +34,7 @@ class Work:
     order: all labels, those outside first along which operands are read with larger strides.
     calls: the next total of ⊕, from the operands and the last one; the function itself where nothing is summed. Where
         it is Σ log(x + y), also the next product of sums, whose logarithm is a sum of logarithms.
+    fold: ⊕ of two totals.
     """
 
     terms: tuple[Labels, ...]
@@ -43,6 +44,7 @@ class Work:
     sizes: dict[str, int]
     calls: Schedule
     unit: float
+    fold: "Work | None" = None
 
     @cached_property
     def labels(self) -> Labels:
@@ -119,7 +121,12 @@ def work_of(step: Step) -> Work:
         step.sizes,
         formulas(trees, count + bool(step.summed)),
         step.reduce.unit if step.reduce else 0.0,
+        _pair(step.reduce) if step.summed and step.reduce else None,
     )
+
+
+def _pair(reduce: Operator) -> Work:
+    return Work(((), ()), (), (), (), {}, formulas([(reduce, (0, 1))], 2), reduce.unit)
 
 
 def _grouped(tree: Scalar, labels: dict[str, frozenset[str]], done: dict[int, tuple[Scalar, Labelled]]) -> Labelled:
