@@ -14,14 +14,16 @@ from ...plan.formula import formula, formulas
 from ...plan.step import Tree
 from .blocked import loop_order
 
-__all__ = ["SLOW", "Work", "work_of"]
+__all__ = ["ROOT", "SLOW", "Work", "work_of"]
 
 Labelled = tuple[Scalar, frozenset[str]]
 PRODUCT = Pointwise(("multiply", ("x", "y")), ("x", "y"))
 CHAINS = ("maximum", "minimum")
 """Functions whose arguments may be grouped in any way: not even NaN tells."""
 SUM: Scalar = ("add", ("x0", "x1"))
-LONG = frozenset(("cos", "divide", "exp", "expm1", "hypot", "log", "log1p", "power", "sin", "sqrt", "tanh"))
+ROOT = "root"
+"""The square root of a term, to one unit in the last place: no one looks for a term of a sum by its digits."""
+LONG = frozenset(("cos", "divide", "exp", "expm1", "hypot", "log", "log1p", "power", ROOT, "sin", "sqrt", "tanh"))
 """Functions that take many instructions."""
 SLOW, READ = 16, 8
 """What one of them costs, and a read of memory, in additions."""
@@ -111,6 +113,8 @@ def work_of(step: Step) -> Work:
         is_sum = parse(step.reduce.value, ("x", "y")) == ("add", ("x", "y"))
         if is_sum and isinstance(value, tuple) and value[0] == "multiply":
             trees = [(Pointwise(("fma", (*value[1], variables[count])), variables), places)]
+        elif is_sum and isinstance(value, tuple) and value[0] == "sqrt":
+            trees = [(step.reduce, (count, (Pointwise((ROOT, value[1]), variables), places)))]
         elif is_sum and value == ("log", (SUM,)):
             trees.append((Pointwise(("multiply", (variables[count], SUM)), variables), places))
     return Work(
