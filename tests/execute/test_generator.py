@@ -1,0 +1,214 @@
+"""Steps by generators on a GPU: g and the judgement in one pass, and few launches.
+
+They run on the stand-in for CuPy, and on a device where no launches are counted.
+"""
+
+import shutil
+import sys
+
+import numpy as np
+import pytest
+
+import tnalgebra as tna
+from tests.execute import fake_cupy
+from tests.execute.cuda_sources import Host, stand_in
+from tests.execute.fake_cupy import CuPyArray
+from tests.execute.test_capture import Place
+from tests.execute.test_cuda import backwards, repeated
+from tnalgebra.algebra import registry
+from tnalgebra.execute.kernels import cuda_generator
+from tnalgebra.execute.kernels.cuda import Launch
+from tnalgebra.execute.kernels.cuda_generator import Generator
+from tnalgebra.execute.kernels.cuda_work import work_of
+from tnalgebra.execute.kernels.generated import HIGH, LOW, trusted
+
+SOFTMIN = tna.Operator(
+    name="softmin", value="-logaddexp(-x, -y)", unit=np.inf, generator=("exp(-x)", "-log(x)"), is_translative=True
+)
+CUBIC = tna.Operator(name="cubic", value="(x**3 + y**3)**(1 / 3)", unit=0.0, generator=("x**3", "x**(1 / 3)"))
+OPERATORS = {"logaddexp": tna.operator("logaddexp"), "hypot": tna.operator("hypot"), "softmin": SOFTMIN, "cubic": CUBIC}
+SPECIAL = (-np.inf, -1e30, -80.0, LOW, -1.0, -0.0, 1e-30, 0.05, HIGH, 80.0, 1e30, np.inf, np.nan)
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory):
+    if shutil.which("g++") is None:
+        pytest.skip("no g++ to compile CUDA sources for the CPU")
+    return Host(tmp_path_factory.mktemp("kernels"))
+
+
+@pytest.fixture
+def use(monkeypatch):
+    """Put the stand-in in place of CuPy, and operators of a user beside the others."""
+
+    def used(compiler):
+        monkeypatch.setitem(sys.modules, "cupy", stand_in(compiler))
+        tna.plan_cache.clear()  # keys hold the module
+
+    monkeypatch.setattr(registry, "_OPERATORS", {**registry._OPERATORS, **OPERATORS})
+    with np.errstate(all="ignore"):  # a device warns of nothing
+        yield used
+    tna.plan_cache.clear()
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.gpu)])
+def device(request, use):
+    if request.param == "real":
+        cupy = pytest.importorskip("cupy")
+        return Place(cupy.asarray, cupy.asnumpy)
+    use(request.getfixturevalue("host"))
+    return Place(CuPyArray, lambda array: array.get())
+
+
+# --- g and the judgement -------------------------------------------------------------------------------------------
+
+
+G = {"logaddexp": np.exp, "hypot": np.square, "softmin": lambda x: np.exp(-x), "cubic": lambda x: x**3}
+
+
+def must_be_anew(op, operands):
+    """The same from NumPy, entry by entry."""
+    for x in operands:
+        least, most = trusted(x.dtype)
+        for number in x.flat:
+            if number != op.unit and not least < G[op.name](number) < most:
+                return True
+    top = max(x.max() for x in operands)
+    return bool(op.is_translative and x.dtype.type(LOW) < top < x.dtype.type(HIGH))
+
+
+def assert_judged(op, operands, device):
+    values, is_wanted = Generator(op, len(operands), sys.modules["cupy"])(list(map(device.there, operands)))
+    for value, x in zip(values, operands, strict=True):
+        assert (value.shape, value.dtype, value.flags.c_contiguous) == (x.shape, x.dtype, True)
+        np.testing.assert_allclose(device.back(value), G[op.name](x), rtol=1e-6 if x.dtype == np.float32 else 1e-14)
+    assert (is_wanted.shape, is_wanted.dtype) == ((), np.dtype(bool))
+    assert bool(is_wanted) == must_be_anew(op, operands), operands
+    return bool(is_wanted)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("op", OPERATORS.values(), ids=str)
+def test_special_numbers_are_judged_as_numpy_does(op, dtype, device):
+    """One number among others that are in the middle, near 0, or all small."""
+    found = set()
+    for usual in (1.0, 0.01, -3.0):
+        for special in SPECIAL:
+            arrays = [np.full((7, 11), usual, dtype), np.full((5, 61), usual, dtype)]
+            arrays[0][6, 10] = special
+            arrays[1][0, 3] = min(special, op.unit)
+            found.add(assert_judged(op, arrays, device))
+    assert found == {False, True}
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 1024])
+def test_a_thread_takes_several_entries_and_a_block_of_its_own_judges(blocks, device, monkeypatch, rng):
+    monkeypatch.setattr(cuda_generator, "BLOCKS", blocks)
+    for place in (None, 0, 255, 256, 1030):
+        arrays = [rng.uniform(1.0, 2.0, size) for size in (13, 1031, 509)]
+        if place is not None:
+            arrays[1][place] = 800.0
+        assert assert_judged(OPERATORS["logaddexp"], arrays, device) == (place is not None)
+
+
+def test_operands_lie_in_memory_as_they_like(device, rng):
+    wide = rng.uniform(1.0, 2.0, (7, 5, 11))
+    for array in (wide, backwards(wide), repeated(wide), wide.T, wide[:, ::2], wide[:, :1], wide[0, 0, 0]):
+        assert_judged(OPERATORS["logaddexp"], [array, np.array(0.5)], device)
+        assert_judged(OPERATORS["hypot"], [np.array(3.0), array], device)
+
+
+# --- launches ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def launched(use, host, monkeypatch):
+    """(function) → kernels that it launches, by CuPy's names; those that are written for a step are "kernel"."""
+    use(host)
+    names, compute = [], fake_cupy.computed
+
+    def computed(function, *args, **kwargs):
+        found = compute(function, *args, **kwargs)
+        given = [arg for arg in fake_cupy.unwrap(args) if isinstance(arg, np.ndarray)]
+        is_view = any(np.may_share_memory(fake_cupy.unwrap(found), array) for array in given)
+        names.extend([] if is_view or function is np.empty else [function.__name__])
+        return found
+
+    def launches(function):
+        function()  # plans, and compiles
+        names.clear()
+        before = host.launches
+        function()
+        return sorted([*names, *["kernel"] * (host.launches - before)])
+
+    monkeypatch.setattr(fake_cupy, "computed", computed)
+    return launches
+
+
+@pytest.mark.parametrize("xi", ["logaddexp", "hypot"])
+def test_a_step_by_generators_is_four_launches(xi, launched, rng):
+    """Generators, verdict, sums, and what corrects them; sums in shares are folded, and corrected so."""
+    for inner, expected in ((29, ["kernel"] * 4), (1009, [*["kernel"] * 5, "sum"])):
+        x, y = CuPyArray(rng.standard_normal((31, inner))), CuPyArray(rng.standard_normal((inner, 23)))
+        assert launched(lambda x=x, y=y: tna.contract("ij,jk->ik", x, y, xi=xi)) == expected
+
+
+def test_operands_out_of_order_are_copied(launched, rng):
+    x, y = CuPyArray(rng.standard_normal((29, 31)).T), CuPyArray(rng.standard_normal((29, 23)))
+    assert launched(lambda: tna.contract("ij,jk->ik", x, y, xi="hypot")) == ["asarray", *["kernel"] * 4]
+
+
+def test_shares_of_shares_are_folded_where_they_are_wanted(use, host, rng):
+    use(host)
+    x, y = rng.standard_normal((2, 40009))
+    (step,) = tna.contract_path("i,i->", x, y, xi="rectifier", optimize=False).steps
+    launch = Launch(work_of(step), step.reduce, sys.modules["cupy"], None)
+    arrays = list(map(CuPyArray, (x, y)))
+    assert launch.takes(arrays)
+    for wanted, expected in ((False, -1.0), (True, np.maximum(np.maximum(x, y), 0).sum())):
+        before = host.launches
+        found = launch.corrected(CuPyArray(np.array(-1.0)), CuPyArray(np.array(wanted)), arrays)
+        assert host.launches - before == 3
+        np.testing.assert_allclose(found.get(), expected, rtol=1e-12)
+
+
+# --- whole steps ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("special", SPECIAL)
+@pytest.mark.parametrize("xi", OPERATORS)
+def test_steps_hold_for_special_numbers(xi, special, device, rng):
+    x, y = rng.uniform(0.5, 2.0, (13, 1009)), rng.uniform(0.5, 2.0, (1009, 11))
+    x[5, 7] = special
+    with np.errstate(all="ignore"):
+        expected = tna.operator(xi).apply(x[:, :, None], y).sum(1)
+    found = tna.contract("ij,jk->ik", device.there(x), device.there(y), xi=xi)
+    np.testing.assert_allclose(device.back(found), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("equation", ["ab,bc,->ac", "a,b->", "xab,xbc,xc->xa"])
+@pytest.mark.parametrize("scale", [1.0, 1e3])
+def test_operands_of_few_or_many_labels(equation, scale, device, rng):
+    sizes = {"a": 13, "b": 17, "c": 11, "x": 3}
+    arrays = [
+        rng.uniform(0.5, 2.0, [sizes[label] for label in term]) * scale for term in equation.split("->")[0].split(",")
+    ]
+    found = tna.contract(equation, *map(device.there, map(np.asarray, arrays)), xi="logaddexp", optimize=False)
+    expected = tna.contract(equation, *arrays, xi="logaddexp", optimize=False)
+    assert found.shape == np.shape(expected)
+    np.testing.assert_allclose(device.back(found), expected, rtol=1e-12)
+
+
+def test_generators_that_do_not_compile_are_told_once_and_done_without(use, host, rng):
+    def picky(text):
+        if "together" in text:
+            raise RuntimeError("nvrtc: error: no such thing")
+        return host(text)
+
+    use(picky)
+    x, y = rng.standard_normal((31, 29)), rng.standard_normal((29, 23))
+    with pytest.warns(RuntimeWarning, match=r"a CUDA kernel does not compile, .*: nvrtc: error") as told:
+        found = [tna.contract("ij,jk->ik", CuPyArray(x), CuPyArray(y), xi="hypot") for _ in range(2)]
+    assert len(told) == 1
+    for value in found:
+        np.testing.assert_allclose(value.get(), np.hypot(x[:, :, None], y).sum(1), rtol=1e-13)

@@ -1,0 +1,114 @@
+"""g of all operands of a step in one pass, which sees as well whether what they lead to can be trusted.
+
+Every block of threads keeps what it saw in a word of its own; a kernel of one block joins the words in a truth value on
+the device. So nothing is set to 0 before, and no thread waits for another block's.
+"""
+
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ...algebra import Operator, Pointwise
+from ...algebra.scalar import parse
+from ...plan.formula import formulas
+from .cuda import TYPES, compiled_text
+from .cuda_scalar import head, number, written
+from .cuda_source import SIGNATURE, THREADS, named
+from .cuda_work import Work
+from .generated import HIGH, LOW, trusted
+
+__all__ = ["Generator", "generator_text", "verdict_text"]
+
+Array = Any
+BLOCKS = 1024
+"""Blocks that keep a GPU busy; a thread has several entries where there are more."""
+TOGETHER = """enum { LOST = 1, ABOVE = 2, BEYOND = 4 };
+inline __device__ int together(int seen) {
+    int all = 0;
+    for (int bit = LOST; bit <= BEYOND; bit *= 2) all |= __syncthreads_or(seen & bit) ? bit : 0;
+    return all;
+}
+"""
+"""What the threads of a block saw: a value of g that is lost, an operand above LOW, and one that is not below HIGH."""
+
+
+class Generator:
+    """(operands) → g of each, and whether the step by them has to be computed anew; None where there is no kernel."""
+
+    def __init__(self, op: Operator, count: int, xp: ModuleType) -> None:
+        self.op, self.count, self.xp = op, count, xp
+        self._ready: dict[Any, tuple[Any, Any] | None] = {}
+
+    def __call__(self, operands: Sequence[Array]) -> tuple[list[Array], Array] | None:
+        """The truth value stays on the device, with no axes. Operands have one dtype, float32 or float64."""
+        xp, dtype = self.xp, operands[0].dtype
+        if dtype not in self._ready:
+            self._ready[dtype] = self._compiled(dtype)
+        if (ready := self._ready[dtype]) is None:
+            return None
+        kernel, verdict = ready
+        values = [xp.empty(x.shape, dtype) for x in operands]
+        blocks = min(BLOCKS, -(-max(x.size for x in operands) // THREADS))
+        seen, is_wanted = xp.empty((blocks,), np.int32), xp.empty((), np.bool_)
+        arguments: list[Any] = [seen]
+        for x, value in zip(operands, values, strict=True):
+            arguments += [value, xp.asarray(x, order="C"), np.int64(x.size)]
+        kernel((blocks,), (THREADS,), tuple(arguments))
+        verdict((1,), (THREADS,), (is_wanted, seen, np.int32(blocks)))
+        return values, is_wanted
+
+    def _compiled(self, dtype: Any) -> tuple[Any, Any] | None:
+        kernel = compiled_text(self.xp, *generator_text(self.op, self.count, dtype))
+        verdict = kernel and compiled_text(self.xp, *verdict_text())
+        return verdict and (kernel, verdict)
+
+
+def generator_text(op: Operator, count: int, dtype: Any) -> tuple[str, str]:
+    """The name and the text of the kernel for so many operands."""
+    parameters = ["int* __restrict__ seen"]
+    lines = [
+        "    const long long first = 1LL * blockIdx.x * blockDim.x + threadIdx.x, step = 1LL * gridDim.x * blockDim.x;",
+        "    int own = 0;",
+    ]
+    for i in range(count):
+        parameters += [f"T* __restrict__ g{i}", f"const T* __restrict__ x{i}", f"const long long n{i}"]
+        lines.append(f"    for (long long i = first; i < n{i}; i += step) g{i}[i] = generated(x{i}[i], own);")
+    lines += ["    own = together(own);", "    if (threadIdx.x == 0) seen[blockIdx.x] = own;"]
+    before = head(TYPES[np.dtype(dtype)]) + TOGETHER + "\n".join(_generated(op, dtype))
+    return named("\n".join([before, f"{_signature(parameters)} {{", *lines, "}\n"]))
+
+
+def _generated(op: Operator, dtype: Any) -> list[str]:
+    """The function of C that gives g of a number, and adds what is to be seen there."""
+    assert op.generator is not None
+    tree = Pointwise(parse(op.generator[0], ("x",)), ("x",)), (0,)
+    work = Work(((),), (), (), (), {}, formulas([tree], 1), 0.0)
+    lines, (g,) = written(work, work.calls.ends, {0: "x"})
+    least, most = map(number, trusted(dtype))
+    lines.append(f"if (!({g} > {least} && {g} < {most} || x == {number(op.unit)})) seen |= LOST;")
+    if op.is_translative:
+        lines += [f"if (x > {number(LOW)}) seen |= ABOVE;", f"if (x >= {number(HIGH)}) seen |= BEYOND;"]
+    return [
+        "inline __device__ T generated(T x, int& seen) {",
+        *(f"    {line}" for line in lines),
+        f"    return {g};",
+        "}\n",
+    ]
+
+
+def verdict_text() -> tuple[str, str]:
+    """The name and the text of the kernel that joins what the blocks saw."""
+    signature = _signature(["bool* __restrict__ wanted", "const int* __restrict__ seen", "const int blocks"])
+    lines = [
+        "    int own = 0;",
+        "    for (int i = threadIdx.x; i < blocks; i += blockDim.x) own |= seen[i];",
+        "    own = together(own);",
+        "    if (threadIdx.x == 0) wanted[0] = (own & LOST) || ((own & ABOVE) && !(own & BEYOND));",
+    ]
+    return named("\n".join([f"{TOGETHER}{signature} {{", *lines, "}\n"]))
+
+
+def _signature(parameters: Sequence[str]) -> str:
+    return SIGNATURE.format(threads=THREADS, parameters=", ".join(parameters))
