@@ -82,6 +82,13 @@ static int __syncthreads_or(int vote) {
     return votes;
 }
 
+static int __syncthreads_count(int vote) {
+    int& votes = fibres::votes[fibres::round % 2];
+    votes += vote != 0;
+    __syncthreads();
+    return votes;
+}
+
 template <class T> struct Checked {
     T* place;
     const char *low, *high;

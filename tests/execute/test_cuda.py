@@ -21,6 +21,7 @@ from tests.execute.test_gradients import random, scalar
 from tnalgebra.algebra import registry
 from tnalgebra.execute.kernels import cuda, cuda_tiles
 from tnalgebra.execute.kernels.cuda_cost import chosen, lanes
+from tnalgebra.execute.kernels.cuda_exponential import count_text, most_text
 from tnalgebra.execute.kernels.cuda_generator import generator_text, verdict_text
 from tnalgebra.execute.kernels.cuda_source import flat
 from tnalgebra.execute.kernels.cuda_tiled import tiled
@@ -398,7 +399,8 @@ def test_nvcc_compiles_the_sources(architecture, texts, tmp_path):
         generator_text(tna.operator(xi), 2, dtype) for xi in ("logaddexp", "hypot") for dtype in ("float32", "float64")
     ]
     source = tmp_path / "kernels.cu"
-    more = dict([*large, *guarded, *generators, verdict_text()])
+    exponentials = [text(dtype) for text in (count_text, most_text) for dtype in ("float32", "float64")]
+    more = dict([*large, *guarded, *generators, verdict_text(), *exponentials])
     source.write_text(joined(dict([*texts.items()][::12]) | more), encoding="utf-8")
     command = ["nvcc", "-cubin", *cuda.EXACT, f"-arch={architecture}", source, "-o", source.with_suffix(".cubin")]
     run = subprocess.run(command, capture_output=True, text=True, check=False)

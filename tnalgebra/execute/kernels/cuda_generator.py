@@ -4,7 +4,7 @@ Every block of threads keeps what it saw in a word of its own; a kernel of one b
 the device. So nothing is set to 0 before, and no thread waits for another block's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -19,9 +19,10 @@ from .cuda_source import SIGNATURE, THREADS, named
 from .cuda_work import Work
 from .generated import HIGH, LOW, trusted
 
-__all__ = ["Generator", "generator_text", "verdict_text"]
+__all__ = ["BLOCKS", "Generator", "compiled_pair", "generator_text", "signature", "verdict_text"]
 
 Array = Any
+Kernel = Callable[..., Any]
 BLOCKS = 1024
 """Blocks that keep a GPU busy; a thread has several entries where there are more."""
 TOGETHER = """enum { LOST = 1, ABOVE = 2, BEYOND = 4 };
@@ -39,13 +40,13 @@ class Generator:
 
     def __init__(self, op: Operator, count: int, xp: ModuleType) -> None:
         self.op, self.count, self.xp = op, count, xp
-        self._ready: dict[Any, tuple[Any, Any] | None] = {}
+        self._ready: dict[Any, tuple[Kernel, Kernel] | None] = {}
 
     def __call__(self, operands: Sequence[Array]) -> tuple[list[Array], Array] | None:
         """The truth value stays on the device, with no axes. Operands have one dtype, float32 or float64."""
         xp, dtype = self.xp, operands[0].dtype
         if dtype not in self._ready:
-            self._ready[dtype] = self._compiled(dtype)
+            self._ready[dtype] = compiled_pair(xp, generator_text(self.op, self.count, dtype), verdict_text())
         if (ready := self._ready[dtype]) is None:
             return None
         kernel, verdict = ready
@@ -59,10 +60,12 @@ class Generator:
         verdict((1,), (THREADS,), (is_wanted, seen, np.int32(blocks)))
         return values, is_wanted
 
-    def _compiled(self, dtype: Any) -> tuple[Any, Any] | None:
-        kernel = compiled_text(self.xp, *generator_text(self.op, self.count, dtype))
-        verdict = kernel and compiled_text(self.xp, *verdict_text())
-        return verdict and (kernel, verdict)
+
+def compiled_pair(xp: ModuleType, first: tuple[str, str], second: tuple[str, str]) -> tuple[Kernel, Kernel] | None:
+    """Two kernels of these names and texts; None, and one warning, where they do not compile."""
+    kernel = compiled_text(xp, *first)
+    then = compiled_text(xp, *second) if kernel else None
+    return (kernel, then) if kernel and then else None
 
 
 def generator_text(op: Operator, count: int, dtype: Any) -> tuple[str, str]:
@@ -77,7 +80,7 @@ def generator_text(op: Operator, count: int, dtype: Any) -> tuple[str, str]:
         lines.append(f"    for (long long i = first; i < n{i}; i += step) g{i}[i] = generated(x{i}[i], own);")
     lines += ["    own = together(own);", "    if (threadIdx.x == 0) seen[blockIdx.x] = own;"]
     before = head(TYPES[np.dtype(dtype)]) + TOGETHER + "\n".join(_generated(op, dtype))
-    return named("\n".join([before, f"{_signature(parameters)} {{", *lines, "}\n"]))
+    return named("\n".join([before, f"{signature(parameters)} {{", *lines, "}\n"]))
 
 
 def _generated(op: Operator, dtype: Any) -> list[str]:
@@ -100,15 +103,16 @@ def _generated(op: Operator, dtype: Any) -> list[str]:
 
 def verdict_text() -> tuple[str, str]:
     """The name and the text of the kernel that joins what the blocks saw."""
-    signature = _signature(["bool* __restrict__ wanted", "const int* __restrict__ seen", "const int blocks"])
+    parameters = ["bool* __restrict__ wanted", "const int* __restrict__ seen", "const int blocks"]
     lines = [
         "    int own = 0;",
         "    for (int i = threadIdx.x; i < blocks; i += blockDim.x) own |= seen[i];",
         "    own = together(own);",
         "    if (threadIdx.x == 0) wanted[0] = (own & LOST) || ((own & ABOVE) && !(own & BEYOND));",
     ]
-    return named("\n".join([f"{TOGETHER}{signature} {{", *lines, "}\n"]))
+    return named("\n".join([f"{TOGETHER}{signature(parameters)} {{", *lines, "}\n"]))
 
 
-def _signature(parameters: Sequence[str]) -> str:
+def signature(parameters: Sequence[str]) -> str:
+    """What stands before the body of a kernel with these parameters."""
     return SIGNATURE.format(threads=THREADS, parameters=", ".join(parameters))

@@ -1,4 +1,4 @@
-"""Steps by generators on a GPU: g and the judgement in one pass, and few launches.
+"""Rewritten steps on a GPU: generators and exponentials, judged where they are computed, in few launches.
 
 They run on the stand-in for CuPy, and on a device where no launches are counted.
 """
@@ -13,13 +13,17 @@ import tnalgebra as tna
 from tests.execute import fake_cupy
 from tests.execute.cuda_sources import Host, stand_in
 from tests.execute.fake_cupy import CuPyArray
-from tests.execute.test_capture import Place
+from tests.execute.test_capture import HARD, Place
+from tests.execute.test_contract import truth
 from tests.execute.test_cuda import backwards, repeated
 from tnalgebra.algebra import registry
-from tnalgebra.execute.kernels import cuda_generator
-from tnalgebra.execute.kernels.cuda import Launch
+from tnalgebra.execute.kernels import cuda_exponential, cuda_generator
+from tnalgebra.execute.kernels.blas import lower_product
+from tnalgebra.execute.kernels.cuda import Launch, lower_cuda_product
+from tnalgebra.execute.kernels.cuda_exponential import CudaExponentials
 from tnalgebra.execute.kernels.cuda_generator import Generator
 from tnalgebra.execute.kernels.cuda_work import work_of
+from tnalgebra.execute.kernels.exponential import FEW, Exponentials
 from tnalgebra.execute.kernels.generated import HIGH, LOW, trusted
 
 SOFTMIN = tna.Operator(
@@ -118,6 +122,63 @@ def test_operands_lie_in_memory_as_they_like(device, rng):
         assert_judged(OPERATORS["hypot"], [np.array(3.0), array], device)
 
 
+# --- exponentials --------------------------------------------------------------------------------------------------
+
+
+def assert_exponentials(x, y, device, equation="ij,jk->ik"):
+    """As on the CPU: the values, and what of them is lost, unless all is to be computed anew."""
+    (step,) = tna.contract_path(equation, x, y, xi="add", reduce="logaddexp", optimize=False).steps
+    generator, there = step.reduce.generator, sys.modules["cupy"]
+    form = Exponentials(step, generator, np, lower_product(step, np))
+    tops = form.tops((x, y))
+    right, lost = form((x, y), tops)
+    is_finite = all(bool((top < np.inf).all()) for top in tops)
+    is_anew = not is_finite or FEW * lost.sum() > lost.size
+    on_device = CudaExponentials(step, generator, there, lower_cuda_product(step, there))
+    found, which, is_most = on_device(list(map(device.there, (x, y))))
+    assert (found.shape, found.dtype, found.flags.c_contiguous) == (right.shape, x.dtype, True)
+    assert (is_most.shape, is_most.dtype, which.dtype) == ((), np.dtype(bool), np.dtype(bool))
+    assert bool(is_most) == is_anew
+    np.testing.assert_array_equal(device.back(which), lost & (not is_anew))
+    if is_finite:
+        certain = ~lost
+        np.testing.assert_allclose(
+            device.back(found)[certain], right[certain], rtol=1e-5 if x.dtype == np.float32 else 1e-13
+        )
+    return is_anew, bool(lost.any())
+
+
+@pytest.mark.parametrize("blocks", [1, 3, 1024])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_exponentials_are_judged_as_on_the_cpu(dtype, blocks, device, monkeypatch, rng):
+    monkeypatch.setattr(cuda_exponential, "BLOCKS", blocks)
+    found = {}
+    for name, change in HARD.items():
+        x, y = rng.standard_normal((31, 29)), rng.standard_normal((29, 41))
+        change(x, y)
+        found[name] = assert_exponentials(x.astype(dtype), y.astype(dtype), device)
+    assert found == {
+        "plain": (False, False), "one entry": (False, True), "most entries": (True, True), "-inf": (False, True),
+        "inf": (True, False), "nan": (True, False),
+    }  # fmt: skip
+
+
+def test_a_quarter_of_the_entries_may_be_lost(device):
+    for rows, columns, is_anew in ((2, 13, False), (3, 9, True)):
+        x, y = np.zeros((8, 2)), np.zeros((2, 13))
+        x[:rows, 1], y[0, :columns] = -5000.0, -5000.0
+        assert assert_exponentials(x, y, device) == (is_anew, True)
+
+
+@pytest.mark.parametrize("equation", ["ij,jk->ki", "xij,jxk->kxi", "ijl,kjl->ik"])
+def test_exponentials_of_any_layout(equation, device, rng):
+    sizes = {"i": 13, "j": 17, "k": 11, "l": 5, "x": 3}
+    terms = equation.split("->")[0].split(",")
+    x, y = (rng.standard_normal([sizes[label] for label in term]) for term in terms)
+    for change in (lambda array: array, backwards, repeated):
+        assert_exponentials(change(x), change(y), device, equation)
+
+
 # --- launches ------------------------------------------------------------------------------------------------------
 
 
@@ -151,6 +212,13 @@ def test_a_step_by_generators_is_four_launches(xi, launched, rng):
     for inner, expected in ((29, ["kernel"] * 4), (1009, [*["kernel"] * 5, "sum"])):
         x, y = CuPyArray(rng.standard_normal((31, inner))), CuPyArray(rng.standard_normal((inner, 23)))
         assert launched(lambda x=x, y=y: tna.contract("ij,jk->ik", x, y, xi=xi)) == expected
+
+
+def test_a_step_of_the_log_semiring_is_ten_launches(launched, rng):
+    """Two maxima, shifts, the product, logarithms, counts, a verdict, and what corrects some entries or all."""
+    f = tna.contract_expression("ij,jk->ik", (31, 29), (29, 23), xi="add", reduce="logaddexp")
+    x, y = CuPyArray(rng.standard_normal((31, 29))), CuPyArray(rng.standard_normal((29, 23)))
+    assert launched(lambda: f(x, y)) == ["dot", *["kernel"] * 7, *["max"] * 2]
 
 
 def test_operands_out_of_order_are_copied(launched, rng):
@@ -199,16 +267,17 @@ def test_operands_of_few_or_many_labels(equation, scale, device, rng):
     np.testing.assert_allclose(device.back(found), expected, rtol=1e-12)
 
 
-def test_generators_that_do_not_compile_are_told_once_and_done_without(use, host, rng):
+@pytest.mark.parametrize(("ops", "word"), [(("hypot", "add"), "together"), (("add", "logaddexp"), "seen")], ids=str)
+def test_judges_that_do_not_compile_are_told_once_and_done_without(ops, word, use, host, rng):
     def picky(text):
-        if "together" in text:
+        if word in text:
             raise RuntimeError("nvrtc: error: no such thing")
         return host(text)
 
     use(picky)
     x, y = rng.standard_normal((31, 29)), rng.standard_normal((29, 23))
     with pytest.warns(RuntimeWarning, match=r"a CUDA kernel does not compile, .*: nvrtc: error") as told:
-        found = [tna.contract("ij,jk->ik", CuPyArray(x), CuPyArray(y), xi="hypot") for _ in range(2)]
+        found = [tna.contract("ij,jk->ik", CuPyArray(x), CuPyArray(y), xi=ops[0], reduce=ops[1]) for _ in range(2)]
     assert len(told) == 1
     for value in found:
-        np.testing.assert_allclose(value.get(), np.hypot(x[:, :, None], y).sum(1), rtol=1e-13)
+        np.testing.assert_allclose(value.get(), truth("ij,jk->ik", (x, y), *ops), rtol=1e-13)
