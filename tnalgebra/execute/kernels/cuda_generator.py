@@ -34,6 +34,12 @@ inline __device__ int together(int seen) {
 """
 """What the threads of a block saw: a value of g that is lost, an operand above LOW, and one that is not below HIGH."""
 
+PLACED = """inline __device__ long long placed(long long i, long long width, long long down, long long across) {
+    return i < width ? i * across : i / width * down + i % width * across;
+}
+"""
+"""Where entry i of a matrix lies; nothing is divided where all of it is one row."""
+
 
 class Generator:
     """(operands) → g of each, and whether the step by them has to be computed anew; None where there is no kernel."""
@@ -55,10 +61,26 @@ class Generator:
         seen, is_wanted = xp.empty((blocks,), np.int32), xp.empty((), np.bool_)
         arguments: list[Any] = [seen]
         for x, value in zip(operands, values, strict=True):
-            arguments += [value, xp.asarray(x, order="C"), np.int64(x.size)]
+            if (rows := _rows(x)) is None:
+                x, rows = xp.asarray(x, order="C"), (x.size, 0, 1)
+            arguments += [value, x, *map(np.int64, (x.size, *rows))]
         kernel((blocks,), (THREADS,), tuple(arguments))
         verdict((1,), (THREADS,), (is_wanted, seen, np.int32(blocks)))
         return values, is_wanted
+
+
+def _rows(x: Array) -> tuple[int, int, int] | None:
+    """How long a row is, and the strides from row to row and within one, in entries; None for what is no matrix."""
+    axes: list[tuple[int, int]] = []
+    for size, stride in zip(x.shape[::-1], x.strides[::-1], strict=True):
+        if axes and stride == axes[-1][0] * axes[-1][1]:
+            axes[-1] = size * axes[-1][0], axes[-1][1]
+        elif size > 1:
+            axes.append((size, stride))
+    if len(axes) > 2:
+        return None
+    (width, across), (_, down) = [*axes, (1, 0), (1, 0)][:2]
+    return width, down // x.itemsize, across // x.itemsize
 
 
 def compiled_pair(xp: ModuleType, first: tuple[str, str], second: tuple[str, str]) -> tuple[Kernel, Kernel] | None:
@@ -76,10 +98,12 @@ def generator_text(op: Operator, count: int, dtype: Any) -> tuple[str, str]:
         "    int own = 0;",
     ]
     for i in range(count):
-        parameters += [f"T* __restrict__ g{i}", f"const T* __restrict__ x{i}", f"const long long n{i}"]
-        lines.append(f"    for (long long i = first; i < n{i}; i += step) g{i}[i] = generated(x{i}[i], own);")
+        parameters += [f"T* __restrict__ g{i}", f"const T* __restrict__ x{i}"]
+        parameters += [f"const long long {name}{i}" for name in ("n", "width", "down", "across")]
+        place = f"placed(i, width{i}, down{i}, across{i})"
+        lines.append(f"    for (long long i = first; i < n{i}; i += step) g{i}[i] = generated(x{i}[{place}], own);")
     lines += ["    own = together(own);", "    if (threadIdx.x == 0) seen[blockIdx.x] = own;"]
-    before = head(TYPES[np.dtype(dtype)]) + TOGETHER + "\n".join(_generated(op, dtype))
+    before = head(TYPES[np.dtype(dtype)]) + TOGETHER + PLACED + "\n".join(_generated(op, dtype))
     return named("\n".join([before, f"{signature(parameters)} {{", *lines, "}\n"]))
 
 
