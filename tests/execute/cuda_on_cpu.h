@@ -18,7 +18,7 @@ using namespace std;
 struct Index {
     int x;
 };
-static Index blockIdx, blockDim, threadIdx;
+static Index gridDim, blockIdx, blockDim, threadIdx;
 
 namespace fibres {
     const size_t STACK = 1 << 16;
@@ -50,6 +50,7 @@ namespace fibres {
         int wrong = 0;
         outside = 0;
         kernel = body;
+        gridDim.x = blocks;
         blockDim.x = count;
         for (blockIdx.x = 0; blockIdx.x < blocks; ++blockIdx.x) {
             prepare(count);
@@ -77,6 +78,13 @@ static void __syncthreads() {
 static int __syncthreads_or(int vote) {
     int& votes = fibres::votes[fibres::round % 2];
     votes |= vote;
+    __syncthreads();
+    return votes;
+}
+
+static int __syncthreads_count(int vote) {
+    int& votes = fibres::votes[fibres::round % 2];
+    votes += vote != 0;
     __syncthreads();
     return votes;
 }

@@ -12,7 +12,7 @@ from tests.execute.fake_cupy import CuPyArray, make, written
 __all__ = ["Host", "Recorder", "joined", "stand_in"]
 
 SHIM = Path(__file__).with_name("cuda_on_cpu.h")
-POINTER = re.compile(r"((?:const )?(?:T|bool))\* __restrict__")
+POINTER = re.compile(r"((?:const )?(?:T|bool|int))\* __restrict__")
 SIGNATURE = re.compile(r"__launch_bounds__\(\d+\) (\w+)\(([^)]*)\)")
 
 

@@ -21,6 +21,8 @@ from tests.execute.test_gradients import random, scalar
 from tnalgebra.algebra import registry
 from tnalgebra.execute.kernels import cuda, cuda_tiles
 from tnalgebra.execute.kernels.cuda_cost import chosen, lanes
+from tnalgebra.execute.kernels.cuda_exponential import count_text, most_text
+from tnalgebra.execute.kernels.cuda_generator import generator_text, verdict_text
 from tnalgebra.execute.kernels.cuda_source import flat
 from tnalgebra.execute.kernels.cuda_tiled import tiled
 from tnalgebra.execute.kernels.cuda_tiles import TILES, Tile, tilings
@@ -393,8 +395,13 @@ def test_nvcc_compiles_the_sources(architecture, texts, tmp_path):
         tiled(works[0], chosen(works[0]), "float", "n", is_guarded=True),
         flat(works[0], "double", 8, is_guarded=True),
     ]
+    generators = [
+        generator_text(tna.operator(xi), 2, dtype) for xi in ("logaddexp", "hypot") for dtype in ("float32", "float64")
+    ]
     source = tmp_path / "kernels.cu"
-    source.write_text(joined(dict([*texts.items()][::12]) | dict(large + guarded)), encoding="utf-8")
+    exponentials = [text(dtype) for text in (count_text, most_text) for dtype in ("float32", "float64")]
+    more = dict([*large, *guarded, *generators, verdict_text(), *exponentials])
+    source.write_text(joined(dict([*texts.items()][::12]) | more), encoding="utf-8")
     command = ["nvcc", "-cubin", *cuda.EXACT, f"-arch={architecture}", source, "-o", source.with_suffix(".cubin")]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")

@@ -6,7 +6,7 @@ CuPy compiles a kernel when it is first called on real numbers of one dtype; all
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -28,7 +28,7 @@ from .cuda_work import Work, work_of
 from .unary import fold
 from .weighted import lower_weighted
 
-__all__ = ["Launch", "launch_of", "lower_cuda", "lower_cuda_product", "lower_cuda_siblings"]
+__all__ = ["TYPES", "Launch", "compiled_text", "launch_of", "lower_cuda", "lower_cuda_product", "lower_cuda_siblings"]
 
 Array = Any
 Kernel = Callable[..., Array]
@@ -122,9 +122,16 @@ class Launch:
         assert ready is not None
         kernel, arguments = ready
         each, is_whole = np.int64(wanted.ndim > 0), self.shares == 1
-        target = out if is_whole else self.xp.zeros((self.shares, *self.shape), out.dtype)
+        target = out if is_whole else self.xp.empty((self.shares, self.part), out.dtype)
         kernel((self.blocks,), (self.threads,), (target, *arrays, *arguments, wanted, each))
-        return out if is_whole else self.xp.where(wanted, self._folded(target), out)
+        return out if is_whole else self._folding.corrected(out, wanted, [target])
+
+    @cached_property
+    def _folding(self) -> "Launch":
+        """The kernel for ⊕ of the shares of every entry."""
+        sizes = {"share": self.shares, "entry": self.part}
+        step = Step("blocked", (0,), 1, (("share", "entry"),), ("entry",), sizes, 0, self.reduce)
+        return Launch(work_of(step), self.reduce, self.xp, None)
 
     def _folded(self, parts: Array) -> Array:
         assert self.reduce is not None
@@ -151,7 +158,7 @@ class Launch:
             name, text = tiled(work, tiling, kind, _turned(work, tiling, steps), is_guarded)
         else:
             name, text = flat(work, kind, self.lanes, is_guarded)
-        kernel = _compiled(self.xp, name, text)
+        kernel = compiled_text(self.xp, name, text)
         if kernel is None:
             return None
         arguments: list[Any] = [
@@ -205,7 +212,7 @@ def _turned(work: Work, tiling: Tiling, steps: Sequence[dict[str, int]]) -> str:
 
 
 @lru_cache(maxsize=512)
-def _compiled(xp: ModuleType, name: str, text: str) -> Kernel | None:
+def compiled_text(xp: ModuleType, name: str, text: str) -> Kernel | None:
     """The kernel of a text; None, and a warning, where it cannot be compiled."""
     try:
         return xp.RawModule(code=text, options=EXACT).get_function(name)  # type: ignore[no-any-return]

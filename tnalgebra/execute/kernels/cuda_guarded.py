@@ -5,19 +5,16 @@ it there, and writes over what is not to be trusted.
 """
 
 from collections.abc import Callable
-from functools import reduce
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-
 from ...algebra import Operator
-from ...algebra.scalar import compiled
 from ...plan import Step
 from ...plan.generated import exponential, generating
 from .cuda import Launch, launch_of, lower_cuda
-from .exponential import FEW, Exponentials
-from .generated import HIGH, LOW, fitting, generator_step
+from .cuda_exponential import CudaExponentials
+from .cuda_generator import Generator
+from .generated import generator_step
 
 __all__ = ["lower_cuda_guarded"]
 
@@ -34,43 +31,35 @@ def lower_cuda_guarded(step: Step, xp: ModuleType, product: Callable[[Step, Modu
     if launch is None or op is None or op.generator is None:
         return plain
     if exponential(step):
-        return _exponential(launch, Exponentials(step, op.generator, xp, product(step, xp)), plain)
+        return _exponential(launch, CudaExponentials(step, op.generator, xp, product(step, xp)), plain)
     return _generated(step, op, launch, plain)
 
 
-def _exponential(launch: Launch, form: Exponentials, plain: Kernel) -> Kernel:
+def _exponential(launch: Launch, form: CudaExponentials, plain: Kernel) -> Kernel:
     """A matrix product; a thread for each entry that is lost, or all anew where most are or a number is not finite."""
-    xp, single = launch.xp, Launch(launch.work, launch.reduce, launch.xp, None)
+    single = Launch(launch.work, launch.reduce, launch.xp, None)
 
     def by_exponentials(*arrays: Array) -> Array:
-        if not (launch.takes(arrays) and single.takes(arrays)):
+        found = form(arrays) if launch.takes(arrays) and single.takes(arrays) else None
+        if found is None:
             return plain(*arrays)
-        tops = form.tops(arrays)
-        out, lost = form(arrays, tops)
-        is_finite = reduce(xp.logical_and, [xp.all(top < np.inf) for top in tops])
-        is_most = xp.logical_not(xp.logical_and(is_finite, FEW * xp.sum(lost) <= out.size))
-        out = single.corrected(xp.ascontiguousarray(out), xp.logical_and(lost, xp.logical_not(is_most)), arrays)
-        return launch.corrected(out, is_most, arrays)
+        out, lost, is_most = found
+        return launch.corrected(single.corrected(out, lost, arrays), is_most, arrays)
 
     return by_exponentials
 
 
 def _generated(step: Step, op: Operator, launch: Launch, plain: Kernel) -> Kernel:
     """Sums of what the generator gives; all anew where it overflows, vanishes, or leads to small logarithms only."""
-    assert op.generator is not None
     xp, count = launch.xp, len(step.terms) - (step.kind == "weighted")
-    inner, g = lower_cuda(generator_step(step, op, count), xp), compiled(op.generator[0], ("x",), xp)
+    inner, generator = lower_cuda(generator_step(step, op, count), xp), Generator(op, count, xp)
 
     def generated(*arrays: Array) -> Array:
-        if not launch.takes(arrays):
+        found = generator(arrays[:count]) if launch.takes(arrays) else None
+        if found is None:
             return plain(*arrays)
-        operands = arrays[:count]
-        values = [g(array) for array in operands]
-        found = [fitting(x, value, op.unit, xp) for x, value in zip(operands, values, strict=True)]
-        if op.is_translative:
-            top = reduce(xp.maximum, [xp.max(x) for x in operands])
-            found.append(xp.logical_or(top <= LOW, top >= HIGH))
-        out = xp.ascontiguousarray(inner(*values, *arrays[count:]))
-        return launch.corrected(out, xp.logical_not(reduce(xp.logical_and, found)), arrays)
+        values, is_wanted = found
+        out = xp.asarray(inner(*values, *arrays[count:]), order="C")
+        return launch.corrected(out, is_wanted, arrays)
 
     return generated

@@ -13,7 +13,7 @@ from ...plan.step import union
 from .cuda_scalar import head, number, written
 from .cuda_work import Work
 
-__all__ = ["THREADS", "Writer", "flat"]
+__all__ = ["SIGNATURE", "THREADS", "Writer", "flat", "named"]
 
 THREADS = 256
 """Threads of a block where there are no tiles."""
@@ -102,9 +102,13 @@ class Writer:
             *(GUARD if self.is_guarded else ()),
         ]
         signature = SIGNATURE.format(threads=self.threads, parameters=", ".join(parameters))
-        text = "\n".join([head(dtype), f"{signature} {{", *self.lines, "}\n"])
-        name = f"tnalgebra_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-        return name, text.replace("NAME", name)
+        return named("\n".join([head(dtype), f"{signature} {{", *self.lines, "}\n"]))
+
+
+def named(text: str) -> tuple[str, str]:
+    """A name that no other kernel has, and the text with it."""
+    name = f"tnalgebra_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    return name, text.replace("NAME", name)
 
 
 def flat(work: Work, dtype: str, lanes: int = 1, is_guarded: bool = False) -> tuple[str, str]:

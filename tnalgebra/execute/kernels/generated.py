@@ -15,7 +15,7 @@ from ...plan.generated import generating, is_exponential
 from ...plan.step import Tree, union
 from .blas import aligner, product
 
-__all__ = ["HIGH", "LOW", "fitting", "generator_step", "lower_generated"]
+__all__ = ["HIGH", "LOW", "generator_step", "lower_generated", "trusted"]
 
 Array = Any
 Kernel = Callable[..., Array]
@@ -122,13 +122,15 @@ def _is_near_zero(operands: Sequence[Array], xp: ModuleType) -> bool:
 
 
 def _fits(x: Array, g: Array, unit: float, xp: ModuleType) -> bool:
-    return bool(fitting(x, g, unit, xp))
+    """Whether no value of g is lost or overflows, but for the unit, which gives 0."""
+    least, most = trusted(x.dtype)
+    return bool(xp.all(((g > least) & (g < most)) | (x == unit)))
 
 
-def fitting(x: Array, g: Array, unit: float, xp: ModuleType) -> Array:
-    """Whether no value of g is lost or overflows, but for the unit, which gives 0: one truth value."""
-    info = np.finfo(x.dtype)
-    return xp.all(((g > info.tiny * ROOM) & (g < info.max / ROOM)) | (x == unit))
+def trusted(dtype: Any) -> tuple[float, float]:
+    """Between these are the values of g that are neither lost nor overflow."""
+    info = np.finfo(dtype)
+    return float(info.tiny) * ROOM, float(info.max) / ROOM
 
 
 LOW, HIGH = -2.0, 0.1
