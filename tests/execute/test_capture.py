@@ -20,6 +20,7 @@ from tnalgebra.execute import capture
 from tnalgebra.execute.kernels.cuda import Launch, launch_of
 from tnalgebra.execute.kernels.cuda_tiles import tilings
 from tnalgebra.execute.kernels.cuda_work import work_of
+from tnalgebra.training.trainer import Training
 
 EQUATIONS = ("ij,jk->ik", "xi,xj,ijk->xk", "ij,jk,kl->il", "abc,cb->a", "i,i->", "ab,b->ba")
 
@@ -196,6 +197,27 @@ def test_a_number_that_is_kept_keeps_no_large_array(use, host):
     )
     assert value.data.mem.nbytes == value.nbytes
     assert {slope.data.mem.nbytes for slope in slopes.values()} == {sum(slope.nbytes for slope in slopes.values())}
+
+
+@pytest.mark.parametrize("steps", [2, 7])
+def test_a_step_asks_as_much_of_the_device_whatever_the_number_of_parts(steps, use, host, watched, rng, monkeypatch):
+    use(host)
+    x, labels = rng.standard_normal((23, steps, 3)), rng.integers(0, 2, 23)
+    net = tna.RecurrentNetwork.random(steps=steps, inputs=3, features=5, rank=3, classes=2, xi="rectifier", seed=0)
+    step, asked = Training._step, []
+
+    def noted(training, batch):
+        watched.clear()
+        step(training, batch)
+        asked.append(list(watched))
+
+    monkeypatch.setattr(Training, "_step", noted)
+    with np.errstate(all="ignore"):
+        tna.fit(net.to_device("cuda"), CuPyArray(x), labels, epochs=2, batch_size=5)
+    (usual,) = {tuple(step) for step in asked[5:]}
+    before, after = usual[: usual.index("launch")], usual[usual.index("launch") + 1 :]
+    assert before == ("copy",) * 5  # parameters, X, target, weights, and the seed of the gradient
+    assert after == ("copy", "copy", *["kernel"] * 5)  # loss, slopes; the norm, its root, two sums, and the update
 
 
 # --- rewrites --------------------------------------------------------------------------------------------------------
