@@ -17,17 +17,16 @@ class Slab:
     """
 
     def __init__(self, like: Sequence[Array], order: Sequence[int], xp: ModuleType) -> None:
-        self._order, self._xp = order, xp
-        self._places, stop = [0] * len(like), 0
-        for position in self._order:
-            array = like[position]
-            self._places[position] = -(-stop // array.itemsize) * array.itemsize
-            stop = self._places[position] + array.nbytes
+        self._xp, self._layout, stop = xp, list[tuple[int, int, int]](), 0
         self._kinds = [(array.shape, array.dtype) for array in like]
+        for position in order:
+            place = -(-stop // like[position].itemsize) * like[position].itemsize
+            stop = place + like[position].nbytes
+            self._layout.append((position, place, stop))
         self._memory = xp.empty(stop, xp.uint8)
         self.parts = self._views(self._memory)
         """The arrays at the positions of those others."""
-        self._known = [(part.strides, part.dtype, part.nbytes, part.data) for part in self.parts]
+        self._strides = [part.strides for part in self.parts]
 
     def copies(self) -> list[Array]:
         """All parts in memory of their own, which they share."""
@@ -37,7 +36,7 @@ class Slab:
         """Copy arrays of these shapes to here; the stream is the current one."""
         for position, size in self._runs(arrays):
             if size:
-                self._known[position][3].copy_from_device_async(arrays[position].data, size, stream)
+                self.parts[position].data.copy_from_device_async(arrays[position].data, size, stream)
             else:
                 self._xp.copyto(self.parts[position], arrays[position])
 
@@ -45,29 +44,28 @@ class Slab:
         """Copy what is here to arrays of these shapes; the stream is the current one."""
         for position, size in self._runs(arrays):
             if size:
-                arrays[position].data.copy_from_device_async(self._known[position][3], size, stream)
+                arrays[position].data.copy_from_device_async(self.parts[position].data, size, stream)
             else:
                 self._xp.copyto(arrays[position], self.parts[position])
 
     def _views(self, memory: Array) -> list[Array]:
-        kinds = zip(self._kinds, self._places, strict=True)
-        return [self._xp.ndarray(shape, dtype, memory.data + place) for (shape, dtype), place in kinds]
+        starts = {position: memory.data + place for position, place, _ in self._layout}
+        return [self._xp.ndarray(*kind, starts[position]) for position, kind in enumerate(self._kinds)]
 
     def _runs(self, arrays: Sequence[Array]) -> Iterator[tuple[int, int]]:
         """The first of every run of arrays that lie as the parts do, and its bytes; 0 for one in another layout."""
-        first = start = stop = 0
+        first = start = end = 0
         apart = None
-        for position in self._order:
-            array, place = arrays[position], self._places[position]
-            strides, dtype, size, _ = self._known[position]
-            if array.strides != strides or array.dtype != dtype:
+        for position, place, stop in self._layout:
+            array = arrays[position]
+            if array.strides != self._strides[position] or array.dtype != self._kinds[position][1]:
                 yield position, 0
                 continue
             distance = array.data.ptr - place
-            if distance != apart or place != stop:
-                if stop > start:
-                    yield first, stop - start
+            if distance != apart or place != end:
+                if end > start:
+                    yield first, end - start
                 first, start, apart = position, place, distance
-            stop = place + size
-        if stop > start:
-            yield first, stop - start
+            end = stop
+        if end > start:
+            yield first, end - start
