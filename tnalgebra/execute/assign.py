@@ -110,13 +110,12 @@ def compiled_assigner(assignments: Assignments) -> Run:
     launches = lru_cache(maxsize=8)(assignments.launch)
 
     def run(arrays: Sequence[Array], numbers: Sequence[float]) -> None:
-        dtype, size = arrays[0].dtype, arrays[0].size
-        is_numpy = type(arrays[0]) is np.ndarray
-        launch = launches(dtype, namespace_of(arrays)) if not is_numpy and _are_vectors(arrays) else None
+        xp, dtype, size = namespace_of(arrays), arrays[0].dtype, arrays[0].size
+        launch = launches(dtype, xp) if xp is not np and _are_vectors(arrays, xp) else None
         if launch is not None:
             launch(arrays, numbers)
             return
-        kernel = made(dtype) if is_numpy else None
+        kernel = made(dtype) if type(arrays[0]) is np.ndarray else None
         if kernel is None:
             plain(arrays, numbers)
             return
@@ -129,10 +128,11 @@ def compiled_assigner(assignments: Assignments) -> Run:
     return run
 
 
-def _are_vectors(arrays: Sequence[Array]) -> bool:
-    """Whether CuPy's arrays have no gaps, and one size and dtype."""
-    kinds = {(array.dtype, array.shape) for array in arrays}
-    return len(kinds) == 1 and is_numpy_like(namespace_of(arrays)) and all(array.flags.c_contiguous for array in arrays)
+def _are_vectors(arrays: Sequence[Array], xp: ModuleType) -> bool:
+    """Whether these are CuPy's arrays without gaps, of one size and dtype."""
+    if not is_numpy_like(xp) or len({(array.dtype, array.shape) for array in arrays}) > 1:
+        return False
+    return all(array.flags.c_contiguous for array in arrays)
 
 
 def _threads(size: int) -> int:

@@ -50,7 +50,8 @@ def _text(lines: Lines, arrays: int, numbers: int, dtype: str) -> str:
     ]
     signature = SIGNATURE.format(threads=THREADS, parameters=", ".join(parameters))
     body = ["const long long i = 1LL * blockIdx.x * blockDim.x + threadIdx.x;", "if (i >= size) return;"]
-    body += [f"T v{place} = x{place}{'[i]' * (place < arrays)};" for place in range(count)]
+    body += [f"T v{place} = x{place}[i];" for place in range(arrays)]
+    body += [f"const T v{place} = x{place};" for place in range(arrays, count)]
     for target, calls in lines:
         work = Work((("i",),) * count, ("i",), (), ("i",), {}, calls, 0.0)
         statements, (end,) = written(work, calls.ends, {place: f"v{place}" for place in range(count)})
