@@ -7,6 +7,7 @@ kernels; `cuda_sources` does. While a stream captures, nothing is computed and w
 library is refused; launching the graph computes it, in the memory of then.
 """
 
+import ctypes
 import operator
 from contextlib import nullcontext
 from operator import attrgetter
@@ -14,7 +15,7 @@ from types import ModuleType, SimpleNamespace
 
 import numpy as np
 
-__all__ = ["CuPyArray", "Stream", "make", "written"]
+__all__ = ["CuPyArray", "MemoryPointer", "Stream", "make", "written"]
 
 UFUNCS = """
     abs absolute add subtract multiply divide power less less_equal greater greater_equal equal not_equal maximum
@@ -41,8 +42,12 @@ class CuPyArray:
     __module__ = "cupy"
     __array_ufunc__ = None
 
-    def __init__(self, array):
-        self.array = np.asarray(array)
+    def __init__(self, array, dtype=None, memptr=None):
+        if memptr is None:
+            self.array = np.asarray(array)
+        else:  # a shape, and where the array lies
+            memory = memptr.mem.reshape(-1).view(np.uint8)
+            self.array = np.ndarray(array, dtype, memory, memptr.ptr - memory.ctypes.data)
 
     def __array__(self, *args, **kwargs):
         raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()`")
@@ -54,6 +59,7 @@ class CuPyArray:
 
     __array_priority__ = 1000  # as CuPy's: NumPy's numbers on the left leave the operation to it
     device = SimpleNamespace(id=0)
+    data = property(lambda self: MemoryPointer(owner(self.array), self.array.ctypes.data))
     flags = property(lambda self: self.array.flags)
     real, imag, T = (
         property(lambda self, name=name: wrap(getattr(self.array, name))) for name in ("real", "imag", "T")
@@ -86,6 +92,37 @@ class CuPyArray:
         return waited(self.array.item)
 
 
+class MemoryPointer:
+    """An address in the memory of an array, which is copied from and to as bytes."""
+
+    device_id = 0
+
+    def __init__(self, mem, ptr):
+        self.mem, self.ptr = mem, ptr
+
+    def __add__(self, offset):
+        return MemoryPointer(self.mem, self.ptr + offset)
+
+    def copy_from_device_async(self, src, size, stream=None):
+        assert stream in (None, Stream.current)
+        for place in (self, src):
+            low, high = np.lib.array_utils.byte_bounds(place.mem)
+            assert low <= place.ptr <= place.ptr + size <= high, "a copy of bytes outside of the memory of an array"
+        written(lambda: ctypes.memmove(self.ptr, src.ptr, size))
+
+
+class Event:
+    """What a stream had to do when it was recorded there last."""
+
+    stream = None
+
+    def __init__(self, disable_timing=False):
+        pass
+
+    def record(self, stream):
+        self.stream = stream
+
+
 class Stream:
     """The order of what is done on a device: here everything is done at once, but for what is captured."""
 
@@ -103,10 +140,12 @@ class Stream:
         Stream.current = self.outer
 
     def record(self):
-        return self
+        event = Event()
+        event.record(self)
+        return event
 
     def wait_event(self, event):
-        self.events.append(event)
+        self.events.append(event.stream)
 
     def synchronize(self):
         assert Stream.graph is None
@@ -132,10 +171,18 @@ class Graph:
     def __init__(self):
         self.nodes = []
 
-    def launch(self):
+    def launch(self, stream=None):
+        assert stream in (None, Stream.current)
         with np.errstate(all="ignore"):  # a device warns of nothing
             for node in self.nodes:
                 node()
+
+
+def owner(array):
+    """The array that has the memory of a view."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
 
 
 def computed(function, *args, **kwargs):
@@ -257,7 +304,8 @@ def _function(name, known):
 def make():
     """Return the module, to be put in place of ``cupy``."""
     module = ModuleType("cupy")
-    module.ndarray, module.float64, module.int64, module.inf = CuPyArray, np.float64, np.int64, np.inf
+    module.ndarray, module.inf = CuPyArray, np.inf
+    module.uint8, module.int64, module.float64 = np.uint8, np.int64, np.float64
     for name in UFUNCS:
         setattr(module, name, Ufunc(name))
     for name, known in FUNCTIONS.items():
@@ -273,7 +321,7 @@ def make():
     runtime = SimpleNamespace(CUDARuntimeError=type("CUDARuntimeError", (RuntimeError,), {}))
     module.cuda = SimpleNamespace(
         runtime=runtime, Device=lambda number=0: nullcontext(), Stream=Stream,
-        get_current_stream=lambda: Stream.current, MemoryPool=lambda: SimpleNamespace(malloc=None),
+        Event=Event, get_current_stream=lambda: Stream.current, MemoryPool=lambda: SimpleNamespace(malloc=None),
         using_allocator=lambda allocator: nullcontext(),
     )  # fmt: skip
     module.linalg = SimpleNamespace(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tnalgebra.execute.assign as assign
+from tests.execute.fake_cupy import CuPyArray
 from tnalgebra.execute.assign import Assignments, assigner, compiled_assigner
 
 MOVED = Assignments(
@@ -66,3 +67,50 @@ def test_without_numba_array_functions_assign(monkeypatch):
     assigner(MOVED)(truth, (0.75, 0.25))
     np.testing.assert_array_equal(arrays, truth)
     compiled_assigner.cache_clear()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", [0, 1, 7, 1023])
+def test_a_device_gives_the_same_bits(device, dtype, size):
+    arrays, truth = drawn(size, dtype), drawn(size, dtype)
+    there = [device.there(array) for array in arrays]
+    compiled_assigner(MOVED)(there, (0.75, 0.25))
+    assigner(MOVED)(truth, (0.75, 0.25))
+    for found, expected in zip(there, truth, strict=True):
+        np.testing.assert_array_equal(device.back(found), expected)
+        assert found.dtype == dtype
+
+
+def test_a_device_takes_one_launch(use, host, watched):
+    use(host)
+    there = [CuPyArray(array) for array in drawn(1023, "float32")]
+    compiled_assigner(MOVED)(there, (0.75, 0.25))
+    assert watched == ["kernel"]
+
+
+@pytest.mark.parametrize("change", [lambda array: np.repeat(array, 2)[::2], lambda array: array.astype("float16")])
+def test_a_device_leaves_other_vectors_to_array_functions(use, watched, change):
+    use(fail)
+    arrays = [change(array) for array in drawn(11, "float32")]
+    truth = loop(arrays, (0.75, 0.25))
+    there = [CuPyArray(array) for array in arrays]
+    compiled_assigner(MOVED)(there, (0.75, 0.25))
+    assert len(watched) > 1
+    for found, expected in zip(there, truth, strict=True):
+        np.testing.assert_allclose(found.get(), expected, rtol=0.01, atol=0.01)
+
+
+def fail(text):
+    raise RuntimeError("nvrtc: error: no such thing")
+
+
+def test_where_nothing_compiles_a_device_tells_it_once_and_uses_array_functions(use):
+    use(fail)
+    there = [CuPyArray(array) for array in drawn(11, "float64")]
+    truth = loop(loop(drawn(11, "float64"), (0.75, 0.25)), (0.75, 0.25))
+    match = "a CUDA kernel does not compile, CuPy's functions are used: nvrtc: error: no such thing"
+    with pytest.warns(RuntimeWarning, match=match):
+        compiled_assigner(MOVED)(there, (0.75, 0.25))
+    compiled_assigner(MOVED)(there, (0.75, 0.25))  # a second warning would be an error
+    for found, expected in zip(there, truth, strict=True):
+        np.testing.assert_allclose(found.get(), expected, rtol=1e-13)

@@ -3,7 +3,6 @@
 They run on the stand-in for CuPy, whose graphs are computed when they are launched and not before; and on a device.
 """
 
-import shutil
 import sys
 
 import numpy as np
@@ -12,8 +11,7 @@ from scipy.special import logsumexp
 
 import tnalgebra as tna
 from tests.corpus import operands
-from tests.execute import fake_cupy
-from tests.execute.cuda_sources import Host, Recorder, stand_in
+from tests.execute.cuda_sources import Recorder
 from tests.execute.fake_cupy import CuPyArray, Stream
 from tests.execute.test_contract import PAIRS, kind_of
 from tests.execute.test_gradients import PAIRS as SMOOTH
@@ -22,48 +20,9 @@ from tnalgebra.execute import capture
 from tnalgebra.execute.kernels.cuda import Launch, launch_of
 from tnalgebra.execute.kernels.cuda_tiles import tilings
 from tnalgebra.execute.kernels.cuda_work import work_of
+from tnalgebra.training.trainer import Training
 
 EQUATIONS = ("ij,jk->ik", "xi,xj,ijk->xk", "ij,jk,kl->il", "abc,cb->a", "i,i->", "ab,b->ba")
-
-
-class Place:
-    """Arrays of one library, there and back."""
-
-    def __init__(self, there, back):
-        self.there, self.back = there, back
-
-    def all_there(self, arrays):
-        return {name: self.there(array) for name, array in arrays.items()}
-
-
-@pytest.fixture(scope="module")
-def host(tmp_path_factory):
-    if shutil.which("g++") is None:
-        pytest.skip("no g++ to compile CUDA sources for the CPU")
-    return Host(tmp_path_factory.mktemp("kernels"))
-
-
-@pytest.fixture
-def use(monkeypatch):
-    """Put something in place of CuPy."""
-
-    def used(compiler):
-        monkeypatch.setitem(sys.modules, "cupy", stand_in(compiler))
-        tna.plan_cache.clear()  # keys hold the module
-
-    yield used
-    tna.plan_cache.clear()
-
-
-@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.gpu)])
-def device(request, use):
-    if request.param == "real":
-        cupy = pytest.importorskip("cupy")
-        yield Place(cupy.asarray, cupy.asnumpy)
-        return
-    use(request.getfixturevalue("host"))
-    with np.errstate(all="ignore"):  # a device warns of nothing
-        yield Place(CuPyArray, lambda array: array.get())
 
 
 def unit(xi):
@@ -103,17 +62,46 @@ def test_a_training_step_is_one_launch(device, xi, rng):
             np.testing.assert_allclose(device.back(slope), right[name], 1e-11, 1e-11 * np.abs(right[name]).max())
 
 
-def test_a_call_copies_launches_and_copies(use, host, monkeypatch, rng):
+def test_a_call_copies_launches_and_copies(use, host, watched, rng):
     use(host)
     f = tna.compile(tna.contract_expression("ij,jk,kl->il", (3, 5), (5, 7), (7, 2), xi="rectifier"))
     arrays = [CuPyArray(rng.standard_normal(shape)) for shape in ((3, 5), (5, 7), (7, 2))]
-    first, done, compute = f(*arrays), [], fake_cupy.computed
-    monkeypatch.setattr(fake_cupy, "computed", lambda *args: done.append(args) or compute(*args))
-    launch = fake_cupy.Graph.launch
-    monkeypatch.setattr(fake_cupy.Graph, "launch", lambda graph: done.append("launch") or launch(graph))
+    first = f(*arrays)
+    watched.clear()
     np.testing.assert_array_equal(f(*arrays).get(), first.get())
-    assert done[0] == "launch"
-    assert len(done) == 2  # and a copy of the value
+    assert watched == ["copy"] * 3 + ["launch", "kernel"]  # CuPy's `copy` of what is contiguous is one of bytes
+
+
+def test_what_lies_together_is_copied_together(use, host, watched, rng):
+    """The parts of a vector are one copy, and so are the slopes; a part in another layout is copied entry by entry."""
+    use(host)
+    expression, shapes = unit("rectifier")
+    there, f = random(shapes), tna.compile(tna.value_and_grad(expression))
+    ends = np.cumsum([0, *(there[name].size for name in f.wrt)])
+
+    def parts(vector):
+        return {name: vector[i:j].reshape(shapes[name]) for name, i, j in zip(f.wrt, ends[:-1], ends[1:], strict=True)}
+
+    out, value = CuPyArray(np.full(ends[-1], np.nan)), CuPyArray(np.array(np.nan))
+    slopes = list(parts(out).values())
+    leaves = parts(CuPyArray(np.concatenate([there[name].ravel() for name in f.wrt])))
+    program, leaves = f.program(**dict(reversed(leaves.items())))
+    given = list(leaves.values())
+    found = program(given)
+    watched.clear()
+    program.into(given, [value, *slopes])
+    assert watched == ["copy"] * 2 + ["launch"] + ["copy"] * 2
+    expected, right = tna.value_and_grad(expression)(**there)
+    assert value.item() == pytest.approx(expected, rel=1e-12)
+    for name, slope, first in zip(f.wrt, slopes, found[1:], strict=True):
+        np.testing.assert_allclose(slope.get(), right[name], 1e-12, 1e-12)
+        np.testing.assert_array_equal(slope.get(), first.get())
+    given[list(leaves).index("G")] = CuPyArray(np.asfortranarray(there["G"]))
+    watched.clear()
+    program.into(given, [value, *slopes])
+    assert sorted(watched) == ["copy"] * 5 + ["kernel", "launch"]
+    for slope, first in zip(slopes, found[1:], strict=True):
+        np.testing.assert_array_equal(slope.get(), first.get())
 
 
 def test_a_call_on_another_stream_waits_for_the_last_one(use, host, rng):
@@ -199,6 +187,37 @@ def test_training_captures_its_steps(device, rng, monkeypatch):
     assert len(made) == 2  # batches of ten rows, and the last one
     for found, expected in zip(there.history.epochs, here.history.epochs, strict=True):
         assert found.loss == pytest.approx(expected.loss, rel=1e-11)
+
+
+def test_a_number_that_is_kept_keeps_no_large_array(use, host):
+    use(host)
+    expression, shapes = unit("rectifier")
+    value, slopes = tna.compile(tna.value_and_grad(expression))(
+        **{name: CuPyArray(array) for name, array in random(shapes).items()}
+    )
+    assert value.data.mem.nbytes == value.nbytes
+    assert {slope.data.mem.nbytes for slope in slopes.values()} == {sum(slope.nbytes for slope in slopes.values())}
+
+
+@pytest.mark.parametrize("steps", [2, 7])
+def test_a_step_asks_as_much_of_the_device_whatever_the_number_of_parts(steps, use, host, watched, rng, monkeypatch):
+    use(host)
+    x, labels = rng.standard_normal((23, steps, 3)), rng.integers(0, 2, 23)
+    net = tna.RecurrentNetwork.random(steps=steps, inputs=3, features=5, rank=3, classes=2, xi="rectifier", seed=0)
+    step, asked = Training._step, []
+
+    def noted(training, batch):
+        watched.clear()
+        step(training, batch)
+        asked.append(list(watched))
+
+    monkeypatch.setattr(Training, "_step", noted)
+    with np.errstate(all="ignore"):
+        tna.fit(net.to_device("cuda"), CuPyArray(x), labels, epochs=2, batch_size=5)
+    (usual,) = {tuple(step) for step in asked[5:]}
+    before, after = usual[: usual.index("launch")], usual[usual.index("launch") + 1 :]
+    assert before == ("copy",) * 5  # parameters, X, target, weights, and the seed of the gradient
+    assert after == ("copy", "copy", *["kernel"] * 5)  # loss, slopes; the norm, its root, two sums, and the update
 
 
 # --- rewrites --------------------------------------------------------------------------------------------------------

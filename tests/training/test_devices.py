@@ -8,6 +8,7 @@ import pytest
 import tnalgebra as tna
 from tests.corpus import relative_error
 from tests.execute.fake_cupy import CuPyArray, make
+from tnalgebra.training import trainer
 from tnalgebra.training.trainer import Training
 
 KINDS = {"cp": tna.ShallowNetwork, "tt": tna.RecurrentNetwork, "ht": tna.HierarchicalNetwork}
@@ -56,3 +57,17 @@ def test_a_step_brings_no_number_to_the_host(kind, xi, reads, rng):
     np.testing.assert_allclose(found.history.losses, truth.history.losses, rtol=1e-10)
     for name, part in truth.network.parameters().items():
         assert relative_error(found.network.parameters()[name].get(), part) < 1e-8
+
+
+@pytest.mark.filterwarnings("ignore:a CUDA kernel does not compile")
+@pytest.mark.filterwarnings("ignore:a plan is not captured")
+@pytest.mark.parametrize("batches", [0, 1, 2, 3])
+def test_no_bit_depends_on_how_many_batches_are_gathered_at_once(batches, reads, rng, monkeypatch):
+    net = tna.RecurrentNetwork.random(steps=3, inputs=2, features=5, rank=2, classes=3, seed=0)
+    X, y = rng.standard_normal((23, 3, 2)), rng.integers(0, 3, 23)
+    options = {"epochs": 2, "batch_size": 5, "sample_weight": rng.random(23)}
+    truth = tna.fit(on_device(net), X, y, **options)
+    monkeypatch.setattr(trainer, "GATHERED", batches * 5 * (3 * 2 + 3 + 1))
+    found = tna.fit(on_device(net), X, y, **options)
+    assert found.history.losses == truth.history.losses
+    np.testing.assert_allclose(tna.fit(net, X, y, **options).history.losses, truth.history.losses, rtol=1e-10)

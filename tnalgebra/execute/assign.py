@@ -10,9 +10,10 @@ import numpy as np
 
 from ..algebra.scalar import parse
 from ..algebra.schedule import Schedule, schedule
+from .kernels.cuda_assign import cuda_assigner
 from .kernels.jit import Kernel, attempted, can_compile, jitted, numba_or_none, written
 from .kernels.line import Line, straight
-from .namespace import namespace_of
+from .namespace import is_numpy_like, namespace_of
 from .threads import in_threads, thread_count
 
 __all__ = ["Assignments", "assigner", "compiled_assigner"]
@@ -70,6 +71,11 @@ class Assignments:
         nothing = [np.zeros(0, dtype)] * len(self.arrays)
         return kernel if attempted(kernel, *nothing, np.zeros(len(self.numbers), dtype), 0, 0) else None
 
+    def launch(self, dtype: Any, xp: ModuleType) -> Run | None:
+        """The kernel of a device; None where there can be none."""
+        lines = [(self.arrays.index(target), calls) for target, calls in self.schedules()]
+        return cuda_assigner(lines, len(self.arrays), len(self.numbers), dtype, xp)
+
 
 @lru_cache(maxsize=32)
 def assigner(assignments: Assignments) -> Run:
@@ -99,11 +105,16 @@ def assigner(assignments: Assignments) -> Run:
 
 @lru_cache(maxsize=32)
 def compiled_assigner(assignments: Assignments) -> Run:
-    """The same up to rounding in one compiled pass; by array functions where Numba can have none."""
+    """The same up to rounding in one compiled pass, or one launch; by array functions where there is no such kernel."""
     plain, made = assigner(assignments), lru_cache(maxsize=8)(assignments.kernel)
+    launches = lru_cache(maxsize=8)(assignments.launch)
 
     def run(arrays: Sequence[Array], numbers: Sequence[float]) -> None:
-        dtype, size = arrays[0].dtype, arrays[0].size
+        xp, dtype, size = namespace_of(arrays), arrays[0].dtype, arrays[0].size
+        launch = launches(dtype, xp) if xp is not np and _are_vectors(arrays, xp) else None
+        if launch is not None:
+            launch(arrays, numbers)
+            return
         kernel = made(dtype) if type(arrays[0]) is np.ndarray else None
         if kernel is None:
             plain(arrays, numbers)
@@ -115,6 +126,13 @@ def compiled_assigner(assignments: Assignments) -> Run:
             in_threads(lambda part: kernel(*arrays, given, part.start, part.stop), size, threads)
 
     return run
+
+
+def _are_vectors(arrays: Sequence[Array], xp: ModuleType) -> bool:
+    """Whether these are CuPy's arrays without gaps, of one size and dtype."""
+    if not is_numpy_like(xp) or len({(array.dtype, array.shape) for array in arrays}) > 1:
+        return False
+    return all(array.flags.c_contiguous for array in arrays)
 
 
 def _threads(size: int) -> int:

@@ -5,13 +5,14 @@ of cuBLAS and nothing that waits for the device, so that such plans are lowered 
 """
 
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from threading import Lock
 from types import ModuleType
 from typing import Any
 
 from ..plan import Plan
+from .slab import Slab
 
 __all__ = ["CapturedProgram", "captured_program", "is_capturable"]
 
@@ -33,12 +34,15 @@ def captured_program(
     before = xp.cuda.get_current_stream().record()
     with xp.cuda.using_allocator(pool.malloc), stream:
         stream.wait_event(before)
-        inputs = [array.copy() for array in arrays]
-        run(*inputs)  # compiles what is not yet compiled, and leaves room in the pool
+        leaves = Slab(arrays, sorted(range(len(arrays)), key=lambda place: arrays[place].data.ptr), xp)
+        leaves.fill(arrays, stream)
+        outputs = run(*leaves.parts)  # compiles what is not yet compiled, and leaves room in the pool
+        values = Values(outputs, xp)
+        del outputs
         stream.synchronize()
         try:
             stream.begin_capture()
-            outputs = run(*inputs)
+            values.fill(run(*leaves.parts), stream)
             graph = stream.end_capture()
         except Exception as error:  # CuPy, the driver and each library refuse with an error of their own
             with suppress(Exception):
@@ -49,7 +53,35 @@ def captured_program(
                 stacklevel=2,
             )
             return None
-    return CapturedProgram(graph, inputs, outputs, pool, xp)
+    return CapturedProgram(graph, leaves, values, pool, xp)
+
+
+class Values:
+    """The values of a plan: numbers in a slab of their own, so that one that is kept does not keep large arrays."""
+
+    def __init__(self, like: Sequence[Array], xp: ModuleType) -> None:
+        groups = [
+            [place for place, array in enumerate(like) if (array.size > 1) is is_large] for is_large in (False, True)
+        ]
+        self._slabs = [
+            (places, Slab([like[place] for place in places], range(len(places)), xp)) for places in groups if places
+        ]
+        self._count = len(like)
+
+    def fill(self, arrays: Sequence[Array], stream: Any) -> None:
+        """Copy arrays to here."""
+        for places, slab in self._slabs:
+            slab.fill([arrays[place] for place in places], stream)
+
+    def pour(self, arrays: Sequence[Array], stream: Any) -> None:
+        """Copy what is here to arrays."""
+        for places, slab in self._slabs:
+            slab.pour([arrays[place] for place in places], stream)
+
+    def copies(self) -> list[Array]:
+        """All of them in new memory, which those share that are no numbers."""
+        found = dict(pair for places, slab in self._slabs for pair in zip(places, slab.copies(), strict=True))
+        return [found[place] for place in range(self._count)]
 
 
 class CapturedProgram:
@@ -58,20 +90,28 @@ class CapturedProgram:
     The memory between belongs to a pool of its own: no other array takes it, and `free_all_blocks` of CuPy's leaves it.
     """
 
-    def __init__(
-        self, graph: Any, inputs: Sequence[Array], outputs: Sequence[Array], pool: Any, xp: ModuleType
-    ) -> None:
-        self._graph, self._inputs, self._outputs, self._pool, self._xp = graph, inputs, outputs, pool, xp
-        self._lock, self._done = Lock(), xp.cuda.get_current_stream().record()
+    def __init__(self, graph: Any, leaves: Slab, values: Values, pool: Any, xp: ModuleType) -> None:
+        self._graph, self._leaves, self._values, self._pool, self._xp = graph, leaves, values, pool, xp
+        self._lock, self._done = Lock(), xp.cuda.Event(disable_timing=True)
+        self._done.record(xp.cuda.get_current_stream())
 
     def __call__(self, arrays: Sequence[Array]) -> list[Array]:
         """The values for these leaves, in new arrays; nothing waits for the device."""
+        with self._launched(arrays):
+            return self._values.copies()
+
+    def into(self, arrays: Sequence[Array], targets: Sequence[Array]) -> None:
+        """Write the values for these leaves to arrays of their shapes."""
+        with self._launched(arrays) as stream:
+            self._values.pour(targets, stream)
+
+    @contextmanager
+    def _launched(self, arrays: Sequence[Array]) -> Iterator[Any]:
+        """The stream on which the values are there; the memory is that of one call at a time, on any stream."""
         with self._lock:
             stream = self._xp.cuda.get_current_stream()
-            stream.wait_event(self._done)  # the last call may have been on another stream
-            for buffer, array in zip(self._inputs, arrays, strict=True):
-                self._xp.copyto(buffer, array)
-            self._graph.launch()
-            found = [out.copy() for out in self._outputs]
-            self._done = stream.record()
-        return found
+            stream.wait_event(self._done)
+            self._leaves.fill(arrays, stream)
+            self._graph.launch(stream)
+            yield stream
+            self._done.record(stream)

@@ -16,7 +16,7 @@ from ..plan.paths import Optimizer
 from .cache import plan_cache
 from .expression import Expression, _hashable, evaluate, merge
 from .memory import MemoryLimit, as_bytes, itemsize_of
-from .namespace import are_plain, as_array, device_of, is_nonnegative, namespace_of
+from .namespace import are_plain, as_array, device_of, is_nonnegative, is_numpy_like, namespace_of
 from .run import Program
 
 __all__ = ["contract", "contract_expression", "contract_path"]
@@ -258,7 +258,7 @@ def _contract_arrays(
     optimize = optimize if isinstance(optimize, str) else _hashable(optimize)
     shapes = (
         [(array.shape, array.dtype) for array in arrays]
-        if xp is np
+        if is_numpy_like(xp)
         else [(array.shape, str(array.dtype)) for array in arrays]
     )
     key = (equation, xi, reduce, optimize, memory_limit, nonnegative, xp, *shapes)

@@ -19,7 +19,7 @@ from ..plan import Plan, build_plan
 from ..plan.paths import Optimizer
 from .cache import plan_cache
 from .memory import MemoryLimit, as_bytes, check_room, itemsize_of
-from .namespace import are_plain, as_array, device_of, namespace_of
+from .namespace import are_plain, as_array, device_of, is_numpy_like, namespace_of
 from .run import Program
 
 __all__ = ["Expression", "evaluate", "evaluate_scaled", "leaf", "leaf_names", "merge", "program_for", "unique"]
@@ -175,6 +175,8 @@ class Expression(Diagrammed):
 
     def _check_names(self, given: Mapping[str, Any]) -> None:
         free = self.free
+        if {*free} == given.keys():
+            return
         missing = [name for name in free if name not in given]
         unknown = [name for name in given if name not in free]
         if missing or unknown:
@@ -269,7 +271,7 @@ def program_for(
     xp = namespace_of(values)
     optimize = _hashable(optimize)
     named = [(name, array.shape, array.dtype) for name, array in arrays.items()]
-    shapes = tuple(named if xp is np else [(name, tuple(shape), str(dtype)) for name, shape, dtype in named])
+    shapes = tuple(named if is_numpy_like(xp) else [(name, tuple(shape), str(dtype)) for name, shape, dtype in named])
     key = (node, shapes, xp.__name__, optimize, memory_limit, nonnegative, is_compiled)
 
     def build() -> Program:

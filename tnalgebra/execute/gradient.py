@@ -56,7 +56,8 @@ class ValueAndGrad:
         for name in self.wrt:
             if is_integral(given[name].dtype, xp) or is_complex(given[name].dtype, xp):
                 raise DTypeError(f"leaf {name!r} has dtype {given[name].dtype}; a gradient needs real floating point")
-        dtype = xp.result_type(*given.values())
+        dtypes = {array.dtype for array in given.values()}
+        dtype = dtypes.pop() if xp is not np and len(dtypes) == 1 else xp.result_type(*given.values())
         given[self._seed] = number(1, dtype, next(iter(given.values())), xp)
         return given
 

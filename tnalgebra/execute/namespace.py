@@ -52,17 +52,18 @@ def namespace_of(arrays: Sequence[Array]) -> ModuleType:
     """
     if are_plain(arrays) or all(isinstance(array, np.ndarray) for array in arrays):
         return np
+    libraries = {kind.__module__.partition(".")[0] for kind in {*map(type, arrays)}}
+    if libraries == {"cupy"} and len({array.data.device_id for array in arrays}) == 1:
+        import cupy
+
+        module: ModuleType = cupy
+        return module
     homes = {f"{type(array).__module__.split('.')[0]} on {device_of(array)}": array for array in arrays}
     if len(homes) > 1:
         raise DeviceError(
             f"operands live in two places: {' and '.join(homes)}; move them with to_device or the library's own call"
         )
     array = next(iter(homes.values()))
-    if type(array).__module__.split(".")[0] == "cupy":
-        import cupy
-
-        module: ModuleType = cupy
-        return module
     import array_api_compat
 
     try:

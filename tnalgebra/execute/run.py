@@ -11,7 +11,7 @@ import numpy as np
 from ..algebra.scalar import cast, is_integral
 from ..plan import Plan, Step
 from ..plan.cost import COMPILED, together
-from .capture import captured_program, is_capturable
+from .capture import CapturedProgram, captured_program, is_capturable
 from .fuse import fused, grouped
 from .kernels import lower
 from .kernels.blocked import blocks, lower_siblings
@@ -65,10 +65,24 @@ class Program:
 
     def __call__(self, arrays: Sequence[Array]) -> Array:
         """Run on the leaves, in the order of `plan.inputs`; the value, or a tuple of them where several are wanted."""
-        arrays = self._ready(arrays)
-        whole = None if self._wholes is None else self._whole(arrays)
-        values = self._run(*arrays) if whole is None else whole(arrays)
+        ready, whole = self._chosen(arrays)
+        values = self._run(*ready) if whole is None else whole(ready)
         return values if self._is_bundle else values[0]
+
+    def into(self, arrays: Sequence[Array], targets: Sequence[Array]) -> None:
+        """Run on the leaves, and write the values, several of them, to arrays of their shapes."""
+        assert self._is_bundle
+        ready, whole = self._chosen(arrays)
+        if isinstance(whole, CapturedProgram):
+            whole.into(ready, targets)
+            return
+        for target, value in zip(targets, self._run(*ready) if whole is None else whole(ready), strict=True):
+            target[...] = value
+
+    def _chosen(self, arrays: Sequence[Array]) -> tuple[Sequence[Array], Whole | None]:
+        """The leaves as they are needed, and what runs all steps as one, where there is such a thing."""
+        ready = self._ready(arrays)
+        return ready, None if self._wholes is None else self._whole(ready)
 
     def settled(self, arrays: Sequence[Array]) -> Callable[[Sequence[Array]], Array]:
         """The same for NumPy arrays of these dtypes, by which all that is to be decided is decided."""
@@ -82,7 +96,7 @@ class Program:
         """The plan as one call for real numbers of a dtype, where it has such a form; `_ready` gives all arrays one."""
         assert self._wholes is not None
         dtype = arrays[0].dtype
-        key = dtype if self._xp is np else (dtype, arrays[0].device.id)
+        key = dtype if self._xp is np else (dtype, arrays[0].data.device_id)  # `device` would make an object
         if key not in self._wholes:
             self._wholes[key] = self._made(arrays) if dtype.char in "fd" and dtype.isnative else None
         return self._wholes[key]

@@ -138,7 +138,6 @@ class _Descent(Training):
         """One gradient, one step along the tangent space, and the way back to the manifold."""
         state, optimizer, xp = self.state, self.config.optimizer, self.xp
         assert isinstance(optimizer, SGD)
-        batch["row_weight"] = batch["row_weight"] / batch["row_weight"].shape[0]
         features = features_of(self.objective.network.feature_map, batch["X"])
         space = TangentSpace(state.parameters)
         loss, gradient = self.objective.gradient(space, features, batch)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from math import ceil
+from math import ceil, prod
 from time import monotonic
 from typing import Any
 
@@ -22,6 +22,8 @@ __all__ = ["Callback", "Config", "FitResult", "Training"]
 
 Array = Any
 Callback = Callable[[Epoch, Network], Any]
+GATHERED = 1 << 24
+"""Numbers of as many batches as are gathered at once on a device, where it is the launch that takes time."""
 SHOWN = 2000
 """Rows of the training data, drawn at random, on which the accuracy of an epoch is measured."""
 
@@ -133,10 +135,8 @@ class Training:
         """All batches of an epoch; True if a callback ends the training."""
         state = self.state
         order = self.xp.asarray(np.random.default_rng((self.config.seed, 0, state.epoch)).permutation(self.rows))
-        while state.batch < self.batches:
-            first = state.batch * self.config.batch_size
-            rows = order[first : first + self.config.batch_size]
-            self._step({name: array[rows] for name, array in self.data.items()})
+        for batch in self._drawn(order[state.batch * self.config.batch_size :]):
+            self._step(batch)
             state.batch += 1
             show("")
             if state.batch < self.batches:
@@ -147,10 +147,24 @@ class Training:
         show(f"epoch {last.epoch}: loss {last.loss:.4f}{accuracy}")
         return is_stopped
 
+    def _drawn(self, order: Array) -> Iterator[dict[str, Array]]:
+        """Batches of the rows in this order, their weights divided by the number of rows."""
+        size, rows = self.config.batch_size, int(order.shape[0])
+        numbers = size * sum(prod(array.shape[1:]) for array in self.data.values())
+        many = size if self.xp is np else size * max(1, GATHERED // numbers)
+        whole = rows - rows % size
+        spans = [(first, min(first + many, whole)) for first in range(0, whole, many)] + [(whole, rows)] * (
+            whole < rows
+        )
+        for first, last in spans:
+            found = {name: array[order[first:last]] for name, array in self.data.items()}
+            found["row_weight"] = found["row_weight"] / min(size, last - first)
+            for start in range(0, last - first, size):
+                yield {name: array[start : start + size] for name, array in found.items()}
+
     def _step(self, batch: dict[str, Array]) -> None:
         """One gradient, and one update in place; a loss that is not finite ends the training."""
         state, config, xp = self.state, self.config, self.xp
-        batch["row_weight"] = batch["row_weight"] / batch["row_weight"].shape[0]
         if config.dropout:
             batch["X"] = batch["X"] * self._dropped(batch["X"])
         loss, gradient = self.objective(state.parameters, batch, self._gradient)
@@ -163,8 +177,8 @@ class Training:
             alpha = rate(config.optimizer.learning_rate, state.optimizer.step + 1)
             state.parameters = state.parameters * (1 - alpha * config.weight_decay)
         state.parameters, state.optimizer = self._update(gradient, state.optimizer, state.parameters)
-        state.totals[0] += loss
-        state.totals[1] += norm
+        for total, measured in ((state.totals[:1], loss), (state.totals[1:], norm)):
+            xp.add(total, measured, out=total)  # CuPy would take `+=` on an entry for a sum and a copy
 
     def _dropped(self, x: Array) -> Array:
         """0 for the steps that are left out, and for the others what keeps the mean."""
