@@ -114,13 +114,13 @@ class MemoryPointer:
 class Event:
     """What a stream had to do when it was recorded there last."""
 
-    stream = None
+    stream, after = None, frozenset()
 
     def __init__(self, disable_timing=False):
         pass
 
     def record(self, stream):
-        self.stream = stream
+        self.stream, self.after = stream, frozenset(stream.after)
 
 
 class Stream:
@@ -130,7 +130,7 @@ class Stream:
     graph = None
 
     def __init__(self, non_blocking=False):
-        self.non_blocking, self.events = non_blocking, []
+        self.non_blocking, self.events, self.after = non_blocking, [], frozenset()
 
     def __enter__(self):
         self.outer, Stream.current = Stream.current, self
@@ -146,6 +146,7 @@ class Stream:
 
     def wait_event(self, event):
         self.events.append(event.stream)
+        self.after |= event.after
 
     def synchronize(self):
         assert Stream.graph is None
@@ -154,28 +155,61 @@ class Stream:
         assert self.non_blocking
         assert Stream.graph is None
         Stream.graph = Graph()
+        self.after = frozenset(Stream.graph.nodes)
 
     def end_capture(self):
         found, Stream.graph = Stream.graph, None
         if found is None:
             raise RuntimeError("cudaErrorIllegalState: the stream does not capture")
+        assert self.after, "cudaErrorStreamCaptureWrongThread: another stream began the capture"
+        if found.before(self.after) != {*found.nodes}:
+            raise RuntimeError("cudaErrorStreamCaptureUnjoined: the stream did not wait for all that others captured")
         return found
 
 
 Stream.current = Stream()
 
 
+class Node:
+    """Something to do when the nodes before are done."""
+
+    def __init__(self, call, before):
+        self.call, self.before = call, before
+
+
 class Graph:
-    """What was captured."""
+    """What was captured: a first node that does nothing, and one for everything else."""
 
     def __init__(self):
-        self.nodes = []
+        self.nodes = [Node(lambda: None, frozenset())]
+
+    def append(self, call):
+        """Something more to do, on the current stream, which must wait for something that is captured."""
+        before = Stream.current.after.intersection(self.nodes)
+        assert before, "cudaErrorStreamCaptureImplicit: the stream is not captured, and would not wait"
+        self.nodes.append(Node(call, before))
+        Stream.current.after = frozenset(self.nodes[-1:])
+
+    def before(self, nodes):
+        """These nodes and all that they wait for."""
+        found, rest = set(), list(nodes)
+        while rest:
+            node = rest.pop()
+            if node not in found:
+                found.add(node)
+                rest += node.before
+        return found & {*self.nodes}
 
     def launch(self, stream=None):
+        """Do everything in the order that is least like the one of the capture."""
         assert stream in (None, Stream.current)
+        rest, done = [*self.nodes], set()
         with np.errstate(all="ignore"):  # a device warns of nothing
-            for node in self.nodes:
-                node()
+            while rest:
+                place = max(place for place, node in enumerate(rest) if node.before <= done)
+                node = rest.pop(place)
+                node.call()
+                done.add(node)
 
 
 def owner(array):
@@ -193,7 +227,7 @@ def computed(function, *args, **kwargs):
     if Stream.graph is None or any(np.may_share_memory(found, array) for array in given):
         return wrap(found)
     place = np.full_like(found, np.nan if found.dtype.kind in "fc" else 0)
-    Stream.graph.nodes.append(lambda: np.copyto(place, call()))
+    Stream.graph.append(lambda: np.copyto(place, call()))
     return wrap(place)
 
 
@@ -202,7 +236,7 @@ def written(call):
     if Stream.graph is None:
         call()
     else:
-        Stream.graph.nodes.append(call)
+        Stream.graph.append(call)
 
 
 def waited(call):

@@ -3,7 +3,6 @@
 They run on the stand-in for CuPy, and on a device where no launches are counted.
 """
 
-import shutil
 import sys
 
 import numpy as np
@@ -11,9 +10,8 @@ import pytest
 
 import tnalgebra as tna
 from tests.execute import fake_cupy
-from tests.execute.cuda_sources import Host, stand_in
 from tests.execute.fake_cupy import CuPyArray
-from tests.execute.test_capture import HARD, Place
+from tests.execute.test_capture import HARD
 from tests.execute.test_contract import truth
 from tests.execute.test_cuda import backwards, repeated
 from tnalgebra.algebra import registry
@@ -34,34 +32,12 @@ OPERATORS = {"logaddexp": tna.operator("logaddexp"), "hypot": tna.operator("hypo
 SPECIAL = (-np.inf, -1e30, -80.0, LOW, -1.0, -0.0, 1e-30, 0.05, HIGH, 80.0, 1e30, np.inf, np.nan)
 
 
-@pytest.fixture(scope="module")
-def host(tmp_path_factory):
-    if shutil.which("g++") is None:
-        pytest.skip("no g++ to compile CUDA sources for the CPU")
-    return Host(tmp_path_factory.mktemp("kernels"))
-
-
-@pytest.fixture
-def use(monkeypatch):
-    """Put the stand-in in place of CuPy, and operators of a user beside the others."""
-
-    def used(compiler):
-        monkeypatch.setitem(sys.modules, "cupy", stand_in(compiler))
-        tna.plan_cache.clear()  # keys hold the module
-
+@pytest.fixture(autouse=True)
+def operators(monkeypatch):
+    """Operators of a user beside the others."""
     monkeypatch.setattr(registry, "_OPERATORS", {**registry._OPERATORS, **OPERATORS})
     with np.errstate(all="ignore"):  # a device warns of nothing
-        yield used
-    tna.plan_cache.clear()
-
-
-@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.gpu)])
-def device(request, use):
-    if request.param == "real":
-        cupy = pytest.importorskip("cupy")
-        return Place(cupy.asarray, cupy.asnumpy)
-    use(request.getfixturevalue("host"))
-    return Place(CuPyArray, lambda array: array.get())
+        yield
 
 
 # --- g and the judgement -------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from .namespace import is_numpy_like
 from .native import native_program
 from .scaled import SAMPLE, Call, are_moderate, run_scaled, uses
 from .scaling import norm_exponent
+from .streams import in_streams
 
 __all__ = ["Program"]
 
@@ -104,7 +105,8 @@ class Program:
     def _made(self, arrays: Sequence[Array]) -> Whole | None:
         if self._xp is np:
             return native_program(self.plan, arrays[0].dtype)
-        return captured_program(self._run, arrays, self._xp)
+        run = in_streams(self._calls, len(self.plan.inputs), self._outputs, self._xp)
+        return captured_program(run, arrays, self._xp)
 
     def scaled(self, arrays: Sequence[Array]) -> tuple[Array, int]:
         """The value as an array and an exponent of 2, so that no product over- or underflows on the way.

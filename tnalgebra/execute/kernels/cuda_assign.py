@@ -1,6 +1,5 @@
 """Assignments to the entries of vectors as one CUDA kernel: a thread reads and writes the entries at one place."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
@@ -8,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from ...algebra.schedule import Schedule
-from .cuda import TYPES, _compiled
+from .cuda import TYPES, compiled_text
 from .cuda_scalar import HEADS, head, written
-from .cuda_source import SIGNATURE, THREADS
+from .cuda_source import SIGNATURE, THREADS, named
 from .cuda_work import Work
 
 __all__ = ["cuda_assigner"]
@@ -26,9 +25,7 @@ def cuda_assigner(
     """(arrays, numbers) → None, for vectors without gaps of one size and dtype; None where there is no such kernel."""
     if dtype not in TYPES or not all(name in HEADS for _, calls in lines for name, _, _ in calls.calls):
         return None
-    text = _text(lines, arrays, numbers, TYPES[dtype])
-    name = f"tnalgebra_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-    kernel = _compiled(xp, name, text.replace("NAME", name))
+    kernel = compiled_text(xp, *named(_text(lines, arrays, numbers, TYPES[dtype])))
     if kernel is None:
         return None
 
