@@ -55,17 +55,17 @@ class Slab:
     def _runs(self, arrays: Sequence[Array]) -> Iterator[tuple[int, int]]:
         """The first of every run of arrays that lie as the parts do, and its bytes; 0 for one in another layout."""
         first = start = end = 0
-        apart = None
+        apart = memory = None
         for position, place, stop in self._layout:
             array = arrays[position]
             if array.strides != self._strides[position] or array.dtype != self._kinds[position][1]:
                 yield position, 0
                 continue
             distance = array.data.ptr - place
-            if distance != apart or place != end:
+            if distance != apart or place != end or array.data.mem is not memory:  # a copy stays in one allocation
                 if end > start:
                     yield first, end - start
-                first, start, apart = position, place, distance
+                first, start, apart, memory = position, place, distance, array.data.mem
             end = stop
         if end > start:
             yield first, end - start

@@ -36,10 +36,11 @@ def in_streams(
     def run(*leaves: Array) -> tuple[Array, ...]:
         first = xp.cuda.get_current_stream()
         streams, slots, kept = [first, *others], dict(enumerate(leaves)), list[Array]()
-        events: dict[int, Any] = {}
-        _meet(streams[:1], streams[1:])
+        events, busy = dict[int, Any](), {first}
+        _meet(busy, streams)
         for number, ((kernel, inputs, slot, done), turn) in enumerate(zip(calls, turns, strict=True)):
             stream = streams[turn.stream]
+            busy.add(stream)
             with ExitStack() as current:
                 if stream is not first:
                     current.enter_context(stream)
@@ -51,20 +52,22 @@ def in_streams(
                     events[number] = stream.record()
             kept += [slots.pop(old) for old in done]
             if sum(array.nbytes for array in kept) > KEPT:
-                _meet(streams, streams)
+                _meet(busy, streams)
                 kept.clear()
-        _meet(streams[1:], streams[:1])
+        _meet(busy, [first])
         return tuple(map(slots.__getitem__, outputs))
 
     return run
 
 
-def _meet(done: Sequence[Any], waiting: Sequence[Any]) -> None:
-    """Some streams wait until others are done with what they have to do."""
-    events = [stream.record() for stream in done]
-    for stream in waiting:
-        for event in events:
-            stream.wait_event(event)
+def _meet(busy: set[Any], streams: Sequence[Any]) -> None:
+    """All of these wait until those that are busy have done what they have to do, and are busy no more."""
+    events = {stream: stream.record() for stream in busy}
+    for stream in streams:
+        for other, event in events.items():
+            if other is not stream:
+                stream.wait_event(event)
+    busy.clear()
 
 
 def _planned(calls: Sequence[Call], count: int) -> list[_Turn]:

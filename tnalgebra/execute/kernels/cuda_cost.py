@@ -23,8 +23,8 @@ OWN, HOLD = 30, 1.3
 """Registers of a thread, and for each entry that it holds."""
 FOLD, FOLDED = 4600, 178
 """Cycles of one more kernel that folds shares, and entries that it folds in one."""
-ALONE_WAIT, ALONE_PRICE = 12, 2
-"""Of a thread with one entry: cycles until a term is there, and instructions for it, by its price."""
+ALONE_WAIT, ALONE_CHAIN, ALONE_PRICE = 110, 3, 2
+"""Of a thread with one entry: cycles until an operand is there, and cycles and instructions by the price of a term."""
 LEAST_TERMS = 16
 """Of one share."""
 LANES_OF_ENTRY = 32
@@ -104,7 +104,8 @@ def _alone(work: Work, count: int) -> float:
     threads = volume(work.result, work.sizes) * count
     price = sum(map(work.price, work.needed([work.end])))
     computes = threads * terms * price * ALONE_PRICE / PROCESSORS / LANES
-    waits = -(-threads // (PROCESSORS * RESIDENT)) * terms * price * ALONE_WAIT
+    each = len(work.terms) * ALONE_WAIT + price * ALONE_CHAIN
+    waits = -(-threads // (PROCESSORS * RESIDENT)) * terms * each
     return _both(computes, waits) + _fold(work, count // LANES_OF_ENTRY)
 
 
