@@ -110,12 +110,13 @@ def compiled_assigner(assignments: Assignments) -> Run:
     launches = lru_cache(maxsize=8)(assignments.launch)
 
     def run(arrays: Sequence[Array], numbers: Sequence[float]) -> None:
-        xp, dtype, size = namespace_of(arrays), arrays[0].dtype, arrays[0].size
+        dtype, size, is_numpy = arrays[0].dtype, arrays[0].size, type(arrays[0]) is np.ndarray
+        xp = np if is_numpy else namespace_of(arrays)
         launch = launches(dtype, xp) if xp is not np and _are_vectors(arrays, xp) else None
         if launch is not None:
             launch(arrays, numbers)
             return
-        kernel = made(dtype) if type(arrays[0]) is np.ndarray else None
+        kernel = made(dtype) if is_numpy else None
         if kernel is None:
             plain(arrays, numbers)
             return

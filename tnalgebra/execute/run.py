@@ -70,15 +70,18 @@ class Program:
         values = self._run(*ready) if whole is None else whole(ready)
         return values if self._is_bundle else values[0]
 
-    def into(self, arrays: Sequence[Array], targets: Sequence[Array]) -> None:
-        """Run on the leaves, and write the values, several of them, to arrays of their shapes."""
+    def into(self, arrays: Sequence[Array], targets: Sequence[Array]) -> Array:
+        """Run on the leaves: the first value, a number; the others are written to arrays of their shapes."""
         assert self._is_bundle
         ready, whole = self._chosen(arrays)
         if isinstance(whole, CapturedProgram):
-            whole.into(ready, targets)
-            return
-        for target, value in zip(targets, self._run(*ready) if whole is None else whole(ready), strict=True):
-            target[...] = value
+            value = self._xp.empty((), ready[0].dtype)
+            whole.into(ready, [value, *targets])
+            return value
+        value, *others = self._run(*ready) if whole is None else whole(ready)
+        for target, other in zip(targets, others, strict=True):
+            target[...] = other
+        return value
 
     def _chosen(self, arrays: Sequence[Array]) -> tuple[Sequence[Array], Whole | None]:
         """The leaves as they are needed, and what runs all steps as one, where there is such a thing."""

@@ -69,13 +69,13 @@ class Objective:
         if key not in self._programs:
             self._programs[key] = self._program(parts, batch)
         program, leaves = self._programs[key]
-        xp = namespace_of([vector])
-        value, out = xp.empty((), vector.dtype), xp.empty_like(vector) if out is None else out
+        out = namespace_of([vector]).empty_like(vector) if out is None else out
         slopes, used = self._views(out), self._used[int(batch["X"].shape[1])]
         given = [parts[name] if name in parts else batch.get(name, leaves[name]) for name in leaves]
-        program.into(given, [value, *(slopes[name] for name in used)])
-        for name in slopes.keys() - used:
-            slopes[name][...] = 0
+        value = program.into(given, [slopes[name] for name in used])
+        if len(used) < len(slopes):
+            for name in slopes.keys() - used:
+                slopes[name][...] = 0
         return value, out
 
     def _views(self, vector: Array) -> dict[str, Array]:

@@ -159,6 +159,9 @@ class Training:
         for first, last in spans:
             found = {name: array[order[first:last]] for name, array in self.data.items()}
             found["row_weight"] = found["row_weight"] / min(size, last - first)
+            if last - first <= size:
+                yield found
+                continue
             for start in range(0, last - first, size):
                 yield {name: array[start : start + size] for name, array in found.items()}
 
@@ -177,8 +180,16 @@ class Training:
             alpha = rate(config.optimizer.learning_rate, state.optimizer.step + 1)
             state.parameters = state.parameters * (1 - alpha * config.weight_decay)
         state.parameters, state.optimizer = self._update(gradient, state.optimizer, state.parameters)
-        for total, measured in ((state.totals[:1], loss), (state.totals[1:], norm)):
-            xp.add(total, measured, out=total)  # CuPy would take `+=` on an entry for a sum and a copy
+        self._add_up(loss, norm)
+
+    def _add_up(self, *measured: Array) -> None:
+        """Totals ← totals + what a step has measured; CuPy would take an entry, add to it, and copy it back."""
+        for place, number in enumerate(measured):
+            if self.xp is np:
+                self.state.totals[place] += number
+            else:
+                total = self.state.totals[place : place + 1]
+                self.xp.add(total, number, out=total)
 
     def _dropped(self, x: Array) -> Array:
         """0 for the steps that are left out, and for the others what keeps the mean."""
