@@ -13,6 +13,7 @@ from typing import Any
 
 from ..plan import Plan
 from .slab import Slab
+from .streams import Store
 
 __all__ = ["CapturedProgram", "captured_program", "is_capturable"]
 
@@ -27,22 +28,26 @@ def is_capturable(plan: Plan) -> bool:
 
 
 def captured_program(
-    run: Callable[..., Sequence[Array]], arrays: Sequence[Array], xp: ModuleType
+    run: Callable[[Sequence[Array], Store], None], arrays: Sequence[Array], xp: ModuleType
 ) -> "CapturedProgram | None":
-    """The steps for leaves of these shapes as one launch; None, and a warning that says why, where it cannot be."""
+    """The steps for leaves of these shapes as one launch; None, and a warning that says why, where it cannot be.
+
+    run: (leaves, store) → None, which calls `store` with the position and the value of every output.
+    """
     pool, stream = xp.cuda.MemoryPool(), xp.cuda.Stream(non_blocking=True)
     before = xp.cuda.get_current_stream().record()
     with xp.cuda.using_allocator(pool.malloc), stream:
         stream.wait_event(before)
         leaves = Slab(arrays, sorted(range(len(arrays)), key=lambda place: arrays[place].data.ptr), xp)
         leaves.fill(arrays, stream)
-        outputs = run(*leaves.parts)  # compiles what is not yet compiled, and leaves room in the pool
-        values = Values(outputs, xp)
-        del outputs
+        outputs: dict[int, Array] = {}
+        run(leaves.parts, outputs.__setitem__)  # compiles what is not yet compiled, and leaves room in the pool
+        values = Values([outputs[position] for position in range(len(outputs))], xp)
+        outputs.clear()
         stream.synchronize()
         try:
             stream.begin_capture()
-            values.fill(run(*leaves.parts), stream)
+            run(leaves.parts, values.put)
             graph = stream.end_capture()
         except Exception as error:  # CuPy, the driver and each library refuse with an error of their own
             with suppress(Exception):
@@ -68,10 +73,11 @@ class Values:
         ]
         self._count = len(like)
 
-    def fill(self, arrays: Sequence[Array], stream: Any) -> None:
-        """Copy arrays to here."""
+    def put(self, position: int, array: Array) -> None:
+        """Copy one array to here, on the current stream."""
         for places, slab in self._slabs:
-            slab.fill([arrays[place] for place in places], stream)
+            if position in places:
+                slab.put(places.index(position), array)
 
     def pour(self, arrays: Sequence[Array], stream: Any) -> None:
         """Copy what is here to arrays."""

@@ -32,6 +32,14 @@ class Slab:
         """All parts in memory of their own, which they share."""
         return self._views(self._memory.copy())
 
+    def put(self, position: int, array: Array) -> None:
+        """Copy one array to here, on the current stream."""
+        part = self.parts[position]
+        if array.strides == part.strides and array.dtype == part.dtype:
+            part.data.copy_from_device_async(array.data, part.nbytes)
+        else:
+            self._xp.copyto(part, array)
+
     def fill(self, arrays: Sequence[Array], stream: Any) -> None:
         """Copy arrays of these shapes to here; the stream is the current one."""
         for position, size in self._runs(arrays):

@@ -1,14 +1,15 @@
 """Steps on several streams of a device: what does not wait for each other may run side by side."""
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from types import ModuleType
 from typing import Any, NamedTuple
 
-__all__ = ["in_streams"]
+__all__ = ["Store", "in_streams"]
 
 Array = Any
 Call = tuple[Callable[..., Any], tuple[int, ...], Any, tuple[int, ...]]
+Store = Callable[[int, Array], None]
 STREAMS = 4
 KEPT = 1 << 26
 """Bytes of values that nothing reads any more and that are kept, since a step on another stream may still read them."""
@@ -24,38 +25,44 @@ class _Turn(NamedTuple):
 
 def in_streams(
     calls: Sequence[Call], count: int, outputs: Sequence[int], xp: ModuleType
-) -> Callable[..., tuple[Array, ...]]:
-    """The steps as a function of the leaves, from the current stream and back to it; nothing waits for the device.
+) -> Callable[[Sequence[Array], Store], None]:
+    """(leaves, store) → None: the steps from the current stream and back to it; nothing waits for the device.
 
+    store: called with the position and the value of every output when it is there, on the stream where it is.
     Memory that one stream gives back is taken by the next step on it, whatever others still read. So what is done with
     is kept, and when that is much, all streams wait for each other before it goes.
     """
     turns = _planned(calls, count)
     others = [xp.cuda.Stream(non_blocking=True) for _ in range(max((turn.stream for turn in turns), default=0))]
+    positions = {slot: [i for i, output in enumerate(outputs) if output == slot] for slot in outputs}
 
-    def run(*leaves: Array) -> tuple[Array, ...]:
-        first = xp.cuda.get_current_stream()
-        streams, slots, kept = [first, *others], dict(enumerate(leaves)), list[Array]()
-        events, busy = dict[int, Any](), {first}
+    def run(leaves: Sequence[Array], store: Store) -> None:
+        streams, slots, kept = [xp.cuda.get_current_stream(), *others], dict[int, Array](), list[Array]()
+        events, busy = dict[int, Any](), {streams[0]}
+
+        def put(made: Iterable[tuple[int, Array]]) -> None:
+            for slot, value in made:
+                slots[slot] = value
+                for position in positions.get(slot, ()):
+                    store(position, value)
+
+        put(enumerate(leaves))
         _meet(busy, streams)
         for number, ((kernel, inputs, slot, done), turn) in enumerate(zip(calls, turns, strict=True)):
             stream = streams[turn.stream]
             busy.add(stream)
-            with ExitStack() as current:
-                if stream is not first:
-                    current.enter_context(stream)
+            with stream if turn.stream else nullcontext():
                 for other in turn.after:
                     stream.wait_event(events[other])
                 value = kernel(*map(slots.__getitem__, inputs))
-                slots.update([(slot, value)] if isinstance(slot, int) else zip(slot, value, strict=True))
+                put([(slot, value)] if isinstance(slot, int) else zip(slot, value, strict=True))
                 if turn.is_awaited:
                     events[number] = stream.record()
             kept += [slots.pop(old) for old in done]
             if sum(array.nbytes for array in kept) > KEPT:
                 _meet(busy, streams)
                 kept.clear()
-        _meet(busy, [first])
-        return tuple(map(slots.__getitem__, outputs))
+        _meet(busy, streams[:1])
 
     return run
 

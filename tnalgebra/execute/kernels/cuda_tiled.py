@@ -239,11 +239,7 @@ class _TileWriter(Writer):
             else:
                 names[place] = f"s{place}" + {"": "", "k": "[side][d]", "m": "[i]", "n": "[j]", "mn": "[i][j]"}[axes]
         self._open("mn")
-        labels = self.read([end], names)
-        if labels:
-            self._entries("mn")
-            self.add("const int k = start + d;")
-        self.combine(total, end, names, self._all_indices("mnk", labels))
+        self.combine(total, end, names, ())
         self._close("mn")
 
     def store(self) -> None:

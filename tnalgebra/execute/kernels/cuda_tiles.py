@@ -94,7 +94,9 @@ class Tiling:
         return work.product is not None and sorted(self.staged(work).items()) in BOTH
 
     def fits(self, work: Work) -> bool:
-        """Whether there is room for what waits."""
+        """Whether there is room for what waits, and everything that is read waits for several entries."""
+        if any(self.axes(term, work.summed) == "mnk" for term in work.terms):
+            return False
         tile, own = self.tile, self.staged(work).values()
         rows, columns = tile.rows + WORD, tile.columns + WORD
         shared = {"k": 2 * tile.depth, "mk": 2 * tile.depth * rows, "nk": 2 * tile.depth * columns}
