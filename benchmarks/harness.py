@@ -56,10 +56,13 @@ def check(contestants: Contestants, truth: Any, tolerance: float) -> None:
         assert error <= tolerance, f"{name}: relative error {error:.1e}, more than {tolerance:.0e}"
 
 
-def compare(contestants: Contestants, ours: str = "tnalgebra", pause: float = 0.002) -> dict[str, Any]:
+def compare(
+    contestants: Contestants, ours: str = "tnalgebra", pause: float = 0.002, budget: float = BUDGET_SECONDS
+) -> dict[str, Any]:
     """Time all contestants; again where other work on the machine disturbed them, and keep the quietest attempt.
 
     pause: seconds before each sample, until the threads of the last call have stopped spinning.
+    budget: seconds of an attempt after which seven rounds are enough.
 
     seconds: median of a call. ratio: median over the rounds of our time by the peer's; below 1, we are faster.
     spread: the widest middle half of a contestant's samples, by their median. It alone decides between attempts.
@@ -69,11 +72,11 @@ def compare(contestants: Contestants, ours: str = "tnalgebra", pause: float = 0.
     while not attempts or (
         attempts[-1]["spread"] > QUIET and len(attempts) < ATTEMPTS and perf_counter() - start < SLOW_SECONDS
     ):
-        attempts.append(_attempt(contestants, ours, pause))
+        attempts.append(_attempt(contestants, ours, pause, budget))
     return min(attempts, key=lambda attempt: attempt["spread"]) | {"attempts": len(attempts)}
 
 
-def _attempt(contestants: Contestants, ours: str, pause: float) -> dict[str, Any]:
+def _attempt(contestants: Contestants, ours: str, pause: float, budget: float) -> dict[str, Any]:
     """Samples of all contestants in turn, round after round; the order turns around with each round."""
     _wait_for_quiet()
     repeats = {name: _repeats(call) for name, call in contestants.items()}
@@ -85,7 +88,7 @@ def _attempt(contestants: Contestants, ours: str, pause: float) -> dict[str, Any
     try:
         for number in range(ROUNDS):
             spent = perf_counter() - start
-            if (number >= FEWEST_ROUNDS and spent > BUDGET_SECONDS) or (number >= SLOW_ROUNDS and spent > SLOW_SECONDS):
+            if (number >= FEWEST_ROUNDS and spent > budget) or (number >= SLOW_ROUNDS and spent > SLOW_SECONDS):
                 break
             for name in names if number % 2 == 0 else reversed(names):
                 sleep(pause)
