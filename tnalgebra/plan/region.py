@@ -7,13 +7,16 @@ from math import prod
 
 from ..algebra import Operator, Pointwise, distributes
 from ..graph import Contract, Labels
-from .cost import layout
+from .cost import TILE, layout
 from .legality import is_separable
 from .paths import Optimizer, find_path
 from .pieces import pieces
 from .step import Step, Tree, union, volume
 
 __all__ = ["Region", "Term", "Tile", "make_tile"]
+
+FAR = 16
+"""Multiplications of a matrix product in the time in which one entry is read from memory; from the cache, it is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +162,19 @@ class Region:
         return isinstance(tree, int) or (tree[0] == self.node.reduce and all(map(self._is_sum, tree[1])))
 
     def _pays(self, parts: Sequence[Term], weight: Term, result: Labels) -> bool:
-        """Whether the products of the parts are less work than that of their sum."""
-        apart = sum(
-            volume(union(part.labels, tuple(l for l in weight.labels if l in (*part.labels, *result))), self.sizes)
-            for part in parts
-        )
-        return apart < volume(union(weight.labels, *(part.labels for part in parts)), self.sizes)
+        """Whether sums of the weight, products with the parts, and their sum are less work than one product."""
+        everything = union(*(part.labels for part in parts))
+        apart = 0
+        for part in parts:
+            kept = tuple(label for label in weight.labels if label in (*part.labels, *result))
+            apart += volume(union(part.labels, kept), self.sizes) + self._passes(result)
+            apart += self._passes(weight.labels) if kept != weight.labels else 0
+        return apart < volume(union(weight.labels, everything), self.sizes) + self._passes(everything)
+
+    def _passes(self, labels: Labels) -> int:
+        """The multiplications of a matrix product that take as long as to read an array once."""
+        entries = volume(labels, self.sizes)
+        return entries * (1 if entries <= TILE else FAR)
 
     def _weighted_sum(self, parts: Sequence[Term], weight: Term, result: Labels) -> Term:
         """Σ W · (a + b) = Σ W · a + Σ W · b: what a part lacks, W is summed over, and what W lacks too, counted."""
