@@ -74,7 +74,7 @@ def nest_text(
     places = [f"o{k}[{result.place(counters)}]" for k, result in enumerate(results)]
     upper, inner, body = (_indent(len(outside) + depth) for depth in range(3))
     for first, stop, count in _parts(sizes[near], at_once if wide else 1):
-        lines.append(f"{upper}for {counters[near]} in range({first}, {stop}, {count}):")
+        lines.append(f"{upper}for {counters[near]} in range({first}, {stop}{f', {count}' if count > 1 else ''}):")
         lines += [f"{inner}s{k} = {places[k]}" for k in kept]
         lines.append(f"{inner}for {counters[last]} in range({length}):")
         lines += [f"{body}s{k} = {places[k]}" for k in wide]
@@ -102,8 +102,9 @@ def _round(
     for k, (result, end) in enumerate(zip(results, written(calls, names, "t", indent, lines), strict=True)):
         place = f"s{k}" if k in held else f"o{k}[{result.place(counters)}]"
         if result.fold is not None:
-            lines.append(f"{indent}p{k} = {place}")
-            (end,) = written(result.fold, [f"p{k}", end], f"f{k}_", indent, lines)
+            if k not in held:
+                lines.append(f"{indent}s{k} = {place}")
+            (end,) = written(result.fold, [f"s{k}", end], f"f{k}_", indent, lines)
         lines.append(f"{indent}{place} = {end}")
     return lines
 
