@@ -10,7 +10,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 REQUIREMENTS := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types docs gallery pictures bench clean
+.PHONY: help demo test lint format types docs gallery pictures bench regressions clean
 
 help: ## list these commands
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1|\2/p' Makefile | while IFS='|' read -r name what; do \
@@ -64,6 +64,10 @@ pictures: $(VENV)/.installed-test ## draw the pictures of docs/guide/pictures.md
 
 bench: $(VENV)/.installed-bench ## run the benchmarks
 	$(BIN)/python -m benchmarks
+
+regressions: $(VENV)/.installed-bench ## time representative calls, fail where one is slower than in the last run here
+	$(BIN)/python -m pytest benchmarks/regressions.py --benchmark-autosave --benchmark-columns=min,median,iqr \
+	  $(if $(wildcard .benchmarks/*/*.json),--benchmark-compare --benchmark-compare-fail=min:25%) $(PYTEST_ARGS)
 
 clean: ## remove what the commands above have written
 	rm -rf $(VENV) site gallery build dist demo.png demo.json .pytest_cache .mypy_cache .ruff_cache .hypothesis

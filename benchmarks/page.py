@@ -65,6 +65,10 @@ ABOUT = {
     "one array. *NumPy in chunks* is the loop over steps that a careful user writes, prefixes shared; the same "
     "in PyTorch, plain and compiled, and JAX; opt_einsum has the whole graph. Below, lower bounds on the width of "
     "shallow networks, grid tensors included, beside the singular values of their matricizations alone.",
+    "first calls": "From arrays to the result in a fresh process that has imported the library: with kernels to "
+    "compile (*new to the machine*), with those that an earlier process left (*kept on the disk*), and a *warm* call "
+    "later in that process. Ours by `tna.compile`, which also imports Numba; JAX traces and compiles, and has a cache "
+    "on the disk as well. Medians of three pairs of processes.",
     "import": "Seconds of a fresh process, start of the interpreter included.",
 }
 COLUMNS = {"case": "", "size": "sizes", "n": "n", "dtype": "dtype", "how": "call"}

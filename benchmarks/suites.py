@@ -16,7 +16,7 @@ import opt_einsum
 
 import tnalgebra as tna
 
-from . import batches, chunked, formats, grids, networks, small
+from . import batches, chunked, formats, grids, networks, small, starts
 from .cases import LARGE, TINY, UNITS, XI, operands, random_matrix
 from .harness import check, compare, peak_mib
 from .units import matrix_peers, unit_peers
@@ -169,5 +169,6 @@ SUITES = {
     "training steps": networks.training_steps,
     "batches of networks": batches.batches_of_networks,
     "grid tensors": grids.grid_tensors,
+    "first calls": starts.first_calls,
     "import": import_time,
 }

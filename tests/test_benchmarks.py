@@ -1,4 +1,4 @@
-"""The benchmarks on a GPU, as far as a machine without one goes: arguments, and every row on a stand-in for CuPy."""
+"""The benchmarks as far as they go here: first calls, and those of a GPU on a stand-in for CuPy."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ import pytest
 
 import tnalgebra as tna
 from benchmarks import __main__ as benchmarks
-from benchmarks import device, networks
+from benchmarks import device, networks, starts
 from tests.execute.fake_cupy import make
 
 
@@ -78,3 +78,35 @@ def test_rows_say_what_was_measured_where(stand_in, monkeypatch, tmp_path, capsy
     shown = capsys.readouterr().out
     assert "torch is not installed: left out" in shown
     assert "rectifier over add, 17, float32" in shown
+
+
+def test_first_calls_are_medians_over_pairs_of_processes(monkeypatch):
+    """An empty cache for the first process of a pair, the same one for the second, and a new one for the next pair."""
+    caches = []
+
+    def process(case, library, cache):
+        caches.append(cache)
+        number = len(set(caches))
+        return [5.0 if caches.count(cache) == 1 else 1.0, 0.25] if library == "JAX" else [10.0 * number, number / 2]
+
+    monkeypatch.setattr(starts, "_process", process)
+    monkeypatch.setattr(starts, "find_spec", lambda name: True)
+    monkeypatch.setattr(starts, "CASES", {"a case": None})
+    rows = list(starts.first_calls())
+    assert [row["how"] for row in rows] == ["new to the machine", "kept on the disk", "warm"]
+    assert [row["seconds"] for row in rows] == [
+        {"tnalgebra": 30.0, "JAX": 5.0},
+        {"tnalgebra": 30.0, "JAX": 1.0},
+        {"tnalgebra": 1.5, "JAX": 0.25},
+    ]
+    assert [row["ratio"]["JAX"] for row in rows] == [6.0, 30.0, 6.0]
+    assert len(caches) == 12
+
+
+def test_a_process_of_first_calls_prints_two_times(monkeypatch, capsys):
+    done = []
+    monkeypatch.setattr(starts, "CASES", {"a case": lambda: {"tnalgebra": lambda: lambda: done.append(1)}})
+    starts.main("a case", "tnalgebra")
+    first, warm = json.loads(capsys.readouterr().out)
+    assert first > 0 < warm
+    assert len(done) == 1 + starts.WARM

@@ -86,6 +86,27 @@ def test_views_and_sums(equation, rng):
     assert not any(np.shares_memory(found, array) for array in arrays)
 
 
+@pytest.mark.parametrize("reduce", ["add", "maximum", "logaddexp"])
+@pytest.mark.parametrize("equation", ["ijk->ik", "ijk->jk", "ijk->k", "kji->jk", "ijk->ji", "ijk->", "lijk->ik"])
+def test_what_is_summed_next_to_the_innermost_label(equation, reduce, rng):
+    """Several entries at a time and those that are left, along labels that lie together and such that do not."""
+    sizes, (term, result) = {"i": 19, "j": 11, "k": 5, "l": 1}, equation.split("->")
+    x = rng.standard_normal([sizes[label] for label in term])
+    (found,) = program(tna.contract_path(equation, x, reduce=reduce))([x])
+    axes = [axis for axis, label in enumerate(term) if label not in result]
+    expected = x
+    for axis in reversed(axes):
+        expected = getattr(np, reduce).reduce(expected, axis=axis)
+    left = "".join(label for label in term if label in result)
+    np.testing.assert_allclose(found, np.einsum(f"{left}->{result}", expected), rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("xi", ["multiply", "add", "maximum"])
+def test_several_results_of_which_each_lacks_a_label(xi):
+    expression, _, shapes = scalar("ij,jk->ik", ((19, 11), (11, 5)), xi)
+    assert_same(expression, random(shapes))
+
+
 def test_leaves_of_any_layout_and_results_of_ones_own(rng):
     e = tna.compile(tna.contract("ij,jk->ik", tna.leaf("A", "ij"), tna.leaf("B", "jk"), xi="rectifier"))
     a, b = rng.standard_normal((6, 4)), rng.standard_normal((4, 5))

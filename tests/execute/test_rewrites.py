@@ -79,6 +79,17 @@ def test_a_weighted_sum_of_sums_is_taken_apart(equation, rng):
 
 
 @pytest.mark.parametrize(
+    ("batch", "k", "is_apart"),
+    [(17, 997, True), (2, 13, False), (2, 99_991, False)],  # a weight that is read twice must be worth it
+)
+def test_a_sum_that_reads_more_than_it_saves_is_not_taken_apart(batch, k, is_apart):
+    a, h, w = tna.leaf("A", "bi"), tna.leaf("H", "bj"), tna.leaf("W", "ijk")
+    e = tna.contract("bij,ijk->bk", tna.contract("bi,bj->bij", a, h, xi="add"), w)
+    plan = e.plan(A=(batch, 7), H=(batch, 3), W=(7, 3, k))
+    assert ("weighted" not in [step.kind for step in plan.steps]) == is_apart
+
+
+@pytest.mark.parametrize(
     ("equation", "shapes"),
     [
         ("bil,bj,ik->bk", ((11, 7, 3), (11, 5), (7, 2))),  # l and j are summed beside the weight

@@ -319,6 +319,25 @@ def test_a_chain_of_products_copies_no_operand():
     assert [step.scratch_bytes for step in products] == [0] * len(products)
 
 
+@pytest.mark.parametrize(
+    ("equation", "sizes", "labels"),
+    [
+        ("bi,bj,ijk->bk", (997, 5, 3, 2), "ijb"),
+        ("bi,bj,ijk->bk", (3, 5, 11, 2), "bij"),
+        ("bi,bj,jik->bk", (997, 3, 5, 2), "jib"),
+        ("bi,bj,bijk->bk", (997, 5, 3, 2), "bij"),  # b is in both: BLAS wants it first
+    ],
+)
+def test_rows_of_an_entrywise_product_are_long_where_that_copies_nothing(equation, sizes, labels, rng):
+    size = dict(zip("bijk", sizes, strict=True))
+    arrays = [rng.standard_normal([size[label] for label in term]) for term in equation.split("->")[0].split(",")]
+    plan = tna.contract_path(equation, *arrays, optimize=[(0, 1), (0, 1)])
+    assert "".join(plan.steps[0].result) == labels
+    assert [step.scratch_bytes for step in plan.steps] == [0, 0]
+    found = tna.contract(equation, *map(np.asfortranarray, arrays), optimize=[(0, 1), (0, 1)])
+    np.testing.assert_allclose(found, np.einsum(equation, *arrays), rtol=1e-12, atol=1e-12)
+
+
 def test_tiles_are_kept_while_there_is_room_and_then_made_again(monkeypatch):
     """Value and gradient of Σ G ξ(a, h) both weigh ξ(a, h), an array over b, i and j."""
     a, h, g = tna.leaf("a", "bi"), tna.leaf("h", "bj"), tna.leaf("G", "ijk")

@@ -17,7 +17,8 @@ from .kernels.bilinear import Unit, unit
 from .kernels.fold import fold
 from .kernels.jit import can_compile
 from .kernels.layouts import merged
-from .kernels.native import Operand, Result, matrix_text, nest_text
+from .kernels.native import matrix_text
+from .kernels.nest import Operand, Result, nest_text
 from .value import UnsupportedError, Value, axes_of, strides_of
 
 __all__ = ["Call", "Writer"]

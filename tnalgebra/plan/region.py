@@ -2,18 +2,21 @@
 
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import compress
+from itertools import compress, takewhile
 from math import prod
 
 from ..algebra import Operator, Pointwise, distributes
 from ..graph import Contract, Labels
-from .cost import layout
+from .cost import TILE, layout
 from .legality import is_separable
 from .paths import Optimizer, find_path
 from .pieces import pieces
 from .step import Step, Tree, union, volume
 
 __all__ = ["Region", "Term", "Tile", "make_tile"]
+
+FAR = 16
+"""Multiplications of a matrix product in the time in which one entry is read from memory; from the cache, it is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,32 +122,64 @@ class Region:
         if tiles:
             return self._weighted(tiles[0], next(term for term in chosen if term is not tiles[0]), result)
         if set(chosen[0].labels) & set(chosen[1].labels) <= set(result):
-            return self._emit("product", chosen, result)  # entrywise: any label order costs the same
-        left, right = chosen = self._turned(chosen, result)
+            return self._emit("product", chosen, result)
+        left, right = chosen = self._turned(self._stretched(chosen, result), result)
         if not is_last:
             return self._emit("product", chosen, layout(left.labels, right.labels, result, self.sizes).result)
         is_swapped = layout(right.labels, left.labels, result, self.sizes).result == result
         return self._emit("product", chosen[::-1] if is_swapped else chosen, result)
 
+    def _stretched(self, chosen: list[Term], result: Labels) -> list[Term]:
+        """The operands, an entrywise product among them in the order that saves copies here and has long rows."""
+        for term in list(chosen):
+            step = self._product(term)
+            if step and not step.summed and step.result:
+                (other,) = (one for one in chosen if one is not term)
+                groups = layout(term.labels, other.labels, result, self.sizes)
+                inner = tuple(label for label in other.labels if label in groups.inner)
+                orders = [
+                    term.labels,
+                    *((*groups.batch, *groups.rows, *labels) for labels in (groups.inner, inner)),
+                    *((*groups.batch, *labels, *groups.rows) for labels in (groups.inner, inner)),
+                ]
+                turned = [[Term(order, one.source) if one is term else one for one in chosen] for order in orders]
+                costs = [
+                    (self._copied(terms, result), -_row(order, step.terms, self.sizes))
+                    for terms, order in zip(turned, orders, strict=True)
+                ]
+                best = costs.index(min(costs))
+                self.steps[self._place(term)] = replace(step, result=orders[best])
+                chosen = turned[best]
+        return chosen
+
     def _turned(self, chosen: list[Term], result: Labels) -> list[Term]:
         """The operands, a matrix product among them with its own two exchanged where that saves a copy of it here."""
-
-        def copied(terms: Sequence[Term]) -> int:
-            left, right = (term.labels for term in terms)
-            sizes = (volume(left, self.sizes), volume(right, self.sizes))
-            return sum(compress(sizes, layout(left, right, result, self.sizes).copies))
-
         for term in list(chosen):
-            place = term.slot - self.steps[0].output if self.steps and copied(chosen) else -1
-            step = self.steps[place] if place >= 0 else None
-            if step and step.kind == "product" and step.summed:
+            step = self._product(term) if self._copied(chosen, result) else None
+            if step and step.summed:
                 first, second = step.terms[::-1]
                 labels = layout(first, second, step.result, self.sizes).result
                 others = [Term(labels, term.source) if other is term else other for other in chosen]
-                if copied(others) < copied(chosen):
-                    self.steps[place] = replace(step, inputs=step.inputs[::-1], terms=(first, second), result=labels)
+                if self._copied(others, result) < self._copied(chosen, result):
+                    turned = replace(step, inputs=step.inputs[::-1], terms=(first, second), result=labels)
+                    self.steps[self._place(term)] = turned
                     chosen = others
         return chosen
+
+    def _product(self, term: Term) -> Step | None:
+        """The step that gives a term, if it is a product."""
+        place = self._place(term)
+        return self.steps[place] if place >= 0 and self.steps[place].kind == "product" else None
+
+    def _place(self, term: Term) -> int:
+        """Which step gives a term; below 0 where none does."""
+        return term.slot - self.steps[0].output if self.steps else -1
+
+    def _copied(self, terms: Sequence[Term], result: Labels) -> int:
+        """The entries that are copied before BLAS multiplies two terms."""
+        left, right = (term.labels for term in terms)
+        sizes = (volume(left, self.sizes), volume(right, self.sizes))
+        return sum(compress(sizes, layout(left, right, result, self.sizes).copies))
 
     def _weighted(self, tile: Term, weight: Term, result: Labels) -> Term:
         tree, parts = self._tree([tile])
@@ -159,12 +194,19 @@ class Region:
         return isinstance(tree, int) or (tree[0] == self.node.reduce and all(map(self._is_sum, tree[1])))
 
     def _pays(self, parts: Sequence[Term], weight: Term, result: Labels) -> bool:
-        """Whether the products of the parts are less work than that of their sum."""
-        apart = sum(
-            volume(union(part.labels, tuple(l for l in weight.labels if l in (*part.labels, *result))), self.sizes)
-            for part in parts
-        )
-        return apart < volume(union(weight.labels, *(part.labels for part in parts)), self.sizes)
+        """Whether sums of the weight, products with the parts, and their sum are less work than one product."""
+        everything = union(*(part.labels for part in parts))
+        apart = 0
+        for part in parts:
+            kept = tuple(label for label in weight.labels if label in (*part.labels, *result))
+            apart += volume(union(part.labels, kept), self.sizes) + self._passes(result)
+            apart += self._passes(weight.labels) if kept != weight.labels else 0
+        return apart < volume(union(weight.labels, everything), self.sizes) + self._passes(everything)
+
+    def _passes(self, labels: Labels) -> int:
+        """The multiplications of a matrix product that take as long as to read an array once."""
+        entries = volume(labels, self.sizes)
+        return entries * (1 if entries <= TILE else FAR)
 
     def _weighted_sum(self, parts: Sequence[Term], weight: Term, result: Labels) -> Term:
         """Σ W · (a + b) = Σ W · a + Σ W · b: what a part lacks, W is summed over, and what W lacks too, counted."""
@@ -226,6 +268,12 @@ class Region:
         repeated = self._emit("map", [term], term.labels, text="repeat")
         self.steps[-1] = replace(self.steps[-1], sizes={**self.steps[-1].sizes, **lacks})
         return repeated
+
+
+def _row(labels: Labels, terms: Sequence[Labels], sizes: dict[str, int]) -> int:
+    """Entries that follow each other and of which each operand has either all or one."""
+    having = [[label in term for term in terms] for label in labels[::-1]]
+    return prod(sizes[label] for label, own in zip(labels[::-1], takewhile(having[0].__eq__, having), strict=False))
 
 
 def _shift(tree: Tree, by: int) -> Tree:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from ...graph import Labels
 from ...plan import Step
 from ...plan.cost import layout
@@ -16,6 +18,9 @@ Kernel = Callable[..., Array]
 LARGE = 1 << 14
 """Entries of a result that take longer to be set to zero than a call of `matmul` takes more than one of `dot`."""
 
+REUSED = 4
+"""Times that an entry is read from which a copy pays whose rows lie in memory."""
+
 
 def lower_product(step: Step, xp: ModuleType) -> Kernel:
     """(left, right) → Σ left · right."""
@@ -26,7 +31,7 @@ def product(left: Labels, right: Labels, result: Labels, sizes: dict[str, int], 
     """Return the function of two arrays for these labels; every label of one operand alone is in the result."""
     shared = {label for label in left if label in right}
     if shared <= set(result):
-        return _entrywise(left, right, result, xp)
+        return _entrywise(left, right, result, sizes, xp)
     groups = layout(left, right, result, sizes)
     if groups.batch and not groups.rows and not groups.columns:
         return _vectors(left, right, result, xp)
@@ -97,15 +102,24 @@ def _move(
     return perm, (*(sizes[label] for label in batch), *(volume(group, sizes) for group in groups[1:]))
 
 
-def _entrywise(left: Labels, right: Labels, result: Labels, xp: ModuleType) -> Kernel:
+def _entrywise(left: Labels, right: Labels, result: Labels, sizes: dict[str, int], xp: ModuleType) -> Kernel:
     """No label is summed: one multiplication with broadcasting, in the order of the result."""
-    align_left, align_right = aligner(left, result), aligner(right, result)
+    align_left, align_right = (_rows(term, result, sizes, xp) for term in (left, right))
     multiply = xp.multiply
 
     def entrywise(x: Array, y: Array) -> Array:
         return multiply(align_left(x), align_right(y))
 
     return entrywise
+
+
+def _rows(term: Labels, result: Labels, sizes: dict[str, int], xp: ModuleType) -> Kernel:
+    """As `aligner`; a small operand whose entries are read again and again lies in the order in which they are."""
+    align = aligner(term, result)
+    is_turned = term != tuple(label for label in result if label in term)
+    if xp is not np or not is_turned or REUSED * volume(term, sizes) > volume(result, sizes):
+        return align
+    return lambda x: np.ascontiguousarray(align(x))
 
 
 def aligner(term: Labels, order: Labels) -> Kernel:

@@ -6,7 +6,7 @@ Imported by the text of a kernel, and so only where Numba is.
 
 from collections.abc import Sequence
 from fractions import Fraction
-from functools import reduce
+from functools import cache, reduce
 from math import factorial, floor
 from types import SimpleNamespace
 from typing import Any
@@ -22,8 +22,9 @@ LOG2 = 2 * sum(Fraction(1, (2 * i + 1) * 3 ** (2 * i + 1)) for i in range(60))
 """ln 2 = 2 artanh(1/3), to far more digits than any of the numbers below has."""
 
 
+@cache
 def functions(name: str) -> SimpleNamespace:
-    """The functions exp, log, log1p, logaddexp and hypot of numbers of a dtype."""
+    """The functions exp, log, log1p, logaddexp and hypot of numbers of a dtype, compiled once for all kernels."""
     power, log = _power(name), _log(name)
     return SimpleNamespace(
         exp=_exp(name, power),

@@ -4,6 +4,7 @@ It is written in the vectors of LLVM, whose own vectoriser leaves no sum of a lo
 are addresses, all strides are in bytes. Imported by the texts of kernels, and so only where Numba is.
 """
 
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,8 +21,9 @@ __all__ = ["tiles"]
 WORD = ir.IntType(64)
 
 
+@cache
 def tiles(name: str, vectors: int) -> SimpleNamespace:
-    """The functions pack and multiply of numbers of a dtype, for so many vectors of columns."""
+    """The functions pack and multiply of numbers of a dtype, for so many vectors of columns, compiled once for all."""
     return SimpleNamespace(pack=_pack(name, vectors), multiply=_multiply(name, vectors))
 
 
