@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-__all__ = ["check", "compare", "machine", "peak_mib"]
+__all__ = ["check", "compare", "machine", "peak_mib", "relative_error"]
 
 ROUNDS = 11
 FEWEST_ROUNDS = 7
@@ -48,12 +48,17 @@ Contestants = Mapping[str, Callable[[], Any]]
 def check(contestants: Contestants, truth: Any, tolerance: float) -> None:
     """Refuse to time a wrong result: the largest error, relative to the largest entry."""
     truth = np.asarray(truth)
-    scale = float(np.max(np.abs(truth))) or 1.0
     for name, call in contestants.items():
         found = np.asarray(call())
         assert found.shape == truth.shape, f"{name}: shape {found.shape}, not {truth.shape}"
-        error = float(np.max(np.abs(found - truth))) / scale
+        error = relative_error(found, truth)
         assert error <= tolerance, f"{name}: relative error {error:.1e}, more than {tolerance:.0e}"
+
+
+def relative_error(found: Any, truth: Any) -> float:
+    """The largest error by the largest entry."""
+    scale = float(np.max(np.abs(truth))) or 1.0
+    return float(np.max(np.abs(found - truth))) / scale
 
 
 def compare(

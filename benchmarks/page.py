@@ -1,6 +1,7 @@
 """`python -m benchmarks.page`: the results as docs/benchmarks.md; every number on that page comes from the files."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from .__main__ import RESULTS
 from .harness import LIBRARIES, LIMIT, QUIET
 from .picture import draw_ratios, told
 
+CUDA = RESULTS.with_name("cuda.json")
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 PICTURES = PAGE.parent / "assets" / "benchmarks"
 
@@ -71,26 +73,39 @@ ABOUT = {
     "on the disk as well. Medians of three pairs of processes.",
     "import": "Seconds of a fresh process, start of the interpreter included.",
 }
+ON_A_GPU = {
+    "generalized matrix products": "out[ik] = ⊕ⱼ ξ(A[ij], B[jk]) for n × n matrices. *Share*: of the instructions of "
+    "float32 that the chip can do at its highest clock, were ξ and ⊕ one each. What the others compile is written as "
+    "an array over i, j and k that is folded; cuBLAS multiplies and adds.",
+    "training steps": "The networks of the table above, on the device; the loss of every step comes to the host. Ours "
+    "is one CUDA graph, or *launched one by one*. JAX multiplies in float32, and as it does by itself in TF32.",
+    "bilinear units": "out[bk] = Σᵢⱼ ξ(a[bi], h[bj]) G[ijk], for b × i × j × k.",
+    "small plans": "Operands of a few entries, as one CUDA graph: the cost of a call.",
+}
 COLUMNS = {"case": "", "size": "sizes", "n": "n", "dtype": "dtype", "how": "call"}
+MORE = {"peak_mib": ("scratch", "{:.2g} MiB"), "share": ("share", "{:.2f}")}
 
 
 def main() -> None:
     """Write the page."""
-    results = json.loads(RESULTS.read_text(encoding="utf-8"))
-    parts = [INTRODUCTION]
     PICTURES.mkdir(parents=True, exist_ok=True)
-    for name, about in ABOUT.items():
-        if name not in results:  # not measured yet
-            continue
-        suite = results[name]
-        heading = f"{name[0].upper()}{name[1:]}"
-        parts += [f"## {heading}\n", f"{about}\n"]
-        if any(row.get("ratio") for row in suite["rows"]):
-            picture = PICTURES / f"{name.replace(' ', '-').lower()}.svg"
-            draw_ratios(suite["rows"], heading, picture)
-            parts.append(f"![{told(suite['rows'])}]({picture.relative_to(PAGE.parent).as_posix()})\n")
-        parts += [table(suite["rows"]), f"\n{described(suite['machine'])}\n"]
+    parts = [INTRODUCTION, *sections(RESULTS, ABOUT, ""), *sections(CUDA, ON_A_GPU, " on a GPU")]
     PAGE.write_text("\n".join(parts), encoding="utf-8")
+
+
+def sections(path: Path, about: dict[str, str], where: str) -> Iterator[str]:
+    """Headings, texts, pictures and tables of the suites that a file has."""
+    results = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    for name in filter(results.__contains__, about):
+        rows, heading = results[name]["rows"], f"{name[0].upper()}{name[1:]}{where}"
+        yield f"## {heading}\n"
+        yield f"{about[name]}\n"
+        if any(row.get("ratio") for row in rows):
+            picture = PICTURES / f"{heading.replace(' ', '-').lower()}.svg"
+            draw_ratios(rows, heading, picture)
+            yield f"![{told(rows)}]({picture.relative_to(PAGE.parent).as_posix()})\n"
+        yield table(rows)
+        yield f"\n{described(results[name]['machine'])}\n"
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -99,27 +114,28 @@ def table(rows: list[dict[str, Any]]) -> str:
     peers = list(dict.fromkeys(peer for row in rows for part in ("ratio", "failed") for peer in row.get(part, {})))
     peers.sort(key=lambda peer: peer == LIMIT)
     others = [] if peers else [name for name in rows[0]["seconds"] if name != "tnalgebra"]
-    scratch = ["peak_mib"] if "peak_mib" in rows[0] else []
+    more = [key for key in MORE if key in rows[0]]
     head = [
         *(COLUMNS[key] for key in words),
         "tnalgebra",
         *others,
         *(f"/ {peer}" for peer in peers),
-        *("scratch" for _ in scratch),
+        *(MORE[key][0] for key in more),
     ]
     lines = [head, ["---"] * len(words) + ["---:"] * (len(head) - len(words))]
     for row in rows:
         seconds, ratio = row["seconds"], row.get("ratio", {})
         mark = "~ " if row.get("spread", 0.0) > QUIET else ""
-        errors = {peer: f"error {error:.0e}" for peer, error in row.get("failed", {}).items()}
+        errors = {
+            peer: what if isinstance(what, str) else f"error {what:.0e}" for peer, what in row.get("failed", {}).items()
+        }
         numbers = [f"{mark}{ratio[peer]:.2f}" if peer in ratio else errors.get(peer, "") for peer in peers]
-        memory = [f"{row[key]:.2g} MiB" for key in scratch]
         lines.append(
             [
                 *(str(row[key]) for key in words),
                 *(duration(seconds[key]) for key in ("tnalgebra", *others)),
                 *numbers,
-                *memory,
+                *(MORE[key][1].format(row[key]) for key in more),
             ]
         )
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -134,7 +150,10 @@ def duration(seconds: float) -> str:
 def described(machine: dict[str, Any]) -> str:
     """Where and when, in one line."""
     versions = ", ".join(f"{name} {machine[name]}" for name in ("python", *LIBRARIES) if name in machine)
-    return f"*{machine['cpu']}, {machine['cores']} cores, {machine['blas']}; {versions}; {machine['date']}.*"
+    where = f"{machine['cpu']}, {machine['cores']} cores, {machine['blas']}"
+    if "device" in machine:
+        where = f"{machine['device']} behind {where}; CuPy {machine['cupy']}, CUDA {machine['cuda']}"
+    return f"*{where}; {versions}; {machine['date']}.*"
 
 
 if __name__ == "__main__":

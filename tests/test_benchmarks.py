@@ -4,6 +4,7 @@ import json
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import tnalgebra as tna
@@ -110,3 +111,17 @@ def test_a_process_of_first_calls_prints_two_times(monkeypatch, capsys):
     first, warm = json.loads(capsys.readouterr().out)
     assert first > 0 < warm
     assert len(done) == 1 + starts.WARM
+
+
+def test_a_peer_that_is_wrong_or_breaks_is_not_timed(monkeypatch):
+    monkeypatch.setattr(device, "compare", lambda calls, budget: {"seconds": dict.fromkeys(calls, 1.0)})
+
+    def broken():
+        raise MemoryError
+
+    calls = {"tnalgebra": lambda: np.ones(3), "right": lambda: np.ones(3), "wrong": lambda: np.ones(3) * 1.5}
+    contestants = {name: device.Contestant(call, np.asarray) for name, call in (calls | {"broken": broken}).items()}
+    row = device._compared(contestants, np.ones(3))
+    assert (row["failed"], [*row["seconds"]]) == ({"wrong": 0.5, "broken": "MemoryError"}, ["tnalgebra", "right"])
+    with pytest.raises(AssertionError, match=r"tnalgebra: relative error 5\.0e-01, more than 1e-03"):
+        device._compared({"tnalgebra": contestants["wrong"]}, np.ones(3))
