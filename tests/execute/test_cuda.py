@@ -364,6 +364,7 @@ def test_few_entries_of_many_terms_are_shared_among_threads():
     assert chosen(work) is None
     count, threads = lanes(work)
     assert 10**4 < count * threads <= 10**6 // 16
+    assert lanes(product_of(4096)) == (1, 1)  # where entries are many, a thread has one
 
 
 # --- compilers and devices -----------------------------------------------------------------------------------------

@@ -23,10 +23,13 @@ OWN, HOLD = 30, 1.3
 """Registers of a thread, and for each entry that it holds."""
 FOLD, FOLDED = 4600, 178
 """Cycles of one more kernel that folds shares, and entries that it folds in one."""
-ALONE_WAIT, ALONE_CHAIN, ALONE_PRICE = 110, 3, 2
-"""Of a thread with one entry: cycles until an operand is there, and cycles and instructions by the price of a term."""
+ALONE_WAIT, ALONE_CHAIN, ALONE_PRICE, ALONE_START = 110, 3, 2, 100
+"""Of a thread with one entry: cycles until an operand is there, cycles and instructions by the price of a term, and
+instructions before the first one."""
 LEAST_TERMS = 16
 """Of one share."""
+TIE = 1.1
+"""What is predicted to take that much longer may as well take less: the fewest threads win."""
 LANES_OF_ENTRY = 32
 """Threads of a block that fold what they have of one entry, where there are no tiles."""
 
@@ -59,7 +62,8 @@ def shares(work: Work, tiling: Tiling) -> tuple[int, int]:
 
 def lanes(work: Work) -> tuple[int, int]:
     """The same where there are no tiles: shares, and threads of a block that share each of them."""
-    count = min(_counts(work), key=lambda count: _alone(work, count))
+    costs = {count: _alone(work, count) for count in _counts(work)}
+    count = next(count for count, cost in costs.items() if cost <= TIE * min(costs.values()))
     return -(-count // LANES_OF_ENTRY), min(count, LANES_OF_ENTRY)
 
 
@@ -103,7 +107,7 @@ def _alone(work: Work, count: int) -> float:
     terms = -(-volume(work.summed, work.sizes) // count)
     threads = volume(work.result, work.sizes) * count
     price = sum(map(work.price, work.needed([work.end])))
-    computes = threads * terms * price * ALONE_PRICE / PROCESSORS / LANES
+    computes = threads * (terms * price * ALONE_PRICE + ALONE_START) / PROCESSORS / LANES
     each = len(work.terms) * ALONE_WAIT + price * ALONE_CHAIN
     waits = -(-threads // (PROCESSORS * RESIDENT)) * terms * each
     return _both(computes, waits) + _fold(work, count // LANES_OF_ENTRY)
