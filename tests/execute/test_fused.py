@@ -220,14 +220,14 @@ def test_workers_wake_up_again():
     base = counts.__array_interface__["data"][0]
     tasks = [(kernel.address, base, places.__array_interface__["data"][0] + 8 * i) for i in range(4)]
     for pause in (0, 0, 0.05, 0.05):
-        crew.run_tasks(tasks, (counts, places))
+        crew.run_tasks(tasks)
         time.sleep(pause)
     np.testing.assert_array_equal(counts, 4)
 
     def many(own):
         at = own.__array_interface__["data"][0]
         for _ in range(200):
-            crew.run_tasks([(kernel.address, at, task[2]) for task in tasks], own)
+            crew.run_tasks([(kernel.address, at, task[2]) for task in tasks])
 
     held = [np.zeros(4, np.int64) for _ in range(3)]
     threads = [threading.Thread(target=many, args=(own,)) for own in held]

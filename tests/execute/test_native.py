@@ -149,8 +149,8 @@ def test_buffers_are_shared_where_no_one_needs_them(rng):
     a, c = rng.standard_normal((7, 5)), np.array(0.5)
     (found,) = program(plan)([a, c][: len(plan.inputs)])
     assert relative_error(found, node.evaluate(A=a, c=c)) < 1e-13
-    for _, places, _ in made.calls:
-        spots = [made.places.get(row, -1 - row) for row, _ in places]
+    for call in made.calls:
+        spots = [made.places.get(row, -1 - row) for row, _ in call.arrays]
         assert spots[-1] not in spots[:-1]
 
 

@@ -54,7 +54,7 @@ def _own(step: Step) -> Step:
     """
     if step.kind != "product" or not step.summed or step.flops < 2 * MUCH:
         return step
-    for turn in (1, -1) if step.result[-1:] == step.terms[1][-1:] else (-1, 1):
+    for turn in (1, -1) if {*step.result[-1:]} <= {*step.terms[1]} else (-1, 1):
         found = replace(step, kind="weighted", inputs=step.inputs[::turn], terms=step.terms[::turn], tree=0)
         if unit(found) is not None:
             return found

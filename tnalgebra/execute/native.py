@@ -1,6 +1,7 @@
 """A plan as one call: every step is machine code for its sizes, and one loop runs them on a table of addresses.
 
-It is for plans that run many times on small arrays, where the interpreter would take longer than the numbers.
+It is for plans that run many times on arrays that stay cached, where the interpreter, and memory that is new to the
+machine, would take longer than the numbers. Threads share out what is long, and go through the steps together.
 """
 
 from collections.abc import Sequence
@@ -10,29 +11,33 @@ from typing import Any
 
 import numpy as np
 
-from ..plan import Plan
+from ..plan import Plan, Step
 from ..plan.generated import exponential
 from .fuse import grouped
 from .kernels.bilinear import unit
-from .kernels.fold import fold
+from .kernels.crew import led, left
 from .kernels.jit import jitted, native, numba_or_none, told
+from .kernels.matrix import is_matrix
 from .kernels.native import RUN, address
 from .recipe import Recipe, recipe
+from .threads import thread_count
 
 __all__ = ["NativeProgram", "native_program"]
 
 Array = Any
 SMALL = 1 << 18
-"""Operations of a step, on the average, from which its kernel counts, with blocks and threads, and not the call."""
+"""Operations of a step, on the average, from which its kernel counts, where that has blocks, and not the call."""
 ROOM = 1 << 26
 """Bytes that the values between the steps may take where no limit was given."""
+WORDS = 8
+"""Words of a line of the cache: a thread writes to one of its own."""
 
 
 def native_program(plan: Plan, dtype: Any) -> "NativeProgram | None":
     """The program for leaves of that dtype; None where a step has no such form, or where nothing would be gained."""
     if _is_large(plan) or numba_or_none() is None or not _can_read_arrays():
         return None
-    found = recipe(plan, dtype.itemsize)
+    found = recipe(plan, dtype.itemsize, thread_count())
     if found is None or found.bytes(dtype.itemsize) > (plan.memory_limit or ROOM):
         return None
     try:
@@ -43,58 +48,82 @@ def native_program(plan: Plan, dtype: Any) -> "NativeProgram | None":
 
 
 def _is_large(plan: Plan) -> bool:
-    """Whether steps are better done by kernels with blocks and threads than by one call without."""
-    units = [made for step in plan.steps if step.kind == "weighted" and (made := unit(step))]
-    groups = [group for group in grouped(plan.steps, plan.outputs) if group[0].kind == "product" and len(group) > 1]
-    folds = [found for product, *users in groups if (found := fold(product, users))]
-    inside = [*(made.step for made in units), *(step for group in groups for step in group)]
-    rest = plan.flops - sum(step.flops for step in inside)
-    is_shared = any(made.is_much for made in units) or any(made.is_much for made in folds)
-    return rest > SMALL * len(plan.steps) or is_shared or any(map(exponential, plan.steps))
+    """Whether steps are better done by kernels that there are not here."""
+    folded = {
+        id(step) for group in grouped(plan.steps, plan.outputs) if group[0].kind == "product" for step in group[1:]
+    }
+    rest = [step for step in plan.steps if _has_blocks(step) and id(step) not in folded]
+    return sum(step.flops for step in rest) > SMALL * len(plan.steps) or any(map(exponential, plan.steps))
+
+
+def _has_blocks(step: Step) -> bool:
+    """Whether a step has a kernel that does better than loops where there is much to do."""
+    return step.kind == "product" or is_matrix(step) or (step.kind == "weighted" and unit(step) is None)
 
 
 class NativeProgram:
     """Calls in order; what they need is allocated by the first call of a thread and used again."""
 
     def __init__(self, made: Recipe, dtype: Any) -> None:
-        self._dtype, self._made = dtype, made
+        self._dtype, self._made, self._run = dtype, made, jitted(RUN, dtype.name)
         self._shapes = [shape for _, shape in made.outputs]
-        self._kernels = [native(text, dtype.name) for text, _, _ in made.calls]
-        slots = [[*(number for place in places for number in place), *numbers] for _, places, numbers in made.calls]
-        starts = accumulate((8 * len(part) for part in slots), initial=0)
-        functions = [n for kernel, start in zip(self._kernels, starts, strict=False) for n in (kernel.address, start)]
-        rows = [*range(made.leaves), *(row for row, _ in made.outputs)]
-        self._numbers = [np.array(part, np.int64) for part in (rows, functions, [n for part in slots for n in part])]
-        places = [address(part) for part in self._numbers]
-        self._fixed = (*places[:2], len(made.calls), places[2])
-        self._run, self._count, self._free = jitted(RUN, dtype.name), len(rows), list[tuple[int, Array, Array]]()
+        self._words = -(-made.count // WORDS) * WORDS
+        self._kernels = [native(call.text, dtype.name) for call in made.calls]
+        self._orders, self._free = self._ordered(), list[tuple[int, Array, Array]]()
+        self._at = address(self._orders)
 
     def __call__(self, arrays: Sequence[Array]) -> list[Array]:
         """The values for these leaves, in new arrays."""
         try:
-            table = self._free.pop()
+            held = self._free.pop()
         except IndexError:
-            table = self._new()
+            held = self._new()
         outs = [np.empty(shape, self._dtype) for shape in self._shapes]
         given = (*[x if type(x) is np.ndarray and x.flags.carray else _ready(x) for x in arrays], *outs)
-        self._run(id(given), self._count, table[0], *self._fixed)
-        self._free.append(table)
+        threads = min(self._made.threads, thread_count()) if self._made.threads > 1 else 1
+        job = led(threads) if threads > 1 else 0
+        try:
+            self._run(id(given), held[0], self._at, job, threads)
+        finally:
+            if job:
+                left()
+        self._free.append(held)
         return outs
 
+    def _ordered(self) -> Array:
+        """Rows of what is given, the tasks of every step, and behind all of them the places that kernels read."""
+        made, steps = self._made, [call.parts() for call in self._made.calls]
+        rows = [*range(made.leaves), *(row for row, _ in made.outputs)]
+        first = [*accumulate(map(len, steps), initial=0)]
+        tasks = 3 + len(rows) + 2 * len(steps)
+        places = [[*(n for place in part.arrays for n in place), *part.numbers] for parts in steps for part in parts]
+        starts = accumulate(map(len, places), initial=tasks + 3 * len(places))
+        head = [8 * self._words, len(rows), len(steps), *rows]
+        for start, parts in zip(first, steps, strict=False):
+            head += [8 * (tasks + 3 * start), len(parts)]
+        orders = np.array([*head, *[0] * (3 * len(places)), *(n for part in places for n in part)], np.int64)
+        kernels = [kernel for kernel, parts in zip(self._kernels, steps, strict=True) for _ in parts]
+        words = [(kernel.address, 0, address(orders) + 8 * at) for kernel, at in zip(kernels, starts, strict=False)]
+        orders[tasks : tasks + 3 * len(places)] = np.ravel(words)
+        return orders
+
     def _new(self) -> tuple[int, Array, Array]:
-        """A table of addresses and its own, and the memory that those of the values between point to."""
-        made = self._made
-        arena, table = np.empty(made.room, self._dtype), np.zeros(made.count, np.int64)
+        """The tables of addresses and the first of these, and the memory that those of the values between point to."""
+        made, size = self._made, self._dtype.itemsize
+        arena = np.empty(made.room + made.threads * made.own, self._dtype)
+        tables = np.zeros((made.threads, self._words), np.int64)
         for row, offset in made.places.items():
-            table[row] = address(arena) + offset * self._dtype.itemsize
-        return address(table), table, arena
+            tables[:, row] = address(arena) + offset * size
+        for row, offset in made.rooms.items():
+            tables[:, row] = [address(arena) + (made.room + n * made.own + offset) * size for n in range(made.threads)]
+        return address(tables), tables, arena
 
 
 @lru_cache(maxsize=1)
 def _can_read_arrays() -> bool:
     """Whether the kernel finds the numbers of arrays, as it does in CPython."""
-    arrays, table, rows = (np.ones(1), np.ones(2)), np.zeros(2, np.int64), np.arange(2)
-    jitted(RUN, "float64")(id(arrays), 2, address(table), address(rows), 0, 0, 0)
+    arrays, table, orders = (np.ones(1), np.ones(2)), np.zeros(2, np.int64), np.array([0, 2, 0, 0, 1])
+    jitted(RUN, "float64")(id(arrays), address(table), address(orders), 0, 1)
     return table.tolist() == [*map(address, arrays)]
 
 

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from math import prod
 
 from ..plan import Plan
+from .call import Call
 from .fuse import grouped
-from .value import UnsupportedError, axes_of, strides_of
-from .writer import Call, Writer
+from .value import UnsupportedError, axes_of, rounded, strides_of
+from .writer import Writer
 
 __all__ = ["Recipe", "recipe"]
-
-LINE = 16
-"""Entries to which the beginning of a buffer is rounded up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +18,9 @@ class Recipe:
     """Kernels in order, and where their arrays are.
 
     leaves, count: rows of the table of addresses for leaves, and for these and buffers. places: offsets of buffers, in
-    entries, in a room for all of them; those that are not needed at the same time share it. outputs: rows and shapes of
-    the results, which have memory of their own.
+    entries, in a room for all of them; those that are not needed at the same time share it. rooms: offsets of those
+    that each of so many threads has for itself, in a room of its own. outputs: rows and shapes of the results, which
+    have memory of their own.
     """
 
     calls: tuple[Call, ...]
@@ -29,18 +28,21 @@ class Recipe:
     count: int
     places: Mapping[int, int]
     room: int
+    rooms: Mapping[int, int]
+    own: int
+    threads: int
     outputs: tuple[tuple[int, tuple[int, ...]], ...]
 
     def bytes(self, itemsize: int) -> int:
         """What a call takes, results included."""
-        return (self.room + sum(prod(shape) for _, shape in self.outputs)) * itemsize
+        return (self.room + self.threads * self.own + sum(prod(shape) for _, shape in self.outputs)) * itemsize
 
 
-def recipe(plan: Plan, itemsize: int) -> Recipe | None:
-    """The recipe of a plan for real numbers of so many bytes, None where a step has none."""
+def recipe(plan: Plan, itemsize: int, threads: int = 1) -> Recipe | None:
+    """The recipe of a plan for real numbers of so many bytes and up to so many threads, None where a step has none."""
     if any(0 in shape for shape in plan.shapes) or any(0 in step.sizes.values() for step in plan.steps):
         return None
-    writer = Writer(plan, itemsize)
+    writer = Writer(plan, itemsize, threads)
     try:
         for group in grouped(plan.steps, plan.outputs):
             writer.write(group)
@@ -48,8 +50,18 @@ def recipe(plan: Plan, itemsize: int) -> Recipe | None:
     except UnsupportedError:
         return None
     places, room = _placed(writer, own)
-    outputs = tuple((row, shape) for row, shape in own.items())
-    return Recipe(tuple(writer.calls), writer.leaves, writer.leaves + len(writer.buffers), places, room, outputs)
+    room_of = {row: start + rounded(writer.buffers[row - writer.leaves]) for row, start in writer.rooms.items()}
+    return Recipe(
+        calls=tuple(writer.calls),
+        leaves=writer.leaves,
+        count=writer.leaves + len(writer.buffers),
+        places=places,
+        room=room,
+        rooms=writer.rooms,
+        own=max(room_of.values(), default=0),
+        threads=threads if any(call.span for call in writer.calls) else 1,
+        outputs=tuple((row, shape) for row, shape in own.items()),
+    )
 
 
 def _own(writer: Writer, outputs: Sequence[int]) -> dict[int, tuple[int, ...]]:
@@ -66,22 +78,18 @@ def _own(writer: Writer, outputs: Sequence[int]) -> dict[int, tuple[int, ...]]:
 
 def _placed(writer: Writer, own: Mapping[int, tuple[int, ...]]) -> tuple[dict[int, int], int]:
     """Places of the other buffers; one takes that of another of its size which no later call reads or fills."""
-    last = {row: number for number, (_, arrays, _) in enumerate(writer.calls) for row, _ in arrays}
-    places, free, room = dict[int, int](), dict[int, list[int]](), 0
-    for number, (_, arrays, _) in enumerate(writer.calls):
-        rows = dict.fromkeys(row for row, _ in arrays if row >= writer.leaves and row not in own)
+    last = {row: number for number, call in enumerate(writer.calls) for row, _ in call.arrays}
+    places, free, room, kept = dict[int, int](), dict[int, list[int]](), 0, {*own, *writer.rooms}
+    for number, call in enumerate(writer.calls):
+        rows = dict.fromkeys(row for row, _ in call.arrays if row >= writer.leaves and row not in kept)
         for row in rows:
             if row not in places:
-                size = _rounded(writer, row)
+                size = rounded(writer.buffers[row - writer.leaves])
                 if free.get(size):
                     places[row] = free[size].pop()
                 else:
                     places[row], room = room, room + size
         for row in rows:
             if last[row] == number:
-                free.setdefault(_rounded(writer, row), []).append(places[row])
+                free.setdefault(rounded(writer.buffers[row - writer.leaves]), []).append(places[row])
     return places, room
-
-
-def _rounded(writer: Writer, row: int) -> int:
-    return -(-writer.buffers[row - writer.leaves] // LINE) * LINE

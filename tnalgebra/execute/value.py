@@ -6,7 +6,10 @@ from math import prod
 
 from ..graph import Labels
 
-__all__ = ["UnsupportedError", "Value", "axes_of", "strides_of"]
+__all__ = ["UnsupportedError", "Value", "axes_of", "rounded", "strides_of"]
+
+LINE = 16
+"""Entries to which the size of a buffer is rounded up."""
 
 
 class UnsupportedError(Exception):
@@ -26,6 +29,11 @@ class Value:
 def strides_of(shape: Sequence[int]) -> tuple[int, ...]:
     """Of an array in C's order."""
     return tuple(prod(shape[axis + 1 :]) for axis in range(len(shape)))
+
+
+def rounded(size: int) -> int:
+    """Entries that a buffer of so many takes."""
+    return -(-size // LINE) * LINE
 
 
 def axes_of(value: Value) -> Labels:

@@ -4,42 +4,37 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import prod
 
-from ..algebra import Operator
 from ..algebra.derivative import substituted
 from ..algebra.scalar import parse
 from ..algebra.schedule import Schedule, Tree, schedule
 from ..graph import Labels
-from ..plan import Plan, Step
+from ..plan import Step
 from ..plan.cost import layout, tree_labels
 from ..plan.formula import formulas
 from ..plan.step import union, volume
+from .call import Span, span
 from .kernels.bilinear import Unit, unit
 from .kernels.fold import fold
+from .kernels.fused import ROWS
 from .kernels.jit import can_compile
 from .kernels.layouts import merged
 from .kernels.native import matrix_text
-from .kernels.nest import Operand, Result, nest_text
+from .kernels.nest import Result
+from .loops import SAME, Loops, turned
 from .value import UnsupportedError, Value, axes_of, strides_of
 
-__all__ = ["Call", "Writer"]
+__all__ = ["Writer"]
 
-Call = tuple[str, tuple[tuple[int, int], ...], tuple[int, ...]]
-"""A text, for every array its row in a table of addresses and the bytes after it, and the numbers that it reads."""
 MATRIX = 1 << 14
 """Multiplications from which BLAS is faster than loops of known length."""
-SAME: Schedule = schedule(("x0",), ("x0",))
+VECTOR = 16
+"""Operations of a matrix product that take as long as one of a loop over entries."""
 PRODUCT: Schedule = schedule((("multiply", ("x0", "x1")),), ("x0", "x1"))
 ADD: Schedule = schedule((("add", ("x", "y")),), ("x", "y"))
 
 
-class Writer:
-    """Values by slot, sizes of buffers, and the calls so far: texts, places of arrays, and lengths of loops."""
-
-    def __init__(self, plan: Plan, itemsize: int) -> None:
-        self.itemsize, self.leaves = itemsize, len(plan.inputs)
-        self.values = {slot: Value(slot, 0, tuple(shape), strides_of(shape)) for slot, shape in enumerate(plan.shapes)}
-        self.buffers: list[int] = []
-        self.calls: list[Call] = []
+class Writer(Loops):
+    """The calls of steps, one after the other."""
 
     def write(self, group: Sequence[Step]) -> None:
         """Append the calls of a step, or of several on the same operands."""
@@ -62,56 +57,11 @@ class Writer:
             raise UnsupportedError
         self.values[step.output] = writers[step.kind](step, read)
 
-    # --- loops -------------------------------------------------------------------------------------------------------
-
-    def _buffer(self, shape: Sequence[int]) -> Value:
-        self.buffers.append(prod(shape))
-        return Value(self.leaves + len(self.buffers) - 1, 0, tuple(shape), strides_of(shape))
-
-    def _call(self, text: str, values: Sequence[Value], *numbers: int) -> None:
-        self.calls.append((text, tuple((value.row, value.offset * self.itemsize) for value in values), numbers))
-
-    def _loops(
-        self,
-        calls: Schedule,
-        read: Sequence[tuple[Value, Labels]],
-        filled: Sequence[tuple[Value, Result]],
-        sizes: Mapping[str, int],
-    ) -> None:
-        operands = [Operand(term, value.strides) for value, term in read]
-        text, length = nest_text(calls, operands, [result for _, result in filled], sizes)
-        self._call(text, [*(value for value, _ in read), *(value for value, _ in filled)], length)
-
-    def _nest(
-        self,
-        calls: Schedule,
-        read: Sequence[Value],
-        terms: Sequence[Labels],
-        wanted: Sequence[tuple[Labels, Schedule | None, Operator | None]],
-        sizes: Mapping[str, int],
-    ) -> list[Value]:
-        """Loops that fill new buffers; those with ⊕ from its unit."""
-        if not can_compile(calls, *(fold for _, fold, _ in wanted)):
-            raise UnsupportedError
-        outs = [self._buffer([sizes[label] for label in labels]) for labels, _, _ in wanted]
-        results = [
-            Result(labels, out.strides, fold, None if fold is None or op is None else op.unit, prod(out.shape))
-            for out, (labels, fold, op) in zip(outs, wanted, strict=True)
-        ]
-        self._loops(calls, list(zip(read, terms, strict=True)), list(zip(outs, results, strict=True)), sizes)
-        return outs
+    # --- kinds of steps ----------------------------------------------------------------------------------------------
 
     def _entrywise(self, tree: Tree, step: Step, read: Sequence[Value]) -> Value:
         calls = schedule((tree,), tuple(f"x{i}" for i in range(len(read))))
         return self._nest(calls, read, step.terms, [(step.result, None, None)], step.sizes)[0]
-
-    def copied(self, value: Value, order: Labels) -> Value:
-        """The same in a buffer, its axes (numbered from 0) in that order."""
-        axes = axes_of(value)
-        sizes = dict(zip(axes, value.shape, strict=True))
-        return self._nest(SAME, [value], [axes], [(order, None, None)], sizes)[0]
-
-    # --- kinds of steps ----------------------------------------------------------------------------------------------
 
     def _view(self, step: Step, read: Sequence[Value]) -> Value:
         (value,), labels = read, step.terms[0]
@@ -200,12 +150,10 @@ class Writer:
         orders, numbers = found.laid([value.strides for value in read])
         values = self._laid(read, found.terms, orders)
         outs = [self._buffer([product.sizes[label] for label in found.order(term)]) for term in found.results]
-        rooms = [self._buffer((size,)) for size in found.rooms(kernel)]
-        self._call(kernel.text(), [*values, *outs, *rooms], *numbers)
+        shared = span([Span(0, found.size(found.columns), kernel.width)], product.flops // VECTOR, self.threads)
+        self._call(kernel.text(), [*values, *outs], numbers, shared, found.rooms(kernel))
         for user, out, term in zip(users, outs, found.results, strict=True):
-            turn = [found.order(term).index(label) for label in term]
-            shape, strides = tuple(out.shape[i] for i in turn), tuple(out.strides[i] for i in turn)
-            self.values[user.output] = replace(out, shape=shape, strides=strides)
+            self.values[user.output] = turned(out, [found.order(term).index(label) for label in term])
 
     def _laid(self, read: Sequence[Value], terms: Sequence[Labels], orders: Sequence[Labels | None]) -> list[Value]:
         """The values, copied where a kernel wants another order of axes."""
@@ -220,7 +168,9 @@ class Writer:
         values = self._laid(read, found.step.terms, orders)
         labels = (*found.batch, *found.rows, *found.columns)
         out = self._buffer((*(sizes[label] for label in (*found.batch, *found.rows)), found.padded(kernel)))
-        self._call(kernel.text(), [*values, out, *(self._buffer((size,)) for size in found.rooms(kernel))], *numbers)
+        spans = [Span(0, found.size(found.batch)), Span(2, found.size(found.rows), ROWS)]
+        shared = span(spans, found.step.flops // VECTOR, self.threads)
+        self._call(kernel.text(), [*values, out], numbers, shared, found.rooms(kernel))
         columns = strides_of([sizes[label] for label in found.columns])
         strides = dict(zip(labels, (*out.strides[:-1], *columns), strict=True))
         result = found.step.result
@@ -249,16 +199,15 @@ class Writer:
         ]
         out = self._buffer([sizes[label] for label in groups.result])
         shapes = [(size["rows"], size["inner"]), (size["inner"], size["columns"]), (size["rows"], size["columns"])]
-        turned = [*(is_turned for _, _, is_turned in matrices), False]
+        turns = [*(is_turned for _, _, is_turned in matrices), False]
         steps = (*(stride for _, stride, _ in matrices), size["rows"] * size["columns"])
         text = matrix_text(
             (prod(sizes[label] for label in groups.batch), steps),
-            [(*shape, is_turned) for shape, is_turned in zip(shapes, turned, strict=True)],
+            [(*shape, is_turned) for shape, is_turned in zip(shapes, turns, strict=True)],
             self.itemsize,
         )
         self._call(text, [*(value for value, _, _ in matrices), out])
-        order = tuple(map(groups.result.index, result))
-        return replace(out, shape=tuple(out.shape[i] for i in order), strides=tuple(out.strides[i] for i in order))
+        return turned(out, [groups.result.index(label) for label in result])
 
     def _matrix(
         self, value: Value, term: Labels, groups: Sequence[Labels], sizes: Mapping[str, int]

@@ -91,7 +91,7 @@ class Unit:
         sizes, (*outer, last) = self.step.sizes, self.inner
         columns, rows = self.size(self.columns), self.size(self.rows)
         is_packed = columns % kernel.width != 0 or weight[2] != 1 or rows > 8 * ROWS
-        found = [0, rows, 0, self.size(tuple(outer)), self.size(self.batch), rows, columns, self.padded(kernel)]
+        found = [0, self.size(self.batch), 0, rows, 0, self.size(tuple(outer)), rows, columns, self.padded(kernel)]
         found += [sizes[last], *(stride or 0 for stride in weight), int(is_packed)]
         labels = (*self.batch, *self.rows, *outer)
         found += [sizes[label] for label in labels]
@@ -151,9 +151,9 @@ class _Run:
 
     def _filled(self, arrays: Sequence[Array], numbers: list[int], threads: int) -> list[Array]:
         """Results whose sum is wanted: threads share out the longer of rows and sums, and each sum has its own."""
-        rows, outer, found = numbers[1], numbers[3], self._unit
+        rows, outer, found = numbers[3], numbers[5], self._unit
         is_summed = outer >= threads > 1 and found.size(found.inner) > rows
-        place, length = (2, outer) if is_summed else (0, rows)
+        place, length = (4, outer) if is_summed else (2, rows)
         shape = found.size(found.batch), rows, found.padded(self._kernel)
         outs, jobs = [np.empty(shape, self._dtype)], list[Any]()
         for part in shares(length, threads):

@@ -1,121 +1,121 @@
 """Threads that run kernels of addresses and stay awake for a while: a part of a kernel begins within a microsecond.
 
-To wake a thread that sleeps takes longer than many a kernel. So a worker looks for its next task, outside of the
-interpreter's lock, before it goes to sleep; BLAS does the same. A task never raises, and nothing of Python runs in it.
+To wake a thread that sleeps takes longer than many a kernel. So a worker looks for parts of a job, outside of the
+interpreter's lock, before it goes to sleep; BLAS does the same. No task raises, and nothing of Python runs in it.
 """
 
 import os
 from collections.abc import Sequence
 from functools import lru_cache
 from threading import Lock, Semaphore, Thread
-from time import sleep
 from typing import Any
 
 import numpy as np
 
 from .jit import jitted
 
-__all__ = ["Task", "run_tasks"]
+__all__ = ["Task", "led", "left", "run_tasks"]
 
 Task = tuple[int, int, int]
 """The address of a function, and its two arguments."""
-LOOKS, PATIENCE = 1 << 14, 1 << 9
-"""Looks before a worker sleeps, about ten milliseconds, and looks before one who waits lets others have the core."""
-CALL = """from tnalgebra.execute.kernels.intrinsics import call
+LOOKS = 1 << 14
+"""Looks before a worker sleeps, about ten milliseconds."""
+MOST = 64
+"""Threads that there may be."""
+SERVE = f"""from tnalgebra.execute.kernels.intrinsics import pause, stored, yielded
+from tnalgebra.execute.kernels.job import AWAKE, PATIENCE, took
+
+
+def kernel(job, own):
+    stored(job + AWAKE + 64 * own, 1)
+    idle = 0
+    while idle < {LOOKS}:
+        idle = 0 if took(job, own) else idle + 1
+        if idle > PATIENCE:
+            yielded()
+        pause()
+    stored(job + AWAKE + 64 * own, 0)
+"""
+"""Take parts of jobs until there are none for a while."""
+SHARE = """from tnalgebra.execute.kernels.job import share
+
+
+def kernel(job, tasks, count, threads):
+    share(job, tasks, count, 0, 0, threads)
+"""
+RANG = """from tnalgebra.execute.kernels.intrinsics import loaded, stored
+from tnalgebra.execute.kernels.job import AWAKE
+
+
+def kernel(job, own):
+    if loaded(job + AWAKE + 64 * own):
+        return False
+    stored(job + AWAKE + 64 * own, 1)
+    return True
+"""
+"""Whether a worker sleeps, which is then to be woken."""
+ALONE = """from tnalgebra.execute.kernels.intrinsics import call
 
 
 def kernel(function, first, second):
     call(function, first, second)
 """
-HEAD = """from tnalgebra.execute.kernels.intrinsics import call, loaded, pause, stored, word, yielded
-
-POSTED, AWAKE, DONE, FUNCTION, FIRST, SECOND = 0, 64, 128, 192, 200, 208
 
 
-"""
-SERVE = f"""{HEAD}def kernel(box):
-    stored(box + AWAKE, 1)
-    done, idle = loaded(box + DONE), 0
-    while True:
-        if loaded(box + POSTED) != done:
-            call(word(box + FUNCTION), word(box + FIRST), word(box + SECOND))
-            done, idle = done + 1, 0
-            stored(box + DONE, done)
-        elif idle < {LOOKS}:
-            idle += 1
-            if idle > {PATIENCE}:
-                yielded()
-            pause()
-        else:
-            stored(box + AWAKE, 0)
-            if loaded(box + POSTED) == done:
-                return
-            stored(box + AWAKE, 1)
-"""
-"""Run tasks until none comes for a while. One that comes as the worker falls asleep is seen by the last look."""
-POST = f"""{HEAD}def kernel(box, function, first, second):
-    stored(box + FUNCTION, function)
-    stored(box + FIRST, first)
-    stored(box + SECOND, second)
-    stored(box + POSTED, loaded(box + POSTED) + 1)
-    return loaded(box + AWAKE)
-"""
-"""Give a task to a worker that has none; 0 if it must be woken."""
-WAIT = f"""{HEAD}def kernel(box):
-    idle = 0
-    while loaded(box + DONE) != loaded(box + POSTED) and idle < {PATIENCE}:
-        idle += 1
-        pause()
-    return loaded(box + DONE) == loaded(box + POSTED)
-"""
-
-
-def run_tasks(tasks: Sequence[Task], held: Any) -> None:
-    """Run tasks at the same time: one here, the others on workers, or here as well where these are busy.
-
-    held: what the tasks read and write, which no one else may free before they end.
-    """
-    run, busy = _native(CALL), _busy()
-    if len(tasks) == 1 or not busy.acquire(blocking=False):
+def run_tasks(tasks: Sequence[Task]) -> None:
+    """Run tasks at the same time; here, where no worker comes for them."""
+    job = led(len(tasks)) if len(tasks) > 1 else 0
+    if not job:
         for task in tasks:
-            run(*task)
+            _native(ALONE)(*task)
         return
-    workers = [_worker(number) for number in range(len(tasks) - 1)]
     try:
-        for worker, task in zip(workers, tasks[1:], strict=True):
-            worker.post(task, held)
-        run(*tasks[0])
+        words = np.array(tasks, np.int64)
+        _native(SHARE)(job, words.__array_interface__["data"][0], len(tasks), len(tasks))
     finally:
-        for worker in workers:
-            worker.wait()
-        busy.release()
+        left()
 
 
-class _Worker:
-    """A thread and its mailbox, of which every word that one side writes has a line of the cache for itself."""
+def led(threads: int) -> int:
+    """The job of so many threads, whose workers are awake or wake up; 0 where another thread leads it.
+
+    Who has it calls `left` when the work is done.
+    """
+    crew = _crew()
+    return crew.job if crew.lead(min(threads, MOST)) else 0
+
+
+def left() -> None:
+    """Let others lead the workers."""
+    _crew().busy.release()
+
+
+class _Crew:
+    """The workers of this process, and the words of their job."""
 
     def __init__(self) -> None:
-        self._box, self._bell, self._held = np.zeros(64, np.int64), Semaphore(0), None
-        self._at = -(-self._box.__array_interface__["data"][0] // 64) * 64
-        self._post, self._wait, self._serve = (_native(text) for text in (POST, WAIT, SERVE))
-        Thread(target=self._work, name="tnalgebra", daemon=True).start()
+        self.busy, self._bells = Lock(), list[Semaphore]()
+        self._words = np.zeros(8 * (MOST + 4), np.int64)
+        self.job = -(-self._words.__array_interface__["data"][0] // 64) * 64
+        self._rang, self._serve = _native(RANG), _native(SERVE)
 
-    def post(self, task: Task, held: Any) -> None:
-        """Give it a task, after the last has ended."""
-        self._held = held
-        if not self._post(self._at, *task):
-            self._bell.release()
+    def lead(self, threads: int) -> bool:
+        """Begin to lead so many threads, this one among them; False where another does."""
+        if not self.busy.acquire(blocking=False):
+            return False
+        while len(self._bells) < threads - 1:
+            bell, own = Semaphore(0), len(self._bells) + 1
+            Thread(target=self._work, args=(bell, own), name="tnalgebra", daemon=True).start()
+            self._bells.append(bell)
+        for own, bell in enumerate(self._bells[: threads - 1], 1):
+            if self._rang(self.job, own):
+                bell.release()
+        return True
 
-    def wait(self) -> None:
-        """Return when its task has ended."""
-        while not self._wait(self._at):
-            sleep(0)
-        self._held = None
-
-    def _work(self) -> None:
+    def _work(self, bell: Semaphore, own: int) -> None:
         while True:
-            self._bell.acquire()
-            self._serve(self._at)
+            bell.acquire()
+            self._serve(self.job, own)
 
 
 @lru_cache(maxsize=8)
@@ -123,21 +123,10 @@ def _native(text: str) -> Any:
     return jitted(text, "float64")
 
 
-@lru_cache(maxsize=64)
-def _worker(number: int) -> _Worker:
-    return _Worker()
-
-
 @lru_cache(maxsize=1)
-def _busy() -> Lock:
-    return Lock()
-
-
-def _forget() -> None:
-    """Threads do not follow a process into its child."""
-    _worker.cache_clear()
-    _busy.cache_clear()
+def _crew() -> _Crew:
+    return _Crew()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(after_in_child=_crew.cache_clear)  # threads do not follow a process into its child

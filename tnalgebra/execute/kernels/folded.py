@@ -90,12 +90,9 @@ for v in range(v_first, v_last, {SPAN}):
         pack(block_at + LINE * depth * p, source, SIZE * b_row, SIZE * b_column, depth, last)
     for r in range(0, all_rows, {ROWS}):
         height = min({ROWS}, all_rows - r)
-        part = carray(pointer(part_at), MANY, NUMBER)
-        for q in range({ROWS * SPAN}):
-            part[q] = ZERO
         for p in range(panels):
             spot, source = part_at + LINE * p, block_at + LINE * depth * p
-            multiply(height, spot, SIZE * {SPAN}, source, LINE, a_at + SIZE * r * a_rows, SIZE * a_rows, depth)
+            multiply(height, spot, SIZE * {SPAN}, source, LINE, a_at + SIZE * r * a_rows, SIZE * a_rows, depth, True)
         for u in range(height):
             line = carray(pointer(part_at + SIZE * {SPAN} * u), MANY, NUMBER)
             <row>

@@ -59,8 +59,8 @@ class Fused:
         groups = {"g": self.batch, "m": self.rows, "k": self.outer}
         labels = [f"{group}{i}" for group, count in groups.items() for i in range(count)]
         strides = [f"x{i}_{label}" for i in range(len(self.is_along)) for label in labels]
-        part = ("m_first", "m_last", "k_first", "k_last")
-        sizes = ("groups", "all_rows", "columns", "padded", "inner")
+        part = ("g_first", "g_last", "m_first", "m_last", "k_first", "k_last")
+        sizes = ("all_rows", "columns", "padded", "inner")
         return (*part, *sizes, "w_group", "w_row", "w_column", "is_packed", *labels, *strides)
 
     def text(self) -> str:
@@ -83,13 +83,9 @@ class Fused:
 
 
 BODY = f"""
-for q in range(groups):
-    sums = carray(pointer(out_at + SIZE * padded * (q * all_rows + m_first)), MANY, NUMBER)
-    for r in range((m_last - m_first) * padded):
-        sums[r] = ZERO
 long = min(inner, {DEPTH})
 step = max(1, {DEPTH} // inner)
-for g in range(groups):
+for g in range(g_first, g_last):
     <batch>
     for n in range(0, columns, {BLOCK_COLUMNS}):
         wide = min({BLOCK_COLUMNS}, columns - n)
@@ -119,7 +115,8 @@ for g in range(groups):
                     spot, row = out_at + SIZE * ((g * all_rows + m) * padded + n), SIZE * padded
                     for p in range(panels):
                         part = source + panel * p
-                        multiply(height, spot + LINE * p, row, part, source_row, values_at, SIZE * {DEPTH}, depth)
+                        a, is_first = values_at, (k == k_first) & (j == 0)
+                        multiply(height, spot + LINE * p, row, part, source_row, a, SIZE * {DEPTH}, depth, is_first)
 """
 
 

@@ -8,7 +8,8 @@ from numba.core.cgutils import get_or_insert_function
 from numba.extending import intrinsic
 
 __all__ = [
-    "as_integer", "as_number", "call", "fma", "loaded", "nearest", "pause", "pointer", "stored", "word", "yielded",
+    "added", "as_integer", "as_number", "call", "fma", "loaded", "nearest", "pause", "pointer", "stored", "swapped",
+    "word", "yielded",
 ]  # fmt: skip
 
 FLOATS = {32: (types.float32, types.int32, ir.FloatType()), 64: (types.float64, types.int64, ir.DoubleType())}
@@ -90,6 +91,29 @@ def stored(_: Any, address: Any, value: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64), code
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def swapped(_: Any, address: Any, old: Any, new: Any) -> Any:
+    """Put an integer in the place of another at an address, if that is still there; whether it was."""
+    kind = ir.IntType(64).as_pointer()
+
+    def code(_c: Any, builder: Any, _s: Any, args: Any) -> Any:
+        found = builder.cmpxchg(builder.inttoptr(args[0], kind), args[1], args[2], "seq_cst", "seq_cst")
+        return builder.extract_value(found, 1)
+
+    return types.boolean(types.int64, types.int64, types.int64), code
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def added(_: Any, address: Any, value: Any) -> Any:
+    """Add to the integer at an address; what was there."""
+    kind = ir.IntType(64).as_pointer()
+
+    def code(_c: Any, builder: Any, _s: Any, args: Any) -> Any:
+        return builder.atomic_rmw("add", builder.inttoptr(args[0], kind), args[1], "seq_cst")
+
+    return types.int64(types.int64, types.int64), code
 
 
 @intrinsic  # type: ignore[untyped-decorator]

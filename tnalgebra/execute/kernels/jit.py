@@ -62,6 +62,8 @@ exp, log, log1p, logaddexp, hypot = f.exp, f.log, f.log1p, f.logaddexp, f.hypot
 """
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc"}}
 FUNCTIONS = re.compile(r"\b(exp|log|log1p|logaddexp|hypot)\(")
+FILES = ("elementary.py", "intrinsics.py", "job.py", "tiles.py")
+"""Modules whose functions kernels call."""
 CONDITIONS = {"logical_and": (0, 1), "logical_or": (0, 1), "where": (0,)}
 
 
@@ -172,7 +174,7 @@ def told(error: Exception) -> None:
 @lru_cache(maxsize=1)
 def _version() -> str:
     """A digest of the functions that kernels call: Numba sees a change of a kernel's own text alone."""
-    texts = (Path(__file__).with_name(name).read_bytes() for name in ("elementary.py", "intrinsics.py", "tiles.py"))
+    texts = (Path(__file__).with_name(name).read_bytes() for name in FILES)
     return hashlib.sha256(b"".join(texts)).hexdigest()[:16]
 
 

@@ -21,7 +21,7 @@ from ..threads import in_threads, thread_count
 from .jit import attempted, can_compile, jitted, numba_or_none
 from .panel import Factors, Panel
 
-__all__ = ["lower_matrix"]
+__all__ = ["is_matrix", "lower_matrix"]
 
 Array = Any
 Kernel = Callable[..., Array]
@@ -38,7 +38,7 @@ NUMBERS = ("add", "maximum", "minimum")
 
 def lower_matrix(step: Step, xp: ModuleType, plain: Kernel) -> Kernel:
     """(x, y) → ⊕ ξ(x, y) for two operands that share every summed label; else, and for other dtypes, as `plain`."""
-    if xp is not np or not _is_matrix(step) or step.tree is None or step.reduce is None or not numba_or_none():
+    if xp is not np or not is_matrix(step) or step.tree is None or step.reduce is None or not numba_or_none():
         return plain
     tree = formula(step.tree)
     if tree == LOG_OF_SUM and step.reduce.reduction == "sum":
@@ -53,7 +53,8 @@ def lower_matrix(step: Step, xp: ModuleType, plain: Kernel) -> Kernel:
     return _shaped(step, is_turned, _by_panels(value, fold, step.reduce.unit), plain)
 
 
-def _is_matrix(step: Step) -> bool:
+def is_matrix(step: Step) -> bool:
+    """Whether a step is ⊕ over ξ of two operands that share every summed label, with enough columns for vectors."""
     if step.kind != "blocked" or len(step.terms) != 2 or not step.summed or 0 in step.sizes.values():
         return False
     left, right = step.terms

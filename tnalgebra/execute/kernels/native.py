@@ -21,23 +21,30 @@ MANY = 1 << 40
 def kernel(base, slots):
     b, s = carray(pointer(base), MANY, int64), carray(pointer(slots), MANY, int64)
 """
-RUN = f"""from numba import carray
-from numpy import int64
-
-from tnalgebra.execute.kernels.intrinsics import call, pointer, word
+RUN = f"""from tnalgebra.execute.kernels.intrinsics import call, stored, word
+from tnalgebra.execute.kernels.job import share
 
 
-def kernel(arrays, count, base, rows, functions, steps, slots):
-    b = carray(pointer(base), 1 << 40, int64)
+def kernel(arrays, base, orders, job, threads):
+    stride, count, steps = word(orders), word(orders + 8), word(orders + 16)
     for i in range(count):
         array = word(arrays + {tuple.__basicsize__} + 8 * i)
-        b[word(rows + 8 * i)] = word(array + {object.__basicsize__})
+        for own in range(threads):
+            stored(base + stride * own + 8 * word(orders + 24 + 8 * i), word(array + {object.__basicsize__}))
     for i in range(steps):
-        call(word(functions + 16 * i), base, slots + word(functions + 16 * i + 8))
+        step = orders + 24 + 8 * count + 16 * i
+        tasks, parts = orders + word(step), word(step + 8)
+        if parts > 1 and job:
+            share(job, tasks, parts, base, stride, threads)
+        else:
+            for part in range(parts):
+                task = tasks + 24 * part
+                call(word(task), base + word(task + 8), word(task + 16))
 """
-"""Fill the rows of the table with the addresses of a tuple of arrays, and call one function after the other, each with
-the table and its own part of a list of places.
+"""Fill rows of tables with the addresses of a tuple of arrays, and go through steps, each with its table.
 
+orders: how many bytes after a thread's table that of the next one is, rows, and steps: where the tasks of each are, and
+how many, which threads share out as a job.
 CPython keeps the items of a tuple behind its head, and NumPy the address of the numbers behind that of an array: to ask
 for it through `__array_interface__` takes longer than many a step."""
 
@@ -54,12 +61,12 @@ class Machine:
         for arrays, numbers in jobs:
             count = len(arrays)
             places = [number for row in range(count) for number in (row, 0)]
-            line = np.array([*range(count), *range(count), *places, *numbers], np.int64)
+            line = np.array([*range(count), 0, count, 0, *range(count), *places, *numbers], np.int64)
             table = address(line)
-            self._fill(id(arrays), count, table, table + 8 * count, 0, 0, 0)
-            tasks.append((self._kernel.address, table, table + 16 * count))
+            self._fill(id(arrays), table, table + 8 * count, 0, 1)
+            tasks.append((self._kernel.address, table, table + 8 * (2 * count + 3)))
             lines.append(line)
-        run_tasks(tasks, (lines, jobs))
+        run_tasks(tasks)
 
 
 def address(array: Any) -> int:

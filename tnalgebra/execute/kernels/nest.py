@@ -1,16 +1,17 @@
 """The texts of loops over addresses: all sizes and strides are numbers, so that small loops cost little."""
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 from math import prod
+from typing import Self
 
 from ...algebra.schedule import Schedule
 from ...graph import Labels
 from .jit import FUNCTIONS, written
 from .native import HEAD
 
-__all__ = ["Operand", "Result", "nest_text"]
+__all__ = ["Operand", "Result", "nest_text", "outermost"]
 
 SHORT = 16
 """Rounds below which LLVM lets a loop alone."""
@@ -29,6 +30,12 @@ class Operand:
         """How far the next entry along a label is."""
         return sum(stride for name, stride in zip(self.labels, self.strides, strict=True) if name == label)
 
+    def without(self, label: str) -> Self:
+        """The part of it for one entry of a label."""
+        pairs = [pair for pair in zip(self.labels, self.strides, strict=True) if pair[0] != label]
+        labels, strides = tuple(zip(*pairs, strict=True)) or ((), ())
+        return replace(self, labels=labels, strides=strides)
+
     def place(self, counters: Mapping[str, str]) -> str:
         """The expression that says where an entry is."""
         pairs = zip(self.labels, self.strides, strict=True)
@@ -46,15 +53,39 @@ class Result(Operand):
     unit: float | None = None
     size: int = 0
 
+    def without(self, label: str) -> Self:
+        """The part of it for one entry of a label, which is outermost where there is a unit."""
+        return replace(super(Result, self).without(label), size=self.step(label))
+
+
+def outermost(operands: Sequence[Operand], results: Sequence[Result], sizes: Mapping[str, int]) -> list[str]:
+    """Labels that threads may share out: no two of their entries meet in a result. Those of the longest steps first."""
+
+    def is_whole(result: Result, label: str) -> bool:
+        return result.unit is None or result.step(label) * sizes[label] == result.size
+
+    arrays = [*operands, *results]
+    found = [
+        label
+        for label in _order(arrays, results, sizes)[:-1]
+        if all(result.step(label) and is_whole(result, label) for result in results)
+    ]
+    return sorted(found, key=lambda label: -max(array.step(label) for array in arrays))
+
 
 def nest_text(
-    calls: Schedule, operands: Sequence[Operand], results: Sequence[Result], sizes: Mapping[str, int]
+    calls: Schedule,
+    operands: Sequence[Operand],
+    results: Sequence[Result],
+    sizes: Mapping[str, int],
+    moves: Sequence[int] = (),
 ) -> tuple[str, int]:
     """Loops over all labels, the innermost one along most arrays; what is summed along it stays in a register.
 
     Of a label that is summed next to it, several entries are taken at a time: to read and to write the results takes
     longer than most an operation. The length of the innermost loop is also given, to stand after the places of arrays:
     a compiler that knows a loop to be short does not vectorise it, which the long functions would miss.
+    moves: bytes by which the arrays move on for each of as many rounds as the next number says; none, and one round.
     """
     sizes = {"": 1, **_joined([*operands, *results], sizes)}
     found = _order([*operands, *results], results, sizes)
@@ -69,7 +100,7 @@ def nest_text(
     length = f"s[{2 * (len(operands) + len(results))}]" if has_functions and sizes[last] < SHORT else f"{sizes[last]}"
 
     names = [f"x{i}" for i in range(len(operands))] + [f"o{k}" for k in range(len(results))]
-    lines = [HEAD, *_arrays(names), *_units(results)]
+    lines = [*_arrays(names, moves), *_units(results)]
     lines += [f"{_indent(depth)}for i{depth} in range({sizes[label]}):" for depth, label in enumerate(outside)]
     places = [f"o{k}[{result.place(counters)}]" for k, result in enumerate(results)]
     upper, inner, body = (_indent(len(outside) + depth) for depth in range(3))
@@ -83,7 +114,9 @@ def nest_text(
             lines += _round(calls, operands, results, here, {*kept, *wide}, body)
         lines += [f"{body}{places[k]} = s{k}" for k in wide]
         lines += [f"{inner}{places[k]} = s{k}" for k in kept]
-    return "\n".join(lines) + "\n", sizes[last]
+    if moves:
+        lines = [f"    for i in range(s[{2 * len(names) + 1}]):", *(f"    {line}" for line in lines)]
+    return "\n".join([HEAD, *lines]) + "\n", sizes[last]
 
 
 def _round(
@@ -128,9 +161,11 @@ def _units(results: Sequence[Result]) -> list[str]:
     return lines
 
 
-def _arrays(names: Sequence[str]) -> list[str]:
+def _arrays(names: Sequence[str], moves: Sequence[int] = ()) -> list[str]:
+    more = [f" + i * {move}" for move in moves] or [""] * len(names)
     return [
-        f"    {name} = carray(pointer(b[s[{2 * i}]] + s[{2 * i + 1}]), MANY, NUMBER)" for i, name in enumerate(names)
+        f"    {name} = carray(pointer(b[s[{2 * i}]] + s[{2 * i + 1}]{more[i]}), MANY, NUMBER)"
+        for i, name in enumerate(names)
     ]
 
 
