@@ -5,13 +5,15 @@ from dataclasses import replace
 
 from ..algebra import operator
 from ..plan import Plan, Step
-from ..plan.cost import MUCH, priced, together
+from ..plan.cost import priced, together
 from ..plan.step import volume
 from .kernels.bilinear import unit
 from .kernels.fold import fold
 
 __all__ = ["fused", "grouped"]
 
+OWN = 1 << 19
+"""Operations of a matrix product for which BLAS would wake its threads."""
 GROWTH = 2
 """How many times the entries of its operands a product has that is better made again than kept."""
 
@@ -52,7 +54,7 @@ def _own(step: Step) -> Step:
 
     The threads of BLAS stay awake after their work, for longer than ours have to do here, and take cores from them.
     """
-    if step.kind != "product" or not step.summed or step.flops < 2 * MUCH:
+    if step.kind != "product" or not step.summed or step.flops < OWN:
         return step
     for turn in (1, -1) if {*step.result[-1:]} <= {*step.terms[1]} else (-1, 1):
         found = replace(step, kind="weighted", inputs=step.inputs[::turn], terms=step.terms[::turn], tree=0)

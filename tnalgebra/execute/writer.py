@@ -4,13 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import prod
 
+from ..algebra import Operator, operator
 from ..algebra.derivative import substituted
 from ..algebra.scalar import parse
 from ..algebra.schedule import Schedule, Tree, schedule
 from ..graph import Labels
 from ..plan import Step
 from ..plan.cost import layout, tree_labels
-from ..plan.formula import formulas
+from ..plan.formula import formula, formulas
+from ..plan.generated import is_exponential
 from ..plan.step import union, volume
 from .call import Span, span
 from .kernels.bilinear import Unit, unit
@@ -42,6 +44,9 @@ class Writer(Loops):
         read = [self.values[slot] for slot in step.inputs]
         if step.kind == "product" and len(group) > 1:
             self._folded(step, group[1:])
+            return
+        if step.kind == "blocked" and len(group) == 1 and step.reduce and is_exponential(step.reduce) and step.summed:
+            self.values[step.output] = self._by_exponentials(step, read)
             return
         if step.kind == "blocked":
             trees = [member.tree for member in group if member.tree is not None]
@@ -77,6 +82,26 @@ class Writer(Loops):
         rest = [i for i in range(len(value.shape)) if i != axis]
         shape, strides = tuple(value.shape[i] for i in rest), tuple(value.strides[i] for i in rest)
         return Value(value.row, value.offset + int(step.text) * value.strides[axis], shape, strides)
+
+    def _by_exponentials(self, step: Step, read: Sequence[Value]) -> Value:
+        """⊕ x = g⁻¹(Σ g(x − a)) + a with the largest number a: one exponential a number, where ⊕ of two takes more."""
+        assert step.tree is not None
+        assert step.reduce is not None
+        assert step.reduce.generator is not None
+        value, count = formula(step.tree), len(read)
+        g, inverse = (parse(text, ("x",)) for text in step.reduce.generator)
+
+        def reduced(tree: Tree, op: Operator, *more: Value) -> Value:
+            calls = schedule((tree,), tuple(f"x{i}" for i in range(count + len(more))))
+            terms = [*step.terms, *[step.result] * len(more)]
+            return self._nest(calls, [*read, *more], terms, [(step.result, _folded(op), op)], step.sizes)[0]
+
+        top = reduced(value, operator("maximum"))
+        shift: Tree = ("where", (("isfinite", (f"x{count}",)), f"x{count}", 0))
+        total = reduced(substituted(g, {"x": ("subtract", (value, shift))}), operator("add"), top)
+        back = substituted(("add", (inverse, shift)), {"x": "x0", f"x{count}": "x1"})
+        calls = schedule((back,), ("x0", "x1"))
+        return self._nest(calls, [total, top], [step.result] * 2, [(step.result, None, None)], step.sizes)[0]
 
     def _map(self, step: Step, read: Sequence[Value]) -> Value:
         if step.text != "repeat":
@@ -227,6 +252,8 @@ class Writer(Loops):
 
 def _fold(step: Step) -> Schedule | None:
     """⊕ of what there is and a value."""
-    if not step.summed or step.reduce is None:
-        return None
-    return schedule((parse(step.reduce.value, ("x", "y")),), ("x", "y"))
+    return _folded(step.reduce) if step.summed and step.reduce is not None else None
+
+
+def _folded(op: Operator) -> Schedule:
+    return schedule((parse(op.value, ("x", "y")),), ("x", "y"))
