@@ -9,8 +9,9 @@ import tnalgebra as tna
 from tests.corpus import relative_error
 from tests.execute.test_compiled import PAIRS
 from tests.execute.test_gradients import EQUATIONS, random, scalar
-from tnalgebra.execute import native, recipe
-from tnalgebra.execute.kernels import jit
+from tnalgebra.execute import call, native, recipe
+from tnalgebra.execute.kernels import crew, jit
+from tnalgebra.training.objective import Objective
 
 pytest.importorskip("numba")
 XIS = ("multiply", "rectifier", "logaddexp", "add", "hypot")
@@ -149,8 +150,8 @@ def test_buffers_are_shared_where_no_one_needs_them(rng):
     a, c = rng.standard_normal((7, 5)), np.array(0.5)
     (found,) = program(plan)([a, c][: len(plan.inputs)])
     assert relative_error(found, node.evaluate(A=a, c=c)) < 1e-13
-    for call in made.calls:
-        spots = [made.places.get(row, -1 - row) for row, _ in call.arrays]
+    for made_call in made.calls:
+        spots = [made.places.get(row, -1 - row) for row, _ in made_call.arrays]
         assert spots[-1] not in spots[:-1]
 
 
@@ -209,3 +210,77 @@ def test_threads_have_memory_of_their_own(rng):
             assert got == value
             for name, part in parts.items():
                 np.testing.assert_array_equal(part, slopes[name])
+
+
+@pytest.fixture
+def three_threads(monkeypatch):
+    """Three threads share out whatever they can."""
+    monkeypatch.setattr(native, "thread_count", lambda: 3)
+    monkeypatch.setattr(call, "SHARE", 1)
+
+
+def objective_of(xi, dtype):
+    """A call for loss and gradient of a shallow network, its arguments, and the same step by step."""
+    net = tna.ShallowNetwork.random(steps=3, inputs=5, features=11, classes=2, rank=37, xi=xi, seed=0, dtype=dtype)
+    rng = np.random.default_rng(0)
+    x, target = rng.standard_normal((29, 3, 5)), np.eye(2)[rng.integers(0, 2, 29)]
+    batch = {"X": x.astype(dtype), "target": target.astype(dtype), "row_weight": np.full(29, 1 / 29, dtype)}
+    fast, plain = (Objective(net, "cross-entropy", compiled=compiled) for compiled in (True, False))
+    return fast, plain, (fast.vector(net), batch)
+
+
+@pytest.mark.parametrize("xi", XIS)
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 2e-6), ("float64", 1e-14)])
+def test_threads_share_out_the_steps_of_a_shallow_network(xi, dtype, tolerance, monkeypatch, three_threads):
+    """They change no bit of what one thread computes, whoever takes which part."""
+    fast, plain, given = objective_of(xi, dtype)
+    loss, slope = fast(*given)
+    expected, truth = plain(*given)
+    assert abs(loss - expected) < tolerance * abs(expected)
+    assert relative_error(slope, truth) < tolerance
+    for count in (3, 2, 1) * 5:
+        monkeypatch.setattr(native, "thread_count", lambda count=count: count)
+        np.testing.assert_array_equal(fast(*given)[1], slope)
+
+
+def test_who_cannot_lead_the_threads_works_alone(three_threads):
+    fast, _, given = objective_of("rectifier", "float64")
+    slope = fast(*given)[1].copy()
+    job = crew.led(3)
+    try:
+        assert job
+        assert not crew.led(2)
+        np.testing.assert_array_equal(fast(*given)[1], slope)
+    finally:
+        crew.left()
+
+
+@pytest.mark.parametrize(("length", "step"), [(1, 1), (5, 1), (8, 1), (97, 1), (97, 6), (4, 6)])
+def test_parts_cover_the_whole_once(length, step):
+    """By two ends among the numbers, or by arrays that move and one length."""
+    ends = call.Call("", ((0, 3), (1, 5)), (7, 0, length, 9), call.Span(1, length, step)).parts()
+    moved = call.Call("", ((0, 3), (1, 5)), (7, length, 9), call.Span(1, length, step, (2, 0))).parts()
+    found = [(part.numbers[1], part.numbers[2]) for part in ends]
+    assert [n for first, last in found for n in range(first, last)] == [*range(length)]
+    assert all(first % step == 0 for first, _ in found)
+    assert {(part.numbers[0], part.numbers[3], part.arrays) for part in ends} == {(7, 9, ((0, 3), (1, 5)))}
+    assert [part.numbers for part in moved] == [(7, last - first, 9) for first, last in found]
+    assert [part.arrays for part in moved] == [((0, 3 + 2 * first), (1, 5)) for first, _ in found]
+
+
+@pytest.mark.parametrize("equation", ["ijk->j", "jik->ji", "ijk->k", "ij,ijk->k", "ijk,i->kj"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sums_of_exponentials(equation, dtype, rng, three_threads):
+    """With numbers that are far apart, rows of −∞, +∞, and NaN."""
+    sizes = {"i": 13, "j": 7, "k": 11}
+    arrays = [
+        (100 * rng.standard_normal([sizes[label] for label in term])).astype(dtype)
+        for term in equation.split("->")[0].split(",")
+    ]
+    for spot, value in (((0, 0), np.inf), ((1, 1), np.nan)):
+        arrays[0][spot] = value
+    arrays[0][2] = arrays[0][:, 2] = -np.inf
+    plan = tna.contract_path(equation, *arrays, xi="hypot", reduce="logaddexp")
+    with np.errstate(all="ignore"):
+        expected = tna.contract(equation, *arrays, xi="hypot", reduce="logaddexp")
+    np.testing.assert_allclose(program(plan, dtype)(arrays)[0], expected, rtol=1e-14 if dtype == "float64" else 2e-6)

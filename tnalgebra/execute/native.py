@@ -49,11 +49,9 @@ def native_program(plan: Plan, dtype: Any) -> "NativeProgram | None":
 
 def _is_large(plan: Plan) -> bool:
     """Whether steps are better done by kernels that there are not here."""
-    folded = {
-        id(step) for group in grouped(plan.steps, plan.outputs) if group[0].kind == "product" for step in group[1:]
-    }
-    rest = [step for step in plan.steps if _has_blocks(step) and id(step) not in folded]
-    return sum(step.flops for step in rest) > SMALL * len(plan.steps) or any(map(exponential, plan.steps))
+    groups = [group for group in grouped(plan.steps, plan.outputs) if group[0].kind != "product" or len(group) == 1]
+    rest = sum(step.flops for group in groups for step in group if _has_blocks(step))
+    return rest > SMALL * len(plan.steps) or any(map(exponential, plan.steps))
 
 
 def _has_blocks(step: Step) -> bool:
