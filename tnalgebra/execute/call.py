@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 from .threads import shares
 
 __all__ = ["Call", "Span", "span"]
 
-SHARE = 1 << 14
+SHARE = 1 << 15
 """Operations that are worth another thread, where one is awake."""
 PARTS = 8
 """Parts of a job: several for a thread, as one may come late or be slower."""
@@ -15,16 +16,18 @@ PARTS = 8
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A range that threads may share out, and the steps in which it goes.
+    """A range that threads may share out, the steps in which it goes, and in how many parts at most.
 
     place: of its two ends among the numbers of a kernel; or of its length, where the range begins at the arrays and
-    moves, bytes for every array, say how far each goes with it.
+    moves, bytes for every array, say how far each goes with it. apart: bytes that each array of a part has for itself.
     """
 
     place: int
     length: int
     step: int = 1
+    parts: int = PARTS
     moves: tuple[int, ...] = ()
+    apart: tuple[int, ...] = ()
 
     @property
     def steps(self) -> int:
@@ -48,19 +51,23 @@ class Call:
         """The calls that do the whole, one after the other or at the same time."""
         if self.span is None:
             return [self]
-        return [self._part(part.start, part.stop) for part in shares(self.span.steps, PARTS)]
+        return [self._part(i, part) for i, part in enumerate(shares(self.span.steps, self.span.parts))]
 
-    def _part(self, start: int, stop: int) -> "Call":
+    def _part(self, number: int, steps: slice) -> "Call":
         """These steps of the range."""
         assert self.span is not None
-        place, first, last = self.span.place, start * self.span.step, min(self.span.length, stop * self.span.step)
-        moves = self.span.moves or (0,) * len(self.arrays)
+        place, step = self.span.place, self.span.step
+        first, last = steps.start * step, min(self.span.length, steps.stop * step)
         told = (last - first,) if self.span.moves else (first, last)
-        arrays = tuple((row, at + first * move) for (row, at), move in zip(self.arrays, moves, strict=True))
+        bytes_of = [
+            first * move + number * size
+            for _, move, size in zip_longest(self.arrays, self.span.moves, self.span.apart, fillvalue=0)
+        ]
+        arrays = tuple((row, at + more) for (row, at), more in zip(self.arrays, bytes_of, strict=True))
         return replace(self, arrays=arrays, numbers=(*self.numbers[:place], *told, *self.numbers[place + len(told) :]))
 
 
 def span(spans: Sequence[Span], work: int, threads: int) -> Span | None:
-    """The span that goes in the most steps, up to the parts of a job; None where it is not worth it."""
-    best = max(spans, key=lambda span: min(span.steps, PARTS), default=None)
+    """The span of the most parts, None where they are not worth it."""
+    best = max(spans, key=lambda span: min(span.steps, span.parts), default=None)
     return best if best and threads > 1 and work >= SHARE and best.steps > 1 else None

@@ -11,12 +11,14 @@ from ..graph import Labels
 from ..plan import Plan
 from ..plan.step import union, volume
 from .call import Call, Span, span
-from .kernels.jit import can_compile
+from .kernels.jit import FUNCTIONS, can_compile
 from .kernels.nest import Operand, Result, nest_text, outermost
 from .value import UnsupportedError, Value, axes_of, rounded, strides_of
 
 __all__ = ["SAME", "Loops", "turned"]
 
+LONG = 16
+"""Operations in whose time there is one of the functions that are written out, exp for one."""
 SAME: Schedule = schedule(("x0",), ("x0",))
 
 
@@ -64,7 +66,9 @@ class Loops:
             Span(1, sizes[label], moves=tuple(array.step(label) * self.itemsize for array in arrays)): label
             for label in outermost(operands, results, sizes)
         }
-        work = volume(union(*(array.labels for array in arrays)), dict(sizes)) * max(1, len(calls.calls))
+        lines = [calls, *(result.fold for result in results if result.fold)]
+        costs = [LONG if FUNCTIONS.search(f"{head}(") else 1 for line in lines for head, _, _ in line.calls]
+        work = volume(union(*(array.labels for array in arrays)), dict(sizes)) * max(1, sum(costs))
         shared, numbers, moves = span([*spans], work, self.threads), list[int](), tuple[int, ...]()
         if shared:
             operands = [operand.without(spans[shared]) for operand in operands]

@@ -29,6 +29,8 @@ __all__ = ["Writer"]
 
 MATRIX = 1 << 14
 """Multiplications from which BLAS is faster than loops of known length."""
+SUMS = 4
+"""Parts of a sum that threads share out: each has a result of its own."""
 VECTOR = 16
 """Operations of a matrix product that take as long as one of a loop over entries."""
 PRODUCT: Schedule = schedule((("multiply", ("x0", "x1")),), ("x0", "x1"))
@@ -192,16 +194,27 @@ class Writer(Loops):
         orders, numbers = found.laid(kernel, [value.strides for value in read])
         values = self._laid(read, found.step.terms, orders)
         labels = (*found.batch, *found.rows, *found.columns)
-        out = self._buffer((*(sizes[label] for label in (*found.batch, *found.rows)), found.padded(kernel)))
-        spans = [Span(0, found.size(found.batch)), Span(2, found.size(found.rows), ROWS)]
-        shared = span(spans, found.step.flops // VECTOR, self.threads)
+        batch, rows, outer = (found.size(group) for group in (found.batch, found.rows, found.inner[:-1]))
+        is_summed = found.is_summed(SUMS) and batch == 1 < self.threads
+        whole = (*(sizes[label] for label in (*found.batch, *found.rows)), found.padded(kernel))
+        out = self._buffer((SUMS if is_summed else 1, *whole))
+        apart = (*[0] * len(values), out.strides[0] * self.itemsize)
+        shared = span([Span(0, batch), Span(2, rows, ROWS, SUMS)], found.step.flops // VECTOR, self.threads)
+        shared = Span(4, outer, parts=SUMS, apart=apart) if is_summed else shared
         self._call(kernel.text(), [*values, out], numbers, shared, found.rooms(kernel))
+        out = self._added(out) if is_summed else replace(out, shape=whole, strides=out.strides[1:])
         columns = strides_of([sizes[label] for label in found.columns])
         strides = dict(zip(labels, (*out.strides[:-1], *columns), strict=True))
         result = found.step.result
         return replace(
             out, shape=tuple(sizes[label] for label in result), strides=tuple(strides[label] for label in result)
         )
+
+    def _added(self, value: Value) -> Value:
+        """The sum over its first axis."""
+        axes = axes_of(value)
+        wanted, sizes = [(axes[1:], ADD, operator("add"))], dict(zip(axes, value.shape, strict=True))
+        return self._nest(SAME, [value], [axes], wanted, sizes)[0]
 
     def _product(
         self, terms: Sequence[Labels], read: Sequence[Value], result: Labels, sizes: Mapping[str, int]

@@ -47,6 +47,11 @@ class Unit:
         """Whether threads share it out."""
         return self.size((*self.batch, *self.rows, *self.inner, *self.columns)) >= SHARE
 
+    def is_summed(self, parts: int) -> bool:
+        """Whether sums are to be shared out, in so many parts, and not rows."""
+        outer = self.size(self.inner[:-1])
+        return self.is_much and outer >= parts and self.size(self.inner) > self.size(self.rows)
+
     def kernel(self, itemsize: int) -> Fused:
         """The kernel, which depends on how many labels there are and not on their sizes."""
         *terms, _ = self.step.terms
@@ -152,7 +157,7 @@ class _Run:
     def _filled(self, arrays: Sequence[Array], numbers: list[int], threads: int) -> list[Array]:
         """Results whose sum is wanted: threads share out the longer of rows and sums, and each sum has its own."""
         rows, outer, found = numbers[3], numbers[5], self._unit
-        is_summed = outer >= threads > 1 and found.size(found.inner) > rows
+        is_summed = threads > 1 and found.is_summed(threads)
         place, length = (4, outer) if is_summed else (2, rows)
         shape = found.size(found.batch), rows, found.padded(self._kernel)
         outs, jobs = [np.empty(shape, self._dtype)], list[Any]()
