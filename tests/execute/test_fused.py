@@ -1,6 +1,8 @@
 """Products that are made inside a matrix product, and matrix products that are folded where they are made."""
 
 import multiprocessing
+import subprocess
+import sys
 import threading
 import time
 
@@ -236,6 +238,21 @@ def test_workers_wake_up_again():
     for thread in threads:
         thread.join()
     np.testing.assert_array_equal(held, 200)
+
+
+def test_workers_end_with_the_interpreter():
+    """None runs on in memory that is free again: the process ends by itself, with workers that are awake."""
+    text = """
+import numpy as np, tnalgebra as tna
+from tnalgebra.execute import call, native
+from tnalgebra.execute.kernels import crew
+call.SHARE, native.thread_count = 1, lambda: 3
+a = np.ones((64, 64))
+print(tna.compile(tna.contract_expression("ij,jk->ij", a.shape, a.shape, xi="hypot"))(a, a).shape)
+print(len(crew._crew()._bells))
+"""
+    found = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=300)
+    assert (found.returncode, found.stdout, found.stderr) == (0, "(64, 64)\n2\n", "")
 
 
 def _in_child(queue):

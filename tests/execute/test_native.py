@@ -10,7 +10,8 @@ from tests.corpus import relative_error
 from tests.execute.test_compiled import PAIRS
 from tests.execute.test_gradients import EQUATIONS, random, scalar
 from tnalgebra.execute import call, native, recipe
-from tnalgebra.execute.kernels import crew, jit
+from tnalgebra.execute.fuse import fused
+from tnalgebra.execute.kernels import bilinear, crew, jit
 from tnalgebra.training.objective import Objective
 
 pytest.importorskip("numba")
@@ -259,13 +260,30 @@ def test_who_cannot_lead_the_threads_works_alone(three_threads):
 def test_parts_cover_the_whole_once(length, step):
     """By two ends among the numbers, or by arrays that move and one length."""
     ends = call.Call("", ((0, 3), (1, 5)), (7, 0, length, 9), call.Span(1, length, step)).parts()
-    moved = call.Call("", ((0, 3), (1, 5)), (7, length, 9), call.Span(1, length, step, (2, 0))).parts()
+    moved = call.Call("", ((0, 3), (1, 5)), (7, length, 9), call.Span(1, length, step, moves=(2, 0))).parts()
+    apart = call.Call("", ((0, 3), (1, 5)), (7, 0, length, 9), call.Span(1, length, step, apart=(0, 4))).parts()
     found = [(part.numbers[1], part.numbers[2]) for part in ends]
     assert [n for first, last in found for n in range(first, last)] == [*range(length)]
     assert all(first % step == 0 for first, _ in found)
     assert {(part.numbers[0], part.numbers[3], part.arrays) for part in ends} == {(7, 9, ((0, 3), (1, 5)))}
     assert [part.numbers for part in moved] == [(7, last - first, 9) for first, last in found]
     assert [part.arrays for part in moved] == [((0, 3 + 2 * first), (1, 5)) for first, _ in found]
+    assert [part.numbers for part in apart] == [part.numbers for part in ends]
+    assert [part.arrays for part in apart] == [((0, 3), (1, 5 + 4 * i)) for i in range(len(found))]
+
+
+@pytest.mark.parametrize("rows", [7, 307])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_threads_share_out_rows_or_sums(rows, dtype, monkeypatch, three_threads):
+    monkeypatch.setattr(bilinear, "SHARE", 1)
+    made = tna.contract("bi,bj->bij", tna.leaf("a", "bi"), tna.leaf("h", "bj"), xi="hypot")
+    unit = tna.contract("bij,ijk->kb", made, tna.leaf("G", "ijk"))
+    arrays = random({"a": (rows, 11), "h": (rows, 13), "G": (11, 13, 17)})
+    found = program(fused(unit.plan(**arrays)), dtype)
+    got = found([arrays[name].astype(dtype) for name in "ahG"])[0]
+    spans = [made.span.place for made in found._made.calls if made.span and not made.span.moves]
+    assert spans == [4 if rows < 11 * 13 else 2]
+    assert relative_error(got, unit.evaluate(**arrays)) < (1e-14 if dtype == "float64" else 3e-6)
 
 
 @pytest.mark.parametrize("equation", ["ijk->j", "jik->ji", "ijk->k", "ij,ijk->k", "ijk,i->kj"])

@@ -20,9 +20,10 @@ def compile(planned: PlannedContraction | ValueAndGrad | Expression) -> Callable
         name. Networks need no call of this function: `fit` compiles where an epoch takes seconds.
     The first call takes about a second for each kernel that is new to this machine: they are kept on the disk, below
     `TNALGEBRA_CACHE_DIR` if it is set. Compiled are steps over ξ on NumPy's float32 and float64 arrays, by the
-    expressions of the operator, and plans of small steps as a whole. Functions that a compiler makes no faster, such as
-    tanh, stay with NumPy, and so does everything where Numba is missing or a kernel does not compile, with a warning.
-    Threads are those that BLAS may use, so that `threadpoolctl` limits both.
+    expressions of the operator, and as a whole plans whose values take at most 64 MiB, which the next call uses again.
+    Functions that a compiler makes no faster, such as tanh, stay with NumPy, and so does everything where Numba is
+    missing or a kernel does not compile, with a warning. Threads are those that BLAS may use, so that `threadpoolctl`
+    limits both.
     On CuPy's arrays of float32 or float64, a plan of small steps is captured as a CUDA graph: a call copies the leaves
     to its memory, which it keeps, launches once, and copies the values.
     Raises `EquationError` for anything else.

@@ -4,37 +4,42 @@ To wake a thread that sleeps takes longer than many a kernel. So a worker looks 
 interpreter's lock, before it goes to sleep; BLAS does the same. No task raises, and nothing of Python runs in it.
 """
 
+import atexit
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from threading import Lock, Semaphore, Thread
+from time import sleep
 from typing import Any
 
 import numpy as np
 
 from .jit import jitted
 
-__all__ = ["Task", "led", "left", "run_tasks"]
+__all__ = ["BASE", "DONE", "PATIENCE", "STRIDE", "TASKS", "THREADS", "TICKET", "Task", "led", "left", "run_tasks"]
 
 Task = tuple[int, int, int]
 """The address of a function, and its two arguments."""
-LOOKS = 1 << 14
-"""Looks before a worker sleeps, about ten milliseconds."""
+TICKET, DONE, TASKS, BASE, STRIDE, THREADS, END, AWAKE = 0, 64, 128, 136, 144, 152, 160, 192
+"""Where words of a job are, in bytes; those that many write to have a line of the cache for themselves."""
+LOOKS, PATIENCE = 1 << 14, 1 << 9
+"""Looks before a worker sleeps, about ten milliseconds, and looks before one who waits lets others have the core."""
 MOST = 64
 """Threads that there may be."""
-SERVE = f"""from tnalgebra.execute.kernels.intrinsics import pause, stored, yielded
-from tnalgebra.execute.kernels.job import AWAKE, PATIENCE, took
+SERVE = f"""from tnalgebra.execute.kernels.intrinsics import loaded, pause, stored, yielded
+from tnalgebra.execute.kernels.job import took
 
 
 def kernel(job, own):
-    stored(job + AWAKE + 64 * own, 1)
+    stored(job + {AWAKE} + 64 * own, 1)
     idle = 0
-    while idle < {LOOKS}:
+    while idle < {LOOKS} and not loaded(job + {END}):
         idle = 0 if took(job, own) else idle + 1
-        if idle > PATIENCE:
+        if idle > {PATIENCE}:
             yielded()
         pause()
-    stored(job + AWAKE + 64 * own, 0)
+    stored(job + {AWAKE} + 64 * own, 0)
 """
 """Take parts of jobs until there are none for a while."""
 SHARE = """from tnalgebra.execute.kernels.job import share
@@ -43,14 +48,13 @@ SHARE = """from tnalgebra.execute.kernels.job import share
 def kernel(job, tasks, count, threads):
     share(job, tasks, count, 0, 0, threads)
 """
-RANG = """from tnalgebra.execute.kernels.intrinsics import loaded, stored
-from tnalgebra.execute.kernels.job import AWAKE
+RANG = f"""from tnalgebra.execute.kernels.intrinsics import loaded, stored
 
 
 def kernel(job, own):
-    if loaded(job + AWAKE + 64 * own):
+    if loaded(job + {AWAKE} + 64 * own):
         return False
-    stored(job + AWAKE + 64 * own, 1)
+    stored(job + {AWAKE} + 64 * own, 1)
     return True
 """
 """Whether a worker sleeps, which is then to be woken."""
@@ -95,22 +99,30 @@ class _Crew:
 
     def __init__(self) -> None:
         self.busy, self._bells = Lock(), list[Semaphore]()
-        self._words = np.zeros(8 * (MOST + 4), np.int64)
-        self.job = -(-self._words.__array_interface__["data"][0] // 64) * 64
+        room = np.zeros(8 * (MOST + 4), np.int64)
+        self._words = room[-(room.__array_interface__["data"][0] // 8) % 8 :]
+        self.job = self._words.__array_interface__["data"][0]
         self._rang, self._serve = _native(RANG), _native(SERVE)
 
     def lead(self, threads: int) -> bool:
         """Begin to lead so many threads, this one among them; False where another does."""
         if not self.busy.acquire(blocking=False):
             return False
-        while len(self._bells) < threads - 1:
-            bell, own = Semaphore(0), len(self._bells) + 1
-            Thread(target=self._work, args=(bell, own), name="tnalgebra", daemon=True).start()
-            self._bells.append(bell)
+        with suppress(RuntimeError):  # the interpreter is shutting down and starts no threads
+            while len(self._bells) < threads - 1:
+                bell, own = Semaphore(0), len(self._bells) + 1
+                Thread(target=self._work, args=(bell, own), name="tnalgebra", daemon=True).start()
+                self._bells.append(bell)
         for own, bell in enumerate(self._bells[: threads - 1], 1):
             if self._rang(self.job, own):
                 bell.release()
         return True
+
+    def end(self) -> None:
+        """Return when no worker is awake, nor ever will be: nothing may run on where memory is no longer there."""
+        self._words[END // 8] = 1
+        while self._words[AWAKE // 8 :: 8].any():
+            sleep(0)
 
     def _work(self, bell: Semaphore, own: int) -> None:
         while True:
@@ -126,6 +138,12 @@ def _native(text: str) -> Any:
 @lru_cache(maxsize=1)
 def _crew() -> _Crew:
     return _Crew()
+
+
+@atexit.register
+def _end() -> None:
+    if _crew.cache_info().currsize:
+        _crew().end()
 
 
 if hasattr(os, "register_at_fork"):

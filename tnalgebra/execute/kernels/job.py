@@ -8,14 +8,10 @@ from typing import Any
 
 from numba import njit
 
+from .crew import BASE, DONE, PATIENCE, STRIDE, TASKS, THREADS, TICKET
 from .intrinsics import added, call, loaded, pause, stored, swapped, word, yielded
 
-__all__ = ["AWAKE", "PATIENCE", "share", "took"]
-
-TICKET, DONE, TASKS, BASE, STRIDE, THREADS, AWAKE = 0, 64, 128, 136, 144, 152, 192
-"""Where words of a job are, in bytes; those that many write to have a line of the cache for themselves."""
-PATIENCE = 1 << 9
-"""Looks before one who waits lets others have the core."""
+__all__ = ["share", "took"]
 
 
 def _compiled(function: Any) -> Any:

@@ -21,16 +21,20 @@ MANY = 1 << 40
 def kernel(base, slots):
     b, s = carray(pointer(base), MANY, int64), carray(pointer(slots), MANY, int64)
 """
-RUN = f"""from tnalgebra.execute.kernels.intrinsics import call, stored, word
+RUN = f"""from numba import carray
+from numpy import int64
+
+from tnalgebra.execute.kernels.intrinsics import call, pointer, word
 from tnalgebra.execute.kernels.job import share
 
 
 def kernel(arrays, base, orders, job, threads):
     stride, count, steps = word(orders), word(orders + 8), word(orders + 16)
+    b = carray(pointer(base), 1 << 40, int64)
     for i in range(count):
-        array = word(arrays + {tuple.__basicsize__} + 8 * i)
+        place = word(word(arrays + {tuple.__basicsize__} + 8 * i) + {object.__basicsize__})
         for own in range(threads):
-            stored(base + stride * own + 8 * word(orders + 24 + 8 * i), word(array + {object.__basicsize__}))
+            b[own * stride // 8 + word(orders + 24 + 8 * i)] = place
     for i in range(steps):
         step = orders + 24 + 8 * count + 16 * i
         tasks, parts = orders + word(step), word(step + 8)
