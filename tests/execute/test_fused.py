@@ -246,7 +246,7 @@ def test_workers_end_with_the_interpreter():
 import numpy as np, tnalgebra as tna
 from tnalgebra.execute import call, native
 from tnalgebra.execute.kernels import crew
-call.SHARE, native.thread_count = 1, lambda: 3
+call.SHARE, native.MUCH, native.thread_count = 1, 1, lambda: 3
 a = np.ones((64, 64))
 print(tna.compile(tna.contract_expression("ij,jk->ij", a.shape, a.shape, xi="hypot"))(a, a).shape)
 print(len(crew._crew()._bells))

@@ -217,6 +217,7 @@ def test_threads_have_memory_of_their_own(rng):
 def three_threads(monkeypatch):
     """Three threads share out whatever they can."""
     monkeypatch.setattr(native, "thread_count", lambda: 3)
+    monkeypatch.setattr(native, "MUCH", 1)
     monkeypatch.setattr(call, "SHARE", 1)
 
 

@@ -8,7 +8,7 @@ from .threads import shares
 
 __all__ = ["Call", "Span", "span"]
 
-SHARE = 1 << 15
+SHARE = 1 << 14
 """Operations that are worth another thread, where one is awake."""
 PARTS = 8
 """Parts of a job: several for a thread, as one may come late or be slower."""

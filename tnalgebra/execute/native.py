@@ -29,6 +29,8 @@ SMALL = 1 << 18
 """Operations of a step, on the average, from which its kernel counts, where that has blocks, and not the call."""
 ROOM = 1 << 26
 """Bytes that the values between the steps may take where no limit was given."""
+MUCH = 1 << 20
+"""Operations of a plan that are worth several threads."""
 WORDS = 8
 """Words of a line of the cache: a thread writes to one of its own."""
 
@@ -37,7 +39,7 @@ def native_program(plan: Plan, dtype: Any) -> "NativeProgram | None":
     """The program for leaves of that dtype; None where a step has no such form, or where nothing would be gained."""
     if _is_large(plan) or numba_or_none() is None or not _can_read_arrays():
         return None
-    found = recipe(plan, dtype.itemsize, thread_count())
+    found = recipe(plan, dtype.itemsize, thread_count() if plan.flops >= MUCH else 1)
     if found is None or found.bytes(dtype.itemsize) > (plan.memory_limit or ROOM):
         return None
     try:
