@@ -69,61 +69,76 @@ class NativeProgram:
         self._shapes = [shape for _, shape in made.outputs]
         self._words = -(-made.count // WORDS) * WORDS
         self._kernels = [native(call.text, dtype.name) for call in made.calls]
-        self._orders, self._free = self._ordered(), list[tuple[int, Array, Array]]()
-        self._at = address(self._orders)
+        self._orders, self._tables = self._ordered(), list[tuple[int, Array]]()
+        self._at, self._bytes = address(self._orders), (made.room + made.threads * made.own) * dtype.itemsize
 
     def __call__(self, arrays: Sequence[Array]) -> list[Array]:
         """The values for these leaves, in new arrays."""
-        try:
-            held = self._free.pop()
-        except IndexError:
-            held = self._new()
+        tables, room = self._free_tables(), _room(self._bytes)
         outs = [np.empty(shape, self._dtype) for shape in self._shapes]
         given = (*[x if type(x) is np.ndarray and x.flags.carray else _ready(x) for x in arrays], *outs)
         threads = min(self._made.threads, thread_count()) if self._made.threads > 1 else 1
         job = led(threads) if threads > 1 else 0
         try:
-            self._run(id(given), held[0], self._at, job, threads)
+            self._run(id(given), tables[0], room[0], self._at, job, threads)
         finally:
             if job:
                 left()
-        self._free.append(held)
+        self._tables.append(tables)
+        _rooms().append(room)
         return outs
 
+    def _free_tables(self) -> tuple[int, Array]:
+        """Tables of addresses, one a thread, that no other call uses, and where they are."""
+        try:
+            return self._tables.pop()
+        except IndexError:
+            tables = np.zeros((self._made.threads, self._words), np.int64)
+            return address(tables), tables
+
     def _ordered(self) -> Array:
-        """Rows of what is given, the tasks of every step, and behind all of them the places that kernels read."""
-        made, steps = self._made, [call.parts() for call in self._made.calls]
+        """Rows, places, the tasks of every step, and behind all of them the numbers that kernels read."""
+        made, steps, size = self._made, [call.parts() for call in self._made.calls], self._dtype.itemsize
         rows = [*range(made.leaves), *(row for row, _ in made.outputs)]
+        places = [(row, size * at, 0) for row, at in made.places.items()]
+        places += [(row, size * (made.room + at), size * made.own) for row, at in made.rooms.items()]
         first = [*accumulate(map(len, steps), initial=0)]
-        tasks = 3 + len(rows) + 2 * len(steps)
-        places = [[*(n for place in part.arrays for n in place), *part.numbers] for parts in steps for part in parts]
-        starts = accumulate(map(len, places), initial=tasks + 3 * len(places))
-        head = [8 * self._words, len(rows), len(steps), *rows]
+        tasks = 4 + len(rows) + 3 * len(places) + 2 * len(steps)
+        read = [[*(n for place in part.arrays for n in place), *part.numbers] for parts in steps for part in parts]
+        starts = accumulate(map(len, read), initial=tasks + 3 * len(read))
+        head = [8 * self._words, len(rows), len(places), len(steps), *rows, *(n for place in places for n in place)]
         for start, parts in zip(first, steps, strict=False):
             head += [8 * (tasks + 3 * start), len(parts)]
-        orders = np.array([*head, *[0] * (3 * len(places)), *(n for part in places for n in part)], np.int64)
+        orders = np.array([*head, *[0] * (3 * len(read)), *(n for part in read for n in part)], np.int64)
         kernels = [kernel for kernel, parts in zip(self._kernels, steps, strict=True) for _ in parts]
         words = [(kernel.address, 0, address(orders) + 8 * at) for kernel, at in zip(kernels, starts, strict=False)]
-        orders[tasks : tasks + 3 * len(places)] = np.ravel(words)
+        orders[tasks : tasks + 3 * len(read)] = np.ravel(words)
         return orders
 
-    def _new(self) -> tuple[int, Array, Array]:
-        """The tables of addresses and the first of these, and the memory that those of the values between point to."""
-        made, size = self._made, self._dtype.itemsize
-        arena = np.empty(made.room + made.threads * made.own, self._dtype)
-        tables = np.zeros((made.threads, self._words), np.int64)
-        for row, offset in made.places.items():
-            tables[:, row] = address(arena) + offset * size
-        for row, offset in made.rooms.items():
-            tables[:, row] = [address(arena) + (made.room + n * made.own + offset) * size for n in range(made.threads)]
-        return address(tables), tables, arena
+
+@lru_cache(maxsize=1)
+def _rooms() -> list[tuple[int, Array]]:
+    """Memory that no call uses at the moment: one call after the other has its values there, whatever its program."""
+    return []
+
+
+def _room(size: int) -> tuple[int, Array]:
+    """So many bytes, and where they are."""
+    try:
+        found = _rooms().pop()
+    except IndexError:
+        found = 0, np.empty(0, np.uint8)
+    if found[1].size < size:
+        room = np.empty(size, np.uint8)
+        found = address(room), room
+    return found
 
 
 @lru_cache(maxsize=1)
 def _can_read_arrays() -> bool:
     """Whether the kernel finds the numbers of arrays, as it does in CPython."""
-    arrays, table, orders = (np.ones(1), np.ones(2)), np.zeros(2, np.int64), np.array([0, 2, 0, 0, 1])
-    jitted(RUN, "float64")(id(arrays), address(table), address(orders), 0, 1)
+    arrays, table, orders = (np.ones(1), np.ones(2)), np.zeros(2, np.int64), np.array([0, 2, 0, 0, 0, 1])
+    jitted(RUN, "float64")(id(arrays), address(table), 0, address(orders), 0, 1)
     return table.tolist() == [*map(address, arrays)]
 
 

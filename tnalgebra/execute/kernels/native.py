@@ -28,15 +28,19 @@ from tnalgebra.execute.kernels.intrinsics import call, pointer, word
 from tnalgebra.execute.kernels.job import share
 
 
-def kernel(arrays, base, orders, job, threads):
-    stride, count, steps = word(orders), word(orders + 8), word(orders + 16)
+def kernel(arrays, base, room, orders, job, threads):
+    stride, count, places, steps = word(orders), word(orders + 8), word(orders + 16), word(orders + 24)
     b = carray(pointer(base), 1 << 40, int64)
     for i in range(count):
         place = word(word(arrays + {tuple.__basicsize__} + 8 * i) + {object.__basicsize__})
         for own in range(threads):
-            b[own * stride // 8 + word(orders + 24 + 8 * i)] = place
+            b[own * stride // 8 + word(orders + 32 + 8 * i)] = place
+    for i in range(places):
+        spot = orders + 32 + 8 * count + 24 * i
+        for own in range(threads):
+            b[own * stride // 8 + word(spot)] = room + word(spot + 8) + own * word(spot + 16)
     for i in range(steps):
-        step = orders + 24 + 8 * count + 16 * i
+        step = orders + 32 + 8 * count + 24 * places + 16 * i
         tasks, parts = orders + word(step), word(step + 8)
         if parts > 1 and job:
             share(job, tasks, parts, base, stride, threads)
@@ -45,10 +49,11 @@ def kernel(arrays, base, orders, job, threads):
                 task = tasks + 24 * part
                 call(word(task), base + word(task + 8), word(task + 16))
 """
-"""Fill rows of tables with the addresses of a tuple of arrays, and go through steps, each with its table.
+"""Fill rows of tables with the addresses of a tuple of arrays and of places in a room, and go through steps.
 
-orders: how many bytes after a thread's table that of the next one is, rows, and steps: where the tasks of each are, and
-how many, which threads share out as a job.
+orders: how many bytes after a thread's table that of the next one is; rows of arrays; for each place its row, where in
+the room it is, and how far behind it that of the next thread; for each step where its tasks are, and how many, which
+threads share out as a job.
 CPython keeps the items of a tuple behind its head, and NumPy the address of the numbers behind that of an array: to ask
 for it through `__array_interface__` takes longer than many a step."""
 
@@ -65,10 +70,10 @@ class Machine:
         for arrays, numbers in jobs:
             count = len(arrays)
             places = [number for row in range(count) for number in (row, 0)]
-            line = np.array([*range(count), 0, count, 0, *range(count), *places, *numbers], np.int64)
+            line = np.array([*range(count), 0, count, 0, 0, *range(count), *places, *numbers], np.int64)
             table = address(line)
-            self._fill(id(arrays), table, table + 8 * count, 0, 1)
-            tasks.append((self._kernel.address, table, table + 8 * (2 * count + 3)))
+            self._fill(id(arrays), table, 0, table + 8 * count, 0, 1)
+            tasks.append((self._kernel.address, table, table + 8 * (2 * count + 4)))
             lines.append(line)
         run_tasks(tasks)
 
