@@ -303,3 +303,16 @@ def test_sums_of_exponentials(equation, dtype, rng, three_threads):
     with np.errstate(all="ignore"):
         expected = tna.contract(equation, *arrays, xi="hypot", reduce="logaddexp")
     np.testing.assert_allclose(program(plan, dtype)(arrays)[0], expected, rtol=1e-14 if dtype == "float64" else 2e-6)
+
+
+def test_one_program_after_the_other_has_the_same_memory(rng):
+    native._rooms.cache_clear()
+    node = tna.contract("ij,ij->ij", tna.leaf("A", "ij"), tna.leaf("A", "ij"), xi="hypot")
+    loss = tna.contract("ij,ij->", node, node)
+    for size, is_new in ((5, True), (31, True), (7, False), (31, False)):
+        before = [room for room, _ in native._rooms()]
+        array = rng.standard_normal((size, size))
+        (found,) = program(loss.plan(A=array))([array])
+        assert abs(found - 2 * (array**2).sum()) < 1e-13 * found
+        assert len(native._rooms()) == 1
+        assert ([room for room, _ in native._rooms()] != before) is is_new
