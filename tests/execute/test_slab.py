@@ -67,3 +67,14 @@ def test_runs_end_where_the_order_or_the_layout_does(xp, watched, rng):
     slab.fill(parts, Stream.current)
     assert sorted(watched) == ["copy", "kernel"]
     np.testing.assert_array_equal(slab.parts[4].get(), parts[4].get())
+
+
+def test_a_copy_stays_within_one_allocation(xp, watched, rng):
+    """What lies side by side by chance is not one piece for the driver."""
+    room = bytearray(rng.standard_normal(8).tobytes())
+    parts = [CuPyArray(np.frombuffer(room, count=4, offset=offset)) for offset in (0, 32)]
+    slab = Slab(parts, range(2), xp)
+    watched.clear()
+    slab.fill(parts, Stream.current)
+    assert watched == ["copy", "copy"]
+    np.testing.assert_array_equal(np.concatenate([part.get() for part in slab.parts]), np.frombuffer(room))
