@@ -35,7 +35,7 @@ SIZES = {  # steps, inputs, features, width, rank, classes, batch
     "mnist, batch 256": (16, 64, 16, 16, 16, 10, 256),
     "long and wide": (49, 49, 64, 64, 64, 10, 256),
 }
-RANKS = {"moons": (64,), "mnist": (64, 512), "mnist, batch 256": (64, 512)}
+RANKS = (64, 512)
 RATE, TOLERANCE = 1e-6, 2e-3
 WARM = 3
 
@@ -48,7 +48,7 @@ def training_steps() -> Iterator[Row]:
             common = {"steps": steps, "inputs": inputs, "features": features, "classes": classes, "xi": xi}
             recurrent = tna.RecurrentNetwork.random(**common, rank=rank, width=width, seed=0, dtype="float32")
             yield _row(f"recurrent, {name}", xi, recurrent, batch)
-            for wide in RANKS.get(name, ()):
+            for wide in RANKS:
                 shallow = tna.ShallowNetwork.random(**common, rank=wide, seed=0, dtype="float32")
                 yield _row(f"shallow, {name}, rank {wide}", xi, shallow, batch)
 
