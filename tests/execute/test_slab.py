@@ -38,7 +38,9 @@ def there_and_back(arrays, order, xp):
 def test_what_goes_in_comes_out(order, dtype, xp, rng):
     arrays = [rng.standard_normal(shape).astype(dtype) for shape in ((2, 3), (), (5, 1, 7), (0, 3))]
     arrays[0], arrays[2] = arrays[0][:, ::-1], np.asfortranarray(arrays[2])
-    there_and_back([CuPyArray(array) for array in arrays], order, xp)
+    slab = there_and_back([CuPyArray(array) for array in arrays], order, xp)
+    places = [slab.parts[position].data.ptr for position in order]
+    assert places == sorted(places)
 
 
 def test_numbers_of_several_sizes_lie_where_they_may(xp, rng):
