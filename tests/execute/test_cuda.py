@@ -289,6 +289,15 @@ def test_strides_that_are_no_multiple_of_an_entry_are_left_to_cupy(host):
     np.testing.assert_array_equal(found.get(), np.maximum(a.get()[:, :, None], b.get()).sum(1))
 
 
+def test_strides_that_are_too_wide_are_told_and_left_to_cupy(host):
+    wide = np.lib.stride_tricks.as_strided(np.ones(1), (3, 5), (2**34, 8))  # nobody reads it
+    (step,) = tna.contract_path("ij,jk->ik", (3, 5), (5, 7), xi="maximum").steps
+    with device(stand_in(host), whole):
+        launch = cuda.launch_of(step, sys.modules["cupy"])
+        with pytest.warns(RuntimeWarning, match=r"lie 2³¹ places or more apart, CuPy's functions are used"):
+            assert not launch.takes([CuPyArray(wide), matrices("float64")[1]])
+
+
 def test_truth_values_of_comparisons_stay_truth_values(host):
     before, (a, b) = host.launches, matrices("float64")
     with pytest.MonkeyPatch.context() as patch, device(stand_in(host), whole):

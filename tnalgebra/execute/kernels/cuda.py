@@ -152,6 +152,8 @@ class Launch:
             return None
         steps = [_strides(array, term, work) for array, term in zip(arrays, work.terms, strict=True)]
         if any(abs(stride) >= 2 * MOST for found in steps for stride in found.values()):
+            message = "entries of an operand lie 2³¹ places or more apart, CuPy's functions are used: give a copy of it"
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
             return None
         kind = TYPES[dtype]
         if tiling:
