@@ -104,6 +104,35 @@ def test_arrays_anywhere_in_memory(xi):
     assert relative_error(call(**repeated), expression.evaluate(**repeated)) < 1e-14
 
 
+@pytest.mark.parametrize("key", UNITS, ids=str)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_operands_that_lie_along_rows(key, dtype, threads, monkeypatch):
+    """They are not copied: the kernel makes ξ along the rows; so it is in gradients of weights."""
+    monkeypatch.setattr(bilinear, "thread_count", lambda: threads)
+    monkeypatch.setattr(bilinear, "SHARE", 1)
+    expression, shapes = unit(key, "hypot")
+    arrays = random(shapes, dtype)
+    (step,) = units_of(expression, arrays)
+    found = bilinear.unit(step)
+    if step.sizes[found.rows[-1]] < bilinear.ROWS:
+        pytest.skip("a row is too short for a kernel that goes along it")
+    names = dict(zip(("a", "h"), key[0].split(","), strict=True))
+    plan_names = dict(zip(key[2], step.result, strict=True))
+    (along,) = (label for label, name in plan_names.items() if name == found.rows[-1])
+    turned = {}
+    for name, term in names.items():
+        order = sorted(range(len(term)), key=lambda axis: term[axis] == along)
+        turned[name] = np.ascontiguousarray(arrays[name].transpose(order)).transpose(np.argsort(order))
+    strides = [[s // array.itemsize for s in array.strides] for array in turned.values()]
+    assert found.is_turned([*strides, [1]])
+    wide = {name: array.astype("float64") for name, array in arrays.items()}
+    tolerance = 3e-6 if dtype == "float32" else 1e-14
+    call = tna.compile(expression)
+    for given in ({**arrays, **turned}, arrays, {**arrays, **turned}):
+        assert relative_error(call(**given), expression.evaluate(**wide)) < tolerance
+
+
 @pytest.mark.parametrize("xi", XIS)
 def test_what_is_not_finite_stays_where_it_is(xi):
     expression, shapes = unit(("bi,bj", "ijk", "bk"), xi)

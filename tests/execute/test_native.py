@@ -139,7 +139,7 @@ def test_infinities_and_nan(rng):
 
 
 def test_buffers_are_shared_where_no_one_needs_them(rng):
-    """A chain of twenty maps takes two buffers beside its result, and no call reads what it fills."""
+    """A chain of twenty maps takes two buffers beside its result, and a call that fills what it reads says so."""
     node = tna.leaf("A", "ij")
     for _ in range(20):
         node = tna.contract(
@@ -153,7 +153,90 @@ def test_buffers_are_shared_where_no_one_needs_them(rng):
     assert relative_error(found, node.evaluate(A=a, c=c)) < 1e-13
     for made_call in made.calls:
         spots = [made.places.get(row, -1 - row) for row, _ in made_call.arrays]
-        assert spots[-1] not in spots[:-1]
+        assert (spots[-1] in spots[:-1]) == ("o0 = x" in made_call.text)
+
+
+ALIASES = {  # of a value B of which nothing else is wanted: what reads it, and whether its place can be taken
+    "as it is": (lambda b, c: tna.contract("ij,ij->ij", b, c, xi="hypot"), True),
+    "turned": (lambda b, c: tna.contract("ij,ij->ji", b, c, xi="hypot"), True),
+    "twice": (lambda b, c: tna.contract("ij,ij->ij", b, b, xi="hypot"), False),
+    "twice, once turned": (lambda b, c: tna.contract("ij,ji->ij", b, b, xi="hypot"), False),
+    "a diagonal": (lambda b, c: tna.contract("ii,i->i", b, tna.contract("ij->i", c), xi="hypot"), True),
+    "a slice": (lambda b, c: tna.contract("ij,ij->ij", tna.contract("ij->ji", b), c, xi="hypot"), True),
+    "repeated": (lambda b, c: tna.contract("ij,k->ijk", b, tna.contract("ij->j", c), xi="hypot"), False),
+    "summed": (lambda b, c: tna.contract("ij,ij->i", b, c, xi="hypot"), False),
+    "read before": (lambda b, c: tna.contract("ij,i->ij", b, tna.contract("ij,ij->i", b, c, xi="hypot")), True),
+    "read later": (
+        lambda b, c: tna.contract("ij,jk->ik", tna.contract("ij,ij->ij", b, c, xi="hypot"), b, xi="rectifier"), False,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("alias", ALIASES)
+@pytest.mark.parametrize("threads", [1, 3])
+def test_values_in_the_place_of_others(alias, threads, rng, monkeypatch):
+    """A step writes over what it reads only where each entry is read before it is written, and never again."""
+    monkeypatch.setattr(call, "SHARE", 1)
+    build, can_be = ALIASES[alias]
+    c = tna.leaf("C", "ij")
+    node = build(tna.contract("ik,kj->ij", c, tna.leaf("A", "ij"), xi="rectifier"), c)
+    arrays = random({"A": (31, 31), "C": (31, 31)})
+    plan = node.plan(**arrays)
+    made = recipe.recipe(plan, 8, threads)
+    assert any("o0 = x" in made_call.text for made_call in made.calls) is can_be
+    (found,) = program(plan)([arrays[name] for name in plan.inputs])
+    assert relative_error(found, node.evaluate(**arrays)) < 1e-14
+
+
+def test_leaves_and_results_are_never_written_over(rng):
+    """Values that are wanted are read by later steps, and leaves belong to the caller."""
+    a, c = tna.leaf("A", "ij"), tna.leaf("C", "ij")
+    b = tna.contract("ij,ij->ij", a, c, xi="hypot")
+    loss = tna.contract("ij,ij->", tna.contract("ij,ij->ij", b, c, xi="hypot"), b, xi="logaddexp")
+    arrays = random({"A": (17, 13), "C": (17, 13)})
+    before = {name: array.copy() for name, array in arrays.items()}
+    assert_same(loss, arrays)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(), (10,), (3, 7)])
+@pytest.mark.parametrize("reduce", ["add", "maximum", "minimum"])
+def test_threads_share_out_sums(shape, reduce, dtype, rng, three_threads):
+    """Where no label of a result can be shared out, parts of the sum have results of their own."""
+    kept = "klm"[: len(shape)]
+    a, b = tna.leaf("A", f"ij{kept}"), tna.leaf("B", f"i{kept}")
+    arrays = random({"A": (131, 5, *shape), "B": (131, *shape)})
+    arrays = {name: array.astype(dtype) for name, array in arrays.items()}
+    node = tna.contract(f"ij{kept},i{kept}->{kept}", a, b, xi="hypot", reduce=reduce)
+    plan = node.plan(**arrays)
+    found = program(plan, dtype)
+    spans = [made.span for made in found._made.calls if made.span]
+    assert (spans and spans[0].parts == call.SUMS and len(found._made.calls) > 1) or shape == (3, 7)
+    tolerance = 1e-14 if dtype == "float64" else 1e-6
+    for _ in range(5):
+        got = found([arrays[name] for name in plan.inputs])[0]
+        assert relative_error(got, node.evaluate(**{n: x.astype("float64") for n, x in arrays.items()})) < tolerance
+
+
+def test_values_are_written_to_arrays_of_any_kind(rng):
+    """To where they are wanted at once, if that is C's order and the same dtype, and else by a copy."""
+    expression, _, shapes = scalar("ij,jk->ik", ((11, 17), (17, 13)), "rectifier")
+    gradient, arrays = tna.value_and_grad(expression), random(shapes)
+    plan = gradient.plan(**arrays)
+    given, found = [*(arrays[name] for name in plan.inputs[:-1]), np.ones(())], program(plan)
+    truth = found(given)
+    makers = (
+        np.empty, lambda shape: np.empty(shape, "float32"), lambda shape: np.empty(shape[::-1]).T,
+        lambda shape: np.empty([2 * size for size in shape])[tuple(slice(None, None, 2) for _ in shape)],
+        lambda shape: np.frombuffer(bytearray(8 * int(np.prod(shape)) + 1), offset=1).reshape(shape),
+    )  # fmt: skip
+    for make in makers:
+        outs = [np.asarray(make(part.shape)) for part in truth]
+        found.into(given, outs)
+        for out, part in zip(outs, truth, strict=True):
+            np.testing.assert_array_equal(out, part.astype(out.dtype))
 
 
 def test_what_has_no_such_form_goes_step_by_step(rng, monkeypatch):

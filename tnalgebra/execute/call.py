@@ -6,12 +6,14 @@ from itertools import zip_longest
 
 from .threads import shares
 
-__all__ = ["Call", "Span", "span"]
+__all__ = ["PARTS", "SUMS", "Call", "Span", "span"]
 
 SHARE = 1 << 14
 """Operations that are worth another thread, where one is awake."""
 PARTS = 8
 """Parts of a job: several for a thread, as one may come late or be slower."""
+SUMS = 4
+"""Parts of a sum: each has a result of its own."""
 
 
 @dataclass(frozen=True, slots=True)

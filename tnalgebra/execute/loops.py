@@ -10,22 +10,26 @@ from ..algebra.schedule import Schedule, schedule
 from ..graph import Labels
 from ..plan import Plan
 from ..plan.step import union, volume
-from .call import Call, Span, span
+from .call import PARTS, SUMS, Call, Span, span
 from .kernels.jit import FUNCTIONS, can_compile
-from .kernels.nest import Operand, Result, nest_text, outermost
+from .kernels.nest import Operand, Result, nest_text, outermost, summed
 from .value import UnsupportedError, Value, axes_of, rounded, strides_of
 
 __all__ = ["SAME", "Loops", "turned"]
 
 LONG = 16
 """Operations in whose time there is one of the functions that are written out, exp for one."""
+LEAST = 8 * SUMS
+"""Entries of a summed label that are worth results for each part."""
+PART = "part of a sum"
 SAME: Schedule = schedule(("x0",), ("x0",))
 
 
 class Loops:
     """Values by slot, sizes of buffers, and the calls so far.
 
-    rooms: where the buffers are that a kernel needs for itself, in the room of a thread.
+    rooms: where the buffers are that a kernel needs for itself, in the room of a thread. ending: rows of buffers that
+    one operand alone of the step that is written reads, and nothing after it; its values may take their places.
     """
 
     def __init__(self, plan: Plan, itemsize: int, threads: int) -> None:
@@ -33,6 +37,7 @@ class Loops:
         self.values = {slot: Value(slot, 0, tuple(shape), strides_of(shape)) for slot, shape in enumerate(plan.shapes)}
         self.buffers: list[int] = []
         self.rooms = dict[int, int]()
+        self.ending = frozenset[int]()
         self.calls: list[Call] = []
 
     def _buffer(self, shape: Sequence[int]) -> Value:
@@ -61,21 +66,38 @@ class Loops:
         sizes: Mapping[str, int],
     ) -> None:
         operands, results = [Operand(term, value.strides) for value, term in read], [result for _, result in filled]
+        values, numbers = [value for value, _ in (*read, *filled)], list[int]()
+        label, shared = self._shared(calls, operands, results, sizes)
+        sums = [self._buffer((SUMS, rounded(result.size))) for result in results] if shared and shared.apart else []
+        if shared:
+            operands = [operand.without(label) for operand in operands]
+            results = [result.without(label) for result in results]
+            numbers = [shared.length]
+        text, length = nest_text(calls, operands, results, sizes, shared.moves if shared else ())
+        self._call(text, [*values[: len(read)], *(sums or values[len(read) :])], (length, *numbers), shared)
+        for part, (value, result) in zip(sums, filled, strict=False):
+            lengths = [sizes[name] for name in result.labels]
+            parts = replace(part, shape=(SUMS, *lengths), strides=(part.strides[0], *result.strides))
+            self._loops(SAME, [(parts, (PART, *result.labels))], [(value, result)], {**sizes, PART: SUMS})
+
+    def _shared(
+        self, calls: Schedule, operands: Sequence[Operand], results: Sequence[Result], sizes: Mapping[str, int]
+    ) -> tuple[str, Span | None]:
+        """The label that threads share out: of results, or else of sums, where each part has results of its own."""
         arrays = [*operands, *results]
-        spans = {
-            Span(1, sizes[label], moves=tuple(array.step(label) * self.itemsize for array in arrays)): label
-            for label in outermost(operands, results, sizes)
-        }
         lines = [calls, *(result.fold for result in results if result.fold)]
         costs = [LONG if FUNCTIONS.search(f"{head}(") else 1 for line in lines for head, _, _ in line.calls]
         work = volume(union(*(array.labels for array in arrays)), dict(sizes)) * max(1, sum(costs))
-        shared, numbers, moves = span([*spans], work, self.threads), list[int](), tuple[int, ...]()
-        if shared:
-            operands = [operand.without(spans[shared]) for operand in operands]
-            results = [result.without(spans[shared]) for result in results]
-            numbers, moves = [shared.length], shared.moves
-        text, length = nest_text(calls, operands, results, sizes, moves)
-        self._call(text, [value for value, _ in (*read, *filled)], (length, *numbers), shared)
+        labels, parts, apart = outermost(operands, results, sizes), PARTS, tuple[int, ...]()
+        if not labels:
+            labels, parts = summed(operands, results, sizes, LEAST), SUMS
+            apart = (*[0] * len(operands), *(rounded(result.size) * self.itemsize for result in results))
+        spans = dict[Span, str]()
+        for label in labels:
+            moves = tuple(array.step(label) * self.itemsize for array in arrays)
+            spans[Span(1, sizes[label], parts=parts, moves=moves, apart=apart)] = label
+        shared = span([*spans], work, self.threads)
+        return (spans[shared], shared) if shared else ("", None)
 
     def _nest(
         self,
@@ -85,16 +107,31 @@ class Loops:
         wanted: Sequence[tuple[Labels, Schedule | None, Operator | None]],
         sizes: Mapping[str, int],
     ) -> list[Value]:
-        """Loops that fill new buffers; those with ⊕ from its unit."""
+        """Loops that fill buffers, new ones but for those in the place of an operand; with ⊕ from its unit."""
         if not can_compile(calls, *(fold for _, fold, _ in wanted)):
             raise UnsupportedError
-        outs = [self._like(labels, read, terms, sizes) for labels, _, _ in wanted]
-        results = [
-            Result(labels, out.strides, fold, None if fold is None or op is None else op.unit, prod(out.shape))
-            for out, (labels, fold, op) in zip(outs, wanted, strict=True)
-        ]
+        outs, results = list[Value](), list[Result]()
+        for labels, fold, op in wanted:
+            taken = {result.over for result in results}
+            over = None if fold else next((i for i in self._ended(labels, read, terms) if i not in taken), None)
+            out = self._like(labels, read, terms, sizes) if over is None else _aligned(read[over], terms[over], labels)
+            unit = None if fold is None or op is None else op.unit
+            outs.append(out)
+            results.append(Result(labels, out.strides, fold, unit, prod(out.shape), over))
         self._loops(calls, list(zip(read, terms, strict=True)), list(zip(outs, results, strict=True)), sizes)
         return outs
+
+    def _ended(self, labels: Labels, read: Sequence[Value], terms: Sequence[Labels]) -> list[int]:
+        """Operands that have these labels and a whole buffer, which is not needed any longer."""
+        return [
+            i
+            for i, (value, term) in enumerate(zip(read, terms, strict=True))
+            if value.row in self.ending
+            and sorted(term) == sorted(labels)
+            and len({*term}) == len(term)
+            and prod(value.shape) == self.buffers[value.row - self.leaves]
+            and 0 not in value.strides
+        ]
 
     def _like(self, labels: Labels, read: Sequence[Value], terms: Sequence[Labels], sizes: Mapping[str, int]) -> Value:
         """A buffer with its axes in the order of an operand that has them all."""
@@ -117,3 +154,8 @@ def turned(value: Value, order: Sequence[int]) -> Value:
     """The same with its axes in that order."""
     shape, strides = tuple(value.shape[i] for i in order), tuple(value.strides[i] for i in order)
     return replace(value, shape=shape, strides=strides)
+
+
+def _aligned(value: Value, term: Labels, labels: Labels) -> Value:
+    """The same with its axes in the order of labels."""
+    return turned(value, [term.index(label) for label in labels])

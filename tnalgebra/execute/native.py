@@ -74,9 +74,15 @@ class NativeProgram:
 
     def __call__(self, arrays: Sequence[Array]) -> list[Array]:
         """The values for these leaves, in new arrays."""
-        tables, room = self._free_tables(), _room(self._bytes)
         outs = [np.empty(shape, self._dtype) for shape in self._shapes]
-        given = (*[x if type(x) is np.ndarray and x.flags.carray else _ready(x) for x in arrays], *outs)
+        self.into(arrays, outs)
+        return outs
+
+    def into(self, arrays: Sequence[Array], outs: Sequence[Array]) -> None:
+        """Write the values for these leaves to arrays of their shapes, which share no memory with leaves."""
+        tables, room = self._free_tables(), _room(self._bytes)
+        places = [x if x.dtype == self._dtype and x.flags.carray else np.empty(x.shape, self._dtype) for x in outs]
+        given = (*[x if type(x) is np.ndarray and x.flags.carray else _ready(x) for x in arrays], *places)
         threads = min(self._made.threads, thread_count()) if self._made.threads > 1 else 1
         job = led(threads) if threads > 1 else 0
         try:
@@ -86,7 +92,9 @@ class NativeProgram:
                 left()
         self._tables.append(tables)
         _rooms().append(room)
-        return outs
+        for out, place in zip(outs, places, strict=True):
+            if place is not out:
+                out[...] = place
 
     def _free_tables(self) -> tuple[int, Array]:
         """Tables of addresses, one a thread, that no other call uses, and where they are."""

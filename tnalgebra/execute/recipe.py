@@ -44,8 +44,12 @@ def recipe(plan: Plan, itemsize: int, threads: int = 1) -> Recipe | None:
         return None
     writer = Writer(plan, itemsize, threads)
     try:
-        for group in grouped(plan.steps, plan.outputs):
-            writer.write(group)
+        groups = grouped(plan.steps, plan.outputs)
+        last = {slot: number for number, group in enumerate(groups) for step in group for slot in step.inputs}
+        ends = set[int]()
+        for number, group in enumerate(groups):
+            ends |= {slot for step in group for slot in step.inputs if last[slot] == number} - {*plan.outputs}
+            writer.write(group, ends)
         own = _own(writer, plan.outputs)
     except UnsupportedError:
         return None

@@ -20,7 +20,7 @@ from .kernels.cuda import lower_cuda_siblings
 from .kernels.fold import fold, lower_folded
 from .kernels.jit import numba_or_none
 from .namespace import is_numpy_like
-from .native import native_program
+from .native import NativeProgram, native_program
 from .scaled import SAMPLE, Call, are_moderate, run_scaled, uses
 from .scaling import norm_exponent
 from .streams import in_streams
@@ -28,7 +28,7 @@ from .streams import in_streams
 __all__ = ["Program"]
 
 Array = Any
-Whole = Callable[[Sequence[Array]], Sequence[Array]]
+Whole = NativeProgram | CapturedProgram
 Lowered = tuple[list[Call], int, tuple[int, ...]]
 
 
@@ -71,14 +71,14 @@ class Program:
         return values if self._is_bundle else values[0]
 
     def into(self, arrays: Sequence[Array], targets: Sequence[Array]) -> Array:
-        """Run on the leaves: the first value, a number; the others are written to arrays of their shapes."""
+        """Run on the leaves: the first value, a number; the others are written to arrays, which are no leaves."""
         assert self._is_bundle
         ready, whole = self._chosen(arrays)
-        if isinstance(whole, CapturedProgram):
+        if whole is not None:
             value = self._xp.empty((), ready[0].dtype)
             whole.into(ready, [value, *targets])
             return value
-        value, *others = self._run(*ready) if whole is None else whole(ready)
+        value, *others = self._run(*ready)
         for target, other in zip(targets, others, strict=True):
             target[...] = other
         return value

@@ -1,6 +1,7 @@
 """Steps as texts of kernels on addresses: views are strides, and every other value has a buffer."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from math import prod
 
@@ -9,12 +10,12 @@ from ..algebra.derivative import substituted
 from ..algebra.scalar import parse
 from ..algebra.schedule import Schedule, Tree, schedule
 from ..graph import Labels
-from ..plan import Step
+from ..plan import Plan, Step
 from ..plan.cost import layout, tree_labels
 from ..plan.formula import formula, formulas
 from ..plan.generated import is_exponential
 from ..plan.step import union, volume
-from .call import Span, span
+from .call import SUMS, Span, span
 from .kernels.bilinear import Unit, unit
 from .kernels.fold import fold
 from .kernels.fused import ROWS
@@ -29,8 +30,6 @@ __all__ = ["Writer"]
 
 MATRIX = 1 << 14
 """Multiplications from which BLAS is faster than loops of known length."""
-SUMS = 4
-"""Parts of a sum that threads share out: each has a result of its own."""
 VECTOR = 16
 """Operations of a matrix product that take as long as one of a loop over entries."""
 PRODUCT: Schedule = schedule((("multiply", ("x0", "x1")),), ("x0", "x1"))
@@ -40,8 +39,24 @@ ADD: Schedule = schedule((("add", ("x", "y")),), ("x", "y"))
 class Writer(Loops):
     """The calls of steps, one after the other."""
 
-    def write(self, group: Sequence[Step]) -> None:
-        """Append the calls of a step, or of several on the same operands."""
+    def __init__(self, plan: Plan, itemsize: int, threads: int) -> None:
+        super().__init__(plan, itemsize, threads)
+        self._held: dict[int, set[int]] = {value.row: {slot} for slot, value in self.values.items()}
+
+    def write(self, group: Sequence[Step], ends: Container[int] = ()) -> None:
+        """Append the calls of a step, or of several on the same operands; ends: slots that nothing reads later."""
+        rows = Counter(self.values[slot].row for slot in group[0].inputs)
+        self.ending = frozenset(
+            row
+            for row, count in rows.items()
+            if count == 1 and row >= self.leaves and all(slot in ends for slot in self._held[row])
+        )
+        self._write(group)
+        for step in group:
+            if step.output in self.values:
+                self._held.setdefault(self.values[step.output].row, set()).add(step.output)
+
+    def _write(self, group: Sequence[Step]) -> None:
         step = group[0]
         read = [self.values[slot] for slot in step.inputs]
         if step.kind == "product" and len(group) > 1:
@@ -190,8 +205,9 @@ class Writer(Loops):
         ]
 
     def _fused(self, found: Unit, read: Sequence[Value]) -> Value:
-        kernel, sizes = found.kernel(self.itemsize), found.step.sizes
-        orders, numbers = found.laid(kernel, [value.strides for value in read])
+        given, sizes = [value.strides for value in read], found.step.sizes
+        kernel = found.kernel(self.itemsize, is_turned=found.is_turned(given))
+        orders, numbers = found.laid(kernel, given)
         values = self._laid(read, found.step.terms, orders)
         labels = (*found.batch, *found.rows, *found.columns)
         batch, rows, outer = (found.size(group) for group in (found.batch, found.rows, found.inner[:-1]))
@@ -223,11 +239,8 @@ class Writer(Loops):
         is_entrywise = {label for label in left if label in right} <= set(result)
         groups = layout(left, right, result, dict(sizes))
         if is_entrywise or volume(union(*terms), dict(sizes)) < MATRIX or not (groups.rows or groups.columns):
-            fold = None if is_entrywise else ADD
-            out = self._buffer([sizes[label] for label in result])
-            made = Result(result, out.strides, fold, None if fold is None else 0.0, prod(out.shape))
-            self._loops(PRODUCT, list(zip(read, terms, strict=True)), [(out, made)], sizes)
-            return out
+            wanted = (result, None, None) if is_entrywise else (result, ADD, operator("add"))
+            return self._nest(PRODUCT, read, terms, [wanted], sizes)[0]
         size = {name: prod(sizes[label] for label in getattr(groups, name)) for name in ("rows", "inner", "columns")}
         matrices = [
             self._matrix(value, term, (groups.batch, *parts), sizes)

@@ -1,5 +1,6 @@
 """Σ W · ξ(…) by the fused kernel: which labels are its rows, columns and sums, and how threads share it out."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -52,16 +53,26 @@ class Unit:
         outer = self.size(self.inner[:-1])
         return self.is_much and outer >= parts and self.size(self.inner) > self.size(self.rows)
 
-    def kernel(self, itemsize: int) -> Fused:
+    def is_turned(self, strides: Sequence[Sequence[int]]) -> bool:
+        """Whether more entries of the operands are neighbours along the last row than along the last sum."""
+        *terms, _ = self.step.terms
+        near = Counter[str]()
+        for term, steps in zip(terms, strides, strict=False):
+            near.update({label: self.size(term) for label, step in zip(term, steps, strict=True) if step == 1})
+        return near[self.inner[-1]] < near[self.rows[-1]] and self.step.sizes[self.rows[-1]] >= ROWS
+
+    def kernel(self, itemsize: int, *, is_turned: bool = False) -> Fused:
         """The kernel, which depends on how many labels there are and not on their sizes."""
         *terms, _ = self.step.terms
         assert self.step.tree is not None
+        last = (self.rows if is_turned else self.inner)[-1]
         return Fused(
             formulas([self.step.tree], len(terms), is_expanded=False),
             len(self.batch),
             len(self.rows),
             len(self.inner) - 1,
-            tuple(self.inner[-1] in term for term in terms),
+            tuple(last in term for term in terms),
+            is_turned,
             1 if self.size(self.columns) <= lanes(itemsize) else 2,
             itemsize,
         )
@@ -73,10 +84,10 @@ class Unit:
     def laid(self, kernel: Fused, strides: Sequence[Sequence[int]]) -> Laid:
         """For arrays of these strides, in entries: the order to copy each to, where it must be, and the numbers.
 
-        Entries of an operand along the last summed label are neighbours, and W is a matrix, or a batch of them.
+        Entries of an operand along the last label of sums, or of rows, are neighbours, and W is a matrix, or a batch.
         """
         *terms, weight = self.step.terms
-        last, sizes = self.inner[-1], self.step.sizes
+        last, sizes = (self.rows if kernel.is_turned else self.inner)[-1], self.step.sizes
         groups = self.batch, self.inner, self.columns
         orders, places = list[Labels | None](), list[dict[str, int]]()
         for term, steps in zip(terms, strides, strict=False):
@@ -98,13 +109,15 @@ class Unit:
         is_packed = columns % kernel.width != 0 or weight[2] != 1 or rows > 8 * ROWS
         found = [0, self.size(self.batch), 0, rows, 0, self.size(tuple(outer)), rows, columns, self.padded(kernel)]
         found += [sizes[last], *(stride or 0 for stride in weight), int(is_packed)]
-        labels = (*self.batch, *self.rows, *outer)
+        if kernel.is_turned:
+            found += [sizes[self.rows[-1]], *(place.get(last, 0) for place in operands)]
+        labels = (*self.batch, *(self.rows[:-1] if kernel.is_turned else self.rows), *outer)
         found += [sizes[label] for label in labels]
         return [*found, *(place.get(label, 0) for place in operands for label in labels)]
 
     def rooms(self, kernel: Fused) -> tuple[int, int]:
         """Entries that the kernel needs for a block of W and for ξ."""
-        return DEPTH * min(self.padded(kernel), BLOCK_COLUMNS), ROWS * DEPTH
+        return DEPTH * min(self.padded(kernel), BLOCK_COLUMNS), kernel.made * DEPTH
 
 
 def unit(step: Step) -> Unit | None:
@@ -134,38 +147,55 @@ def lower_fused(step: Step, plain: Kernel) -> Kernel:
 
 
 class _Run:
-    """The kernel of one dtype on arrays of any strides."""
+    """The kernels of one dtype on arrays of any strides."""
 
     def __init__(self, found: Unit, dtype: Any) -> None:
-        self._unit, self._dtype, self._kernel = found, dtype, found.kernel(dtype.itemsize)
-        self._machine = Machine(native(self._kernel.text(), dtype.name))
-        sizes = found.step.sizes
+        self._unit, self._dtype = found, dtype
         groups = found.batch, found.rows, found.columns
-        self._shape = tuple(sizes[label] for group in groups for label in group)
         whole = tuple(label for group in groups for label in group)
+        self._shape = tuple(found.step.sizes[label] for label in whole)
         self._turn = tuple(map(whole.index, found.step.result))
-        self._layouts = Layouts(found.step.terms, partial(found.laid, self._kernel))
+        self._made, self._known = dict[bool, _Made](), dict[Any, _Made]()
 
     def __call__(self, *arrays: Array) -> Array:
-        ready, numbers = self._layouts(arrays)
-        out, *others = self._filled(ready, numbers, thread_count() if self._unit.is_much else 1)
+        strides = tuple([array.strides for array in arrays])
+        if strides not in self._known:
+            self._known[strides] = self._kernel(strides)
+        kernel, machine, layouts = self._known[strides]
+        ready, numbers = layouts(arrays)
+        outs, jobs = self._jobs(kernel, ready, numbers)
+        machine(jobs)
+        out, *others = outs
         for other in others:
             out += other
         out = out[..., : self._unit.size(self._unit.columns)].reshape(self._shape).transpose(self._turn)
         return np.ascontiguousarray(out)
 
-    def _filled(self, arrays: Sequence[Array], numbers: list[int], threads: int) -> list[Array]:
+    def _kernel(self, strides: Sequence[Sequence[int]]) -> "_Made":
+        """What there is for arrays of these strides, in bytes."""
+        found, dtype = self._unit, self._dtype
+        is_turned = found.is_turned([[stride // dtype.itemsize for stride in steps] for steps in strides])
+        if is_turned not in self._made:
+            kernel = found.kernel(dtype.itemsize, is_turned=is_turned)
+            machine = Machine(native(kernel.text(), dtype.name))
+            self._made[is_turned] = kernel, machine, Layouts(found.step.terms, partial(found.laid, kernel))
+        return self._made[is_turned]
+
+    def _jobs(self, kernel: Fused, arrays: Sequence[Array], numbers: list[int]) -> tuple[list[Array], list[Any]]:
         """Results whose sum is wanted: threads share out the longer of rows and sums, and each sum has its own."""
         rows, outer, found = numbers[3], numbers[5], self._unit
+        threads = thread_count() if found.is_much else 1
         is_summed = threads > 1 and found.is_summed(threads)
         place, length = (4, outer) if is_summed else (2, rows)
-        shape = found.size(found.batch), rows, found.padded(self._kernel)
+        shape = found.size(found.batch), rows, found.padded(kernel)
         outs, jobs = [np.empty(shape, self._dtype)], list[Any]()
         for part in shares(length, threads):
             own = numbers.copy()
             own[place : place + 2] = part.start, part.stop
             if is_summed and jobs:
                 outs.append(np.empty(shape, self._dtype))
-            jobs.append(((*arrays, outs[-1], *(np.empty(n, self._dtype) for n in found.rooms(self._kernel))), own))
-        self._machine(jobs)
-        return outs
+            jobs.append(((*arrays, outs[-1], *(np.empty(n, self._dtype) for n in found.rooms(kernel))), own))
+        return outs, jobs
+
+
+_Made = tuple[Fused, Machine, Layouts]

@@ -92,7 +92,8 @@ for v in range(v_first, v_last, {SPAN}):
         height = min({ROWS}, all_rows - r)
         for p in range(panels):
             spot, source = part_at + LINE * p, block_at + LINE * depth * p
-            multiply(height, spot, SIZE * {SPAN}, source, LINE, a_at + SIZE * r * a_rows, SIZE * a_rows, depth, True)
+            rows = a_at + SIZE * r * a_rows
+            multiply(height, spot, SIZE * {SPAN}, source, LINE, rows, SIZE * a_rows, SIZE, depth, True)
         for u in range(height):
             line = carray(pointer(part_at + SIZE * {SPAN} * u), MANY, NUMBER)
             <row>

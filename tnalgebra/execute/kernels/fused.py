@@ -16,6 +16,8 @@ __all__ = ["BLOCK_COLUMNS", "DEPTH", "ROWS", "Fused", "decoded", "filled", "lane
 
 ROWS = 6
 """Rows in registers: with two vectors of columns, their sums take 12 of 16 registers, or of 32."""
+HEIGHT = 8 * ROWS
+"""Rows for which ξ is made at a time where it is along these that entries are neighbours."""
 DEPTH = 256
 """Summed entries that a block spans: ξ of a few rows, and two vectors of W, stay in the first cache."""
 BLOCK_COLUMNS = 256
@@ -36,7 +38,8 @@ class Fused:
     """out[g, m, n] = Σ_k W[g, k, n] ξ(x0, x1, …)[g, m, k], where g, m and k are several labels each, and k one or more.
 
     value: ξ. batch, rows, outer: how many labels g and m have, and k without its last. is_along: whether an operand has
-    the last label of k; its entries are then neighbours. vectors: of columns, that are in registers together.
+    the last label of k, or of m in a kernel that is turned; its entries are then neighbours. vectors: of columns, that
+    are in registers together.
     Sizes and strides are numbers behind the places of the arrays, in the order of `names`, all in entries.
     """
 
@@ -45,6 +48,7 @@ class Fused:
     rows: int
     outer: int
     is_along: tuple[bool, ...]
+    is_turned: bool
     vectors: int
     itemsize: int
 
@@ -54,14 +58,21 @@ class Fused:
         return self.vectors * lanes(self.itemsize)
 
     @property
+    def made(self) -> int:
+        """Rows for which ξ is made at a time."""
+        return HEIGHT if self.is_turned else ROWS
+
+    @property
     def names(self) -> tuple[str, ...]:
         """What the numbers are: the part that a thread does, sizes, and strides of W and of every operand."""
-        groups = {"g": self.batch, "m": self.rows, "k": self.outer}
+        groups = {"g": self.batch, "m": self.rows - self.is_turned, "k": self.outer}
         labels = [f"{group}{i}" for group, count in groups.items() for i in range(count)]
-        strides = [f"x{i}_{label}" for i in range(len(self.is_along)) for label in labels]
+        operands = range(len(self.is_along))
+        strides = [f"x{i}_{label}" for i in operands for label in labels]
         part = ("g_first", "g_last", "m_first", "m_last", "k_first", "k_last")
-        sizes = ("all_rows", "columns", "padded", "inner")
-        return (*part, *sizes, "w_group", "w_row", "w_column", "is_packed", *labels, *strides)
+        sizes = ("all_rows", "columns", "padded", "inner", "w_group", "w_row", "w_column", "is_packed")
+        line = ["line", *(f"x{i}_j" for i in operands)] if self.is_turned else []
+        return (*part, *sizes, *line, *labels, *strides)
 
     def text(self) -> str:
         """The kernel of the operands, W, out with its columns padded, and room for a block of W and of ξ."""
@@ -69,20 +80,24 @@ class Fused:
         arrays = [*(f"x{i}" for i in range(count)), "w", "out", "block", "values"]
         head = tile_head(arrays, self.names, size, self.vectors)
         along = list(enumerate(self.is_along))
-        place = [f"h{i} = carray(pointer(x{i}_at + {size} * (k_{i}{' + j' * has})), MANY, NUMBER)" for i, has in along]
-        single = [f"v{i} = h{i}[0]" for i, has in along if not has]
-        lines = [f"v{i} = h{i}[jj]" for i, has in along if has]
+        first = [f" + jj * x{i}_j{' + at' * has}" if self.is_turned else " + j" * has for i, has in along]
+        place = [f"h{i} = carray(pointer(x{i}_at + {size} * (k_{i}{first[i]})), MANY, NUMBER)" for i, _ in along]
+        place += [f"v{i} = h{i}[0]" for i, has in along if not has]
+        lines = [f"v{i} = h{i}[q]" for i, has in along if has]
         (end,) = written(self.value, [f"v{i}" for i in range(count)], "t", "", lines)
+        row = ("m // line", self.rows - 1) if self.is_turned else ("m + u", self.rows)
         parts = {
             "batch": decoded("g", self.batch, "g", count, "", "g_"),
-            "row": decoded("m", self.rows, "m + u", count, "g_", "m_"),
-            "outer": [*decoded("k", self.outer, "kk", count, "m_", "k_"), *place, *single],
-            "value": [*lines, f"to[jj] = {end}"],
+            "row": decoded("m", row[1], row[0], count, "g_", "m_"),
+            "outer": decoded("k", self.outer, "kk", count, "m_", "k_"),
+            "place": place,
+            "value": [*lines, f"to[q] = {end}"],
         }
-        return head + filled(BODY, parts, size=size, line=size * width, width=width)
+        body = BLOCKS + (TURNED if self.is_turned else STRAIGHT)
+        return head + filled(body, parts, size=size, line=size * width, width=width)
 
 
-BODY = f"""
+BLOCKS = f"""
 long = min(inner, {DEPTH})
 step = max(1, {DEPTH} // inner)
 for g in range(g_first, g_last):
@@ -94,7 +109,7 @@ for g in range(g_first, g_last):
             k_end = min(k_last, k + step)
             for j in range(0, inner, long):
                 j_end = min(inner, j + long)
-                depth = (k_end - k) * (j_end - j)
+                depth, is_first = (k_end - k) * (j_end - j), (k == k_first) & (j == 0)
                 source = w_at + SIZE * (g * w_group + (k * inner + j) * w_row + n * w_column)
                 source_row, panel = SIZE * w_row, LINE
                 if is_packed:
@@ -102,21 +117,45 @@ for g in range(g_first, g_last):
                         part, last = source + SIZE * p * WIDTH * w_column, min(WIDTH, wide - p * WIDTH)
                         pack(block_at + LINE * depth * p, part, SIZE * w_row, SIZE * w_column, depth, last)
                     source, source_row, panel = block_at, LINE, LINE * depth
+"""
+STRAIGHT = f"""
                 for m in range(m_first, m_last, {ROWS}):
                     height = min({ROWS}, m_last - m)
                     for u in range(height):
                         <row>
                         for kk in range(k, k_end):
                             <outer>
+                            <place>
                             to_at = values_at + SIZE * (u * {DEPTH} + (kk - k) * (j_end - j))
                             to = carray(pointer(to_at), MANY, NUMBER)
-                            for jj in range(j_end - j):
+                            for q in range(j_end - j):
                                 <value>
-                    spot, row = out_at + SIZE * ((g * all_rows + m) * padded + n), SIZE * padded
+                    place, row = out_at + SIZE * ((g * all_rows + m) * padded + n), SIZE * padded
                     for p in range(panels):
-                        part = source + panel * p
-                        a, is_first = values_at, (k == k_first) & (j == 0)
-                        multiply(height, spot + LINE * p, row, part, source_row, a, SIZE * {DEPTH}, depth, is_first)
+                        spot, part, a, a_row = place + LINE * p, source + panel * p, values_at, SIZE * {DEPTH}
+                        multiply(height, spot, row, part, source_row, a, a_row, SIZE, depth, is_first)
+"""
+TURNED = f"""
+                m = m_first
+                while m < m_last:
+                    at = m % line
+                    height = min({HEIGHT}, m_last - m, line - at)
+                    <row>
+                    for kk in range(k, k_end):
+                        <outer>
+                        for jj in range(j, j_end):
+                            <place>
+                            to_at = values_at + SIZE * {HEIGHT} * ((kk - k) * (j_end - j) + jj - j)
+                            to = carray(pointer(to_at), MANY, NUMBER)
+                            for q in range(height):
+                                <value>
+                    place, row = out_at + SIZE * ((g * all_rows + m) * padded + n), SIZE * padded
+                    for p in range(panels):
+                        part, a_column = source + panel * p, SIZE * {HEIGHT}
+                        for u in range(0, height, {ROWS}):
+                            spot, a, some = place + LINE * p + row * u, values_at + SIZE * u, min({ROWS}, height - u)
+                            multiply(some, spot, row, part, source_row, a, SIZE, a_column, depth, is_first)
+                    m += height
 """
 
 

@@ -11,11 +11,11 @@ from ...graph import Labels
 from .jit import FUNCTIONS, written
 from .native import HEAD
 
-__all__ = ["Operand", "Result", "nest_text", "outermost"]
+__all__ = ["Operand", "Result", "nest_text", "outermost", "summed"]
 
 SHORT = 16
 """Rounds below which LLVM lets a loop alone."""
-ROUNDS = 8
+ROUNDS = 16
 """Operations that are done on an entry of a result while it is in a register."""
 
 
@@ -47,15 +47,19 @@ class Operand:
 
 @dataclass(frozen=True, slots=True)
 class Result(Operand):
-    """An array that is filled: by ⊕ of what there is and a value, from the unit, or by the values themselves."""
+    """An array that is filled: by ⊕ of what there is and a value, from the unit, or by the values themselves.
+
+    over: the operand in whose place it is, if it is in one; a compiler that does not know takes entries one by one.
+    """
 
     fold: Schedule | None = None
     unit: float | None = None
     size: int = 0
+    over: int | None = None
 
     def without(self, label: str) -> Self:
-        """The part of it for one entry of a label, which is outermost where there is a unit."""
-        return replace(super(Result, self).without(label), size=self.step(label))
+        """The part of it for one entry of a label, which is outermost, or summed, where there is a unit."""
+        return replace(super(Result, self).without(label), size=self.step(label) or self.size)
 
 
 def outermost(operands: Sequence[Operand], results: Sequence[Result], sizes: Mapping[str, int]) -> list[str]:
@@ -73,6 +77,14 @@ def outermost(operands: Sequence[Operand], results: Sequence[Result], sizes: Map
     return sorted(found, key=lambda label: -max(array.step(label) for array in arrays))
 
 
+def summed(operands: Sequence[Operand], results: Sequence[Result], sizes: Mapping[str, int], least: int) -> list[str]:
+    """The outermost label that all results sum, if it has so many entries; parts of it have results of their own."""
+    if not results or any(result.unit is None or 0 in result.strides for result in results):
+        return []
+    labels = [label for label in _order([*operands, *results], results, sizes)[:-1] if sizes[label] >= least]
+    return [label for label in labels if not any(label in result.labels for result in results)][:1]
+
+
 def nest_text(
     calls: Schedule,
     operands: Sequence[Operand],
@@ -86,6 +98,7 @@ def nest_text(
     longer than most an operation. The length of the innermost loop is also given, to stand after the places of arrays:
     a compiler that knows a loop to be short does not vectorise it, which the long functions would miss.
     moves: bytes by which the arrays move on for each of as many rounds as the next number says; none, and one round.
+    Results that do not move are those of all rounds.
     """
     sizes = {"": 1, **_joined([*operands, *results], sizes)}
     found = _order([*operands, *results], results, sizes)
@@ -100,12 +113,15 @@ def nest_text(
     length = f"s[{2 * (len(operands) + len(results))}]" if has_functions and sizes[last] < SHORT else f"{sizes[last]}"
 
     names = [f"x{i}" for i in range(len(operands))] + [f"o{k}" for k in range(len(results))]
-    lines = [*_arrays(names, moves), *_units(results)]
+    over = {f"o{k}": f"x{result.over}" for k, result in enumerate(results) if result.over is not None}
+    arrays, units, count = _arrays(names, over, moves), _units(results), len(operands)
+    is_summed = bool(moves) and not any(moves[count:])
+    first, lines = ([*arrays[count:], *units], arrays[:count]) if is_summed else ([], [*arrays, *units])
     lines += [f"{_indent(depth)}for i{depth} in range({sizes[label]}):" for depth, label in enumerate(outside)]
     places = [f"o{k}[{result.place(counters)}]" for k, result in enumerate(results)]
     upper, inner, body = (_indent(len(outside) + depth) for depth in range(3))
-    for first, stop, count in _parts(sizes[near], at_once if wide else 1):
-        lines.append(f"{upper}for {counters[near]} in range({first}, {stop}{f', {count}' if count > 1 else ''}):")
+    for start, stop, count in _parts(sizes[near], at_once if wide else 1):
+        lines.append(f"{upper}for {counters[near]} in range({start}, {stop}{f', {count}' if count > 1 else ''}):")
         lines += [f"{inner}s{k} = {places[k]}" for k in kept]
         lines.append(f"{inner}for {counters[last]} in range({length}):")
         lines += [f"{body}s{k} = {places[k]}" for k in wide]
@@ -115,7 +131,7 @@ def nest_text(
         lines += [f"{body}{places[k]} = s{k}" for k in wide]
         lines += [f"{inner}{places[k]} = s{k}" for k in kept]
     if moves:
-        lines = [f"    for i in range(s[{2 * len(names) + 1}]):", *(f"    {line}" for line in lines)]
+        lines = [*first, f"    for i in range(s[{2 * len(names) + 1}]):", *(f"    {line}" for line in lines)]
     return "\n".join([HEAD, *lines]) + "\n", sizes[last]
 
 
@@ -161,12 +177,10 @@ def _units(results: Sequence[Result]) -> list[str]:
     return lines
 
 
-def _arrays(names: Sequence[str], moves: Sequence[int] = ()) -> list[str]:
-    more = [f" + i * {move}" for move in moves] or [""] * len(names)
-    return [
-        f"    {name} = carray(pointer(b[s[{2 * i}]] + s[{2 * i + 1}]{more[i]}), MANY, NUMBER)"
-        for i, name in enumerate(names)
-    ]
+def _arrays(names: Sequence[str], over: Mapping[str, str], moves: Sequence[int] = ()) -> list[str]:
+    more = [f" + i * {move}" if move else "" for move in moves] or [""] * len(names)
+    places = [f"carray(pointer(b[s[{2 * i}]] + s[{2 * i + 1}]{more[i]}), MANY, NUMBER)" for i in range(len(names))]
+    return [f"    {name} = {over.get(name, place)}" for name, place in zip(names, places, strict=True)]
 
 
 def _joined(arrays: Sequence[Operand], sizes: Mapping[str, int]) -> dict[str, int]:

@@ -50,26 +50,26 @@ def _pack(name: str, vectors: int) -> Any:
 
 
 def _multiply(name: str, vectors: int) -> Any:
-    """C[u, v] += Σ_k A[u, k] B[k, v] for u < rows and all v in registers; A lies along k, and the depth is positive.
+    """C[u, v] += Σ_k A[u, k] B[k, v] for u < rows and all v in registers; the depth is positive.
 
     is_first: C is 0, whatever is there.
     """
     one, two, three, four, five, six = (_tile(name, rows, vectors) for rows in range(1, ROWS + 1))
 
     @_compiled
-    def multiply(rows, c, c_row, b, b_row, a, a_row, depth, is_first):  # type: ignore[no-untyped-def]
+    def multiply(rows, c, c_row, b, b_row, a, a_row, a_column, depth, is_first):  # type: ignore[no-untyped-def]
         if rows == 6:
-            six(c, c_row, b, b_row, a, a_row, depth, is_first)
+            six(c, c_row, b, b_row, a, a_row, a_column, depth, is_first)
         elif rows == 5:
-            five(c, c_row, b, b_row, a, a_row, depth, is_first)
+            five(c, c_row, b, b_row, a, a_row, a_column, depth, is_first)
         elif rows == 4:
-            four(c, c_row, b, b_row, a, a_row, depth, is_first)
+            four(c, c_row, b, b_row, a, a_row, a_column, depth, is_first)
         elif rows == 3:
-            three(c, c_row, b, b_row, a, a_row, depth, is_first)
+            three(c, c_row, b, b_row, a, a_row, a_column, depth, is_first)
         elif rows == 2:
-            two(c, c_row, b, b_row, a, a_row, depth, is_first)
+            two(c, c_row, b, b_row, a, a_row, a_column, depth, is_first)
         else:
-            one(c, c_row, b, b_row, a, a_row, depth, is_first)
+            one(c, c_row, b, b_row, a, a_row, a_column, depth, is_first)
 
     return multiply
 
@@ -84,18 +84,20 @@ def _tile(name: str, rows: int, vectors: int) -> Any:
     vector = ir.VectorType(FLOATS[bits][2], lanes(bits // 8))
 
     @intrinsic  # type: ignore[untyped-decorator]
-    def tile(_: Any, c: Any, c_row: Any, b: Any, b_row: Any, a: Any, a_row: Any, depth: Any, is_first: Any) -> Any:
+    def tile(
+        _: Any, c: Any, c_row: Any, b: Any, b_row: Any, a: Any, a_row: Any, a_column: Any, depth: Any, is_first: Any
+    ) -> Any:
         def code(context: Any, builder: Any, _s: Any, args: Any) -> Any:
             _loop(builder, vector, bits // 8, rows, vectors, args)
             return context.get_dummy_value()
 
-        return types.void(*[types.int64] * 7, types.boolean), code
+        return types.void(*[types.int64] * 8, types.boolean), code
 
     return tile
 
 
 def _loop(builder: Any, vector: Any, itemsize: int, rows: int, vectors: int, args: Any) -> None:
-    c, c_row, b, b_row, a, a_row, depth, is_first = args
+    c, c_row, b, b_row, a, a_row, a_column, depth, is_first = args
     width = itemsize * vector.count
     name = f"llvm.fmuladd.v{vector.count}{vector.element.intrinsic_name}"
     multiply_add = builder.module.declare_intrinsic(name, (), ir.FunctionType(vector, [vector] * 3))
@@ -113,7 +115,7 @@ def _loop(builder: Any, vector: Any, itemsize: int, rows: int, vectors: int, arg
     builder.position_at_end(loop)
     count, row, *sums = [builder.phi(kind) for kind in (WORD, WORD, *[vector] * len(spots))]
     parts = [builder.load(place(row, vector, width * v), align=itemsize) for v in range(vectors)]
-    step, ends = builder.mul(count, WORD(itemsize)), []
+    step, ends = builder.mul(count, a_column), []
     for u, head in enumerate(heads):
         entry = _spread(builder, builder.load(place(builder.add(head, step), vector.element), align=itemsize), vector)
         totals = sums[u * vectors : (u + 1) * vectors]
