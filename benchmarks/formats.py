@@ -11,15 +11,13 @@ import tnalgebra as tna
 from tnalgebra.decompose.als import sweep
 
 from . import peers
-from .harness import LIMIT, compare
+from .harness import ASLEEP, LIMIT, compare
 from .peers import Contestant
 
 __all__ = ["cp_fits", "decompositions", "gathered_entries", "inner_products", "roundings"]
 
 Row = dict[str, Any]
 Array = np.ndarray
-PAUSE_SECONDS = 0.25
-"""The threads of PyTorch go on spinning for 0.2 s after a call."""
 GRIDS = ((6, 16, 1e-6), (8, 8, 1e-6), (6, 16, 1e-12), (8, 8, 1e-12))
 """Order, size of a mode, and tolerance."""
 SLACK = 1.05
@@ -130,7 +128,7 @@ def timed(
     calls = {name: one.call for name, one in contestants.items() if errors[name] <= max(tolerance, NOISE)}
     failed = {name: value for name, value in errors.items() if name not in calls}
     row = {"case": case, "size": size, "failed": failed, "tolerance": tolerance}
-    return row | compare(calls | {LIMIT: limit}, pause=PAUSE_SECONDS)
+    return row | compare(calls | {LIMIT: limit}, pause=ASLEEP)
 
 
 def grid(d: int, n: int, noise: float) -> Array:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-__all__ = ["check", "compare", "machine", "peak_mib", "relative_error"]
+__all__ = ["ASLEEP", "check", "compare", "machine", "peak_mib", "relative_error"]
 
 ROUNDS = 11
 FEWEST_ROUNDS = 7
@@ -26,6 +26,8 @@ ATTEMPTS = 3
 QUIET = 0.15
 QUIET_PERCENT = 15
 PATIENCE_SECONDS = 10.0
+ASLEEP = 0.25
+"""Seconds after which threads of all libraries sleep: OpenBLAS's look for work for 90 ms, PyTorch's for 0.2 s."""
 LIMIT = "BLAS alone"
 LIBRARIES = (
     "numpy",
@@ -66,7 +68,7 @@ def compare(
 ) -> dict[str, Any]:
     """Time all contestants; again where other work on the machine disturbed them, and keep the quietest attempt.
 
-    pause: seconds before each sample, until the threads of the last call have stopped spinning.
+    pause: seconds before each sample; `ASLEEP` where contestants have threads of their own.
     budget: seconds of an attempt after which seven rounds are enough.
 
     seconds: median of a call. ratio: median over the rounds of our time by the peer's; below 1, we are faster.

@@ -12,7 +12,7 @@ from tnalgebra.execute.namespace import namespace_of
 from tnalgebra.training.loss import encoded
 from tnalgebra.training.objective import Objective, prepared
 
-from .harness import compare
+from .harness import ASLEEP, compare
 
 __all__ = [
     "SIZES",
@@ -61,7 +61,7 @@ def _row(case: str, xi: str, net: Any, batch: int) -> Row:
     makers |= {name: make for name, library, make in PEERS if find_spec(library)}
     contestants = {name: maker(net, x, y) for name, maker in makers.items()}
     check_losses(contestants, f"{case}, {xi}")
-    return {"case": case, "how": xi, "dtype": "float32", **compare(contestants)}
+    return {"case": case, "how": xi, "dtype": "float32", **compare(contestants, pause=ASLEEP)}
 
 
 def check_losses(contestants: Mapping[str, Callable[[], Any]], case: str) -> None:

@@ -18,7 +18,7 @@ import tnalgebra as tna
 
 from . import batches, chunked, formats, grids, networks, small, starts
 from .cases import LARGE, TINY, UNITS, XI, operands, random_matrix
-from .harness import check, compare, peak_mib
+from .harness import ASLEEP, check, compare, peak_mib
 from .units import matrix_peers, unit_peers
 
 __all__ = ["SUITES", "missing_peers"]
@@ -118,7 +118,7 @@ def generalized_matrices() -> Iterator[Row]:
                 "dtype": dtype,
                 "peak_mib": peak_mib(contestants["tnalgebra"]),
             }
-            yield {**row, **compare(contestants)}
+            yield {**row, **compare(contestants, pause=ASLEEP)}
 
 
 def bilinear_units() -> Iterator[Row]:
@@ -136,7 +136,8 @@ def bilinear_units() -> Iterator[Row]:
                 contestants["chunked NumPy"] = partial(chunked.unit, x, y, weight, xi)
                 check(contestants, chunked.unit(*wide, xi), TOLERANCE[dtype])
                 size = f"{batch} × {left} × {right} × {outputs}"
-                yield {"case": xi, "size": size, "dtype": dtype, "peak_mib": peak_mib(ours), **compare(contestants)}
+                row = {"case": xi, "size": size, "dtype": dtype, "peak_mib": peak_mib(ours)}
+                yield {**row, **compare(contestants, pause=ASLEEP)}
 
 
 def import_time() -> Iterator[Row]:

@@ -104,6 +104,27 @@ def test_arrays_anywhere_in_memory(xi):
     assert relative_error(call(**repeated), expression.evaluate(**repeated)) < 1e-14
 
 
+@pytest.mark.parametrize(
+    ("equation", "sizes", "is_unit"),
+    [
+        ("bi,bj,ijk->bk", (64, 64, 64), True),
+        ("bj,bi,ijk->kb", (64, 64, 64), True),
+        ("bi,bj,kij->bk", (11, 64, 32), True),
+        ("bi,bj,ijk->bk", (64, 64, 10), False),  # of whose vectors most would be empty
+        ("bi,bi,ik->bk", (64, 1, 64), False),  # nothing is summed first
+        ("bi,ij,jk->bk", (64, 64, 64), False),  # a chain, which would be more work
+    ],
+)
+def test_matrix_products_that_are_weighted_afterwards(equation, sizes, is_unit, rng):
+    """Σ y · Σ W · x is Σ W · (x · y) for the kernel, where that is no more work."""
+    found = {"b": 37, **dict(zip("ijk", sizes, strict=True))}
+    arrays = [rng.standard_normal([found[label] for label in term]) for term in equation.split("->")[0].split(",")]
+    planned = tna.contract_expression(equation, *(array.shape for array in arrays))
+    kinds = [step.kind for step in fused(planned.plan).steps]
+    assert (kinds == ["weighted"]) is is_unit
+    assert relative_error(tna.compile(planned)(*arrays), np.einsum(equation, *arrays)) < 1e-13
+
+
 @pytest.mark.parametrize("key", UNITS, ids=str)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("threads", [1, 3])

@@ -398,3 +398,24 @@ def test_a_train_of_many_small_modes_can_be_reshaped():
 
 def _all(tensor):
     return np.array([(0,) * (tensor.ndim - 2) + index for index in np.ndindex(*tensor.shape[-2:])])
+
+
+@pytest.mark.parametrize(
+    ("equation", "sizes", "optimize", "first"),
+    [
+        ("bi,bj,ijk->bk", (48, 48, 48), "auto", "i"),
+        ("bi,bj,ijk->bk", (48, 48, 48), True, "i"),
+        ("bi,bj,ijk->bk", (3, 48, 5), "auto", "j"),
+        ("bi,bj,ijk->bk", (48, 48, 48), "optimal", ""),
+        ("bi,bj,ijk->bk", (5, 5, 300), "auto", ""),
+        ("i,j,ij->ij", (31, 31, 31), "auto", ""),
+        ("i,j,k->ijk", (7, 11, 13), "auto", ""),
+    ],
+)
+def test_three_operands_are_summed_first_where_that_is_no_more_work(equation, sizes, optimize, first, rng):
+    """A product without a sum is slower than its multiplications say; whoever names a path finder gets its path."""
+    found = {"b": 29, **dict(zip("ijk", sizes, strict=True))}
+    arrays = [rng.standard_normal([found[label] for label in term]) for term in equation.split("->")[0].split(",")]
+    plan = tna.contract_path(equation, *arrays, optimize=optimize)
+    assert "".join(plan.steps[0].summed) == first
+    assert relative_error(tna.contract(equation, *arrays, optimize=optimize), np.einsum(equation, *arrays)) < 1e-14

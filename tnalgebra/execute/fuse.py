@@ -6,7 +6,7 @@ from dataclasses import replace
 from ..algebra import operator
 from ..plan import Plan, Step
 from ..plan.cost import priced, together
-from ..plan.step import volume
+from ..plan.step import union, volume
 from .kernels.bilinear import unit
 from .kernels.fold import fold
 
@@ -14,6 +14,8 @@ __all__ = ["fused", "grouped"]
 
 OWN = 1 << 19
 """Operations of a matrix product for which BLAS would wake its threads."""
+WASTE = 1.25
+"""How many times its columns, of which a kernel does whole vectors, are little more than these."""
 GROWTH = 2
 """How many times the entries of its operands a product has that is better made again than kept."""
 
@@ -23,11 +25,10 @@ def fused(plan: Plan) -> Plan:
     outputs = plan.outputs
     steps, users = {step.output: step for step in plan.steps}, _users(plan.steps)
     for made in plan.steps:
-        if made.output not in outputs and _is_product(made):
-            found = [_weighted(made, steps[user.output]) for user in users.get(made.output, [])]
-            if found and all(found):
-                steps |= {step.output: step for step in found if step}
-                del steps[made.output]
+        found = _merged(made, [steps[user.output] for user in users.get(made.output, [])], plan.itemsize)
+        if found and made.output not in outputs:
+            steps |= {step.output: step for step in found}
+            del steps[made.output]
     moved = _moved(list(steps.values()), outputs)
     readers = _users(moved)
     own = [step if _folds(step, readers.get(step.output, []), outputs) else _own(step) for step in moved]
@@ -92,6 +93,46 @@ def _is_product(step: Step) -> bool:
     if step.summed or step.kind not in ("product", "blocked") or len(step.terms) < 2:
         return False
     return volume(step.result, step.sizes) >= GROWTH * sum(volume(term, step.sizes) for term in step.terms)
+
+
+def _merged(made: Step, users: Sequence[Step], itemsize: int) -> list[Step]:
+    """The steps that read a step, each with it inside; none where that cannot be."""
+    if _is_product(made):
+        found = [_weighted(made, user) for user in users]
+        return [step for step in found if step] if all(found) else []
+    return _unit(made, users[0], itemsize) if len(users) == 1 else []
+
+
+def _unit(made: Step, user: Step, itemsize: int) -> list[Step]:
+    """Σ y · Σ W · x as Σ W · (x · y), where one kernel does that with no more work and makes no array for Σ W · x."""
+    if made.kind != "product" or not made.summed:
+        return []
+    if user.kind != "product" or not user.summed or user.inputs.count(made.output) != 1:
+        return []
+    place = user.inputs.index(made.output)
+    names = dict(zip(made.result, user.terms[place], strict=True))
+    names |= {label: label for label in made.summed}
+    if len({*names.values()}) < len(names) or {*made.summed} & {label for term in user.terms for label in term}:
+        return []
+    first, second = (tuple(map(names.__getitem__, term)) for term in made.terms)
+    sizes = {names[label]: size for label, size in made.sizes.items()} | user.sizes
+    other = user.inputs[1 - place], user.terms[1 - place]
+    work = volume(union(first, second, other[1]), sizes)
+    if work > volume(union(first, second), sizes) + volume(union(*user.terms), sizes):
+        return []
+    for x, w in ((0, 1), (1, 0)):
+        step = replace(
+            user,
+            kind="weighted",
+            inputs=(made.inputs[x], other[0], made.inputs[w]),
+            terms=((first, second)[x], other[1], (first, second)[w]),
+            sizes=sizes,
+            tree=(operator("multiply"), (0, 1)),
+        )
+        found = unit(step)
+        if found is not None and found.padded(found.kernel(itemsize)) <= WASTE * found.size(found.columns):
+            return [step]
+    return []
 
 
 def _weighted(made: Step, user: Step) -> Step | None:

@@ -10,6 +10,7 @@ from opt_einsum.paths import _PATH_OPTIONS, get_path_fn
 
 from ..errors import PathError, UnknownNameError
 from ..graph import Labels
+from .step import volume
 
 __all__ = ["Optimizer", "find_path"]
 
@@ -30,8 +31,31 @@ def find_path(terms: Sequence[Labels], output: Labels, sizes: dict[str, int], op
     finder = _finder("auto" if optimize is True else optimize)
     if count <= 2:
         return (tuple(range(count)),)
-    path = finder([frozenset(term) for term in terms], frozenset(output), dict(sizes), None)
-    return _checked(path, count)
+    path = _checked(finder([frozenset(term) for term in terms], frozenset(output), dict(sizes), None), count)
+    return _summed_first(path, terms, output, sizes) if count == 3 and optimize in (True, "auto") else path
+
+
+def _summed_first(path: Path, terms: Sequence[Labels], output: Labels, sizes: dict[str, int]) -> Path:
+    """Of three operands those first that are summed, if that is no more work: BLAS writes what they give.
+
+    A product without a sum is written entry by entry, which takes as long as many multiplications of matrices.
+    """
+
+    def labels(*places: int) -> set[str]:
+        return {label for place in places for label in terms[place]}
+
+    def cost(pair: tuple[int, int]) -> tuple[int, int, int]:
+        """Whether nothing is summed, multiplications, and entries of what the pair gives."""
+        (other,) = {0, 1, 2} - {*pair}
+        both, kept = labels(*pair), labels(*pair) & (labels(other) | {*output})
+        return both == kept, volume(both, sizes) + volume(kept | labels(other), sizes), volume(kept, sizes)
+
+    first = cost(path[0]) if len(path[0]) == 2 else None
+    if first is None or not first[0]:
+        return path
+    found = [(cost(pair), pair) for pair in ((0, 1), (0, 2), (1, 2))]
+    better = [(cost, pair) for cost, pair in found if not cost[0] and cost[1] <= first[1] and cost[2] <= first[2]]
+    return (min(better)[1], (0, 1)) if better else path
 
 
 def _finder(optimize: Any) -> Callable[..., Any]:
