@@ -12,7 +12,7 @@ import tnalgebra as tna
 from tests.corpus import relative_error
 from tnalgebra.algebra import registry
 from tnalgebra.errors import EquationError
-from tnalgebra.execute.kernels import jit, matrix
+from tnalgebra.execute.kernels import factors, jit, matrix
 
 pytest.importorskip("numba")
 pytestmark = pytest.mark.usefixtures("by_steps")
@@ -190,3 +190,31 @@ def test_what_takes_seconds_is_compiled_unasked(rng, monkeypatch, only):
     assert relative_error(found, np.maximum(np.maximum(x[:, :, None], y), 0).sum(1)) < 1e-14
     large = tna.contract_path("ij,jk->ik", (4096, 4096), (4096, 4096), xi="rectifier")
     assert "by a compiled kernel, where Numba is installed" in large.explain()
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 1, 16), (3, 5, 7, 17), (2, 3, 513, 270), (1, 300, 259, 33), (7, 2, 8, 1)], ids=str
+)
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-14), ("float32", 1e-6)])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_logarithms_of_products(shape, dtype, tolerance, threads, rng, monkeypatch):
+    """Blocks that are not whole, few columns, and numbers of which two alone may be multiplied."""
+    batches, rows, inner, columns = shape
+    monkeypatch.setattr(factors, "thread_count", lambda: threads)
+    monkeypatch.setattr(factors, "SHARE", 1)
+    spread, shapes = np.log(np.finfo(dtype).max), ((batches, rows, inner), (batches, inner, columns))
+    for room in (0.1, 0.45):
+        x, y = (np.exp(room * spread * rng.uniform(-1, 1, shape)).astype(dtype) for shape in shapes)
+        truth = np.log(x.astype("float64")[..., None] + y.astype("float64")[:, None]).sum(2)
+        found = factors.log_of_product(x, y)
+        assert found.dtype == dtype
+        assert found.shape == (batches, rows, columns)
+        assert relative_error(found, truth) < tolerance
+
+
+def test_logarithms_of_products_beyond_the_range_are_taken_one_by_one(rng):
+    x, y = rng.uniform(1, 2, (1, 5, 7)), rng.uniform(1, 2, (1, 7, 17))
+    assert factors.log_of_product(x, y) is not None
+    for number in (0.0, 1e-200, 1e200, np.inf, np.nan, -1.0):
+        y[0, 3, 2] = number
+        assert factors.log_of_product(x, y) is None

@@ -5,7 +5,6 @@ Where ξ is a logarithm and ⊕ a sum, Σ log v = log Π v: one logarithm for an
 
 from collections.abc import Callable
 from functools import reduce
-from math import log
 from types import ModuleType
 from typing import Any
 
@@ -18,8 +17,9 @@ from ...plan.cost import layout
 from ...plan.formula import formula
 from ...plan.step import volume
 from ..threads import in_threads, thread_count
+from .factors import log_of_product
 from .jit import attempted, can_compile, jitted, numba_or_none
-from .panel import Factors, Panel
+from .panel import Panel
 
 __all__ = ["is_matrix", "lower_matrix"]
 
@@ -29,8 +29,6 @@ VECTOR = 16
 """Columns from which they make vectors."""
 SHARE = 1 << 20
 """Evaluations of ξ that are worth threads."""
-GROUPS = (8, 2)
-"""Factors whose product is taken before its exponent is put aside: many, where none of them is large or small."""
 LOG_OF_SUM = ("log", (("add", ("x0", "x1")),))
 NUMBERS = ("add", "maximum", "minimum")
 """Functions that make NaN of infinities of both signs only."""
@@ -41,11 +39,11 @@ def lower_matrix(step: Step, xp: ModuleType, plain: Kernel) -> Kernel:
     if xp is not np or not is_matrix(step) or step.tree is None or step.reduce is None or not numba_or_none():
         return plain
     tree = formula(step.tree)
-    if tree == LOG_OF_SUM and step.reduce.reduction == "sum":
-        return _shaped(step, False, _by_factors, plain)
     left, right = step.terms
     groups = layout(left, right, step.result, step.sizes)
     is_turned = volume(groups.columns, step.sizes) < volume(groups.rows, step.sizes)
+    if tree == LOG_OF_SUM and step.reduce.reduction == "sum":
+        return _shaped(step, is_turned, log_of_product, plain)
     value = schedule((_flat(tree),), ("x1", "x0") if is_turned else ("x0", "x1"))
     fold = schedule((parse(step.reduce.value, ("x", "y")),), ("x", "y"))
     if not can_compile(value, fold):
@@ -126,26 +124,6 @@ def _has_no_nan(x: Array, y: Array, is_product: bool) -> bool:
     low, high = min(x.min(), y.min()), max(x.max(), y.max())
     is_above, is_below = bool(low > -np.inf), bool(high < np.inf)
     return (is_above and is_below) or (not is_product and not np.isnan(low) and (is_above or is_below))
-
-
-def _by_factors(x: Array, y: Array) -> Array | None:
-    """Σ_k log(x + y) by products of the terms; None where a product might leave the range of the numbers."""
-    info = np.finfo(x.dtype)
-    low, high = max(float(x.min()), float(y.min())), max(float(x.max()), float(y.max()))
-    if min(x.min(), y.min()) < 0:
-        return None
-    for group in GROUPS:
-        room = 2.0 ** (info.maxexp // group - 2)
-        if 1 / room <= low and high <= room:
-            kernel = jitted(Factors(group).text(x.dtype), x.dtype.name)
-            out = np.ones((*x.shape[:2], y.shape[2]), x.dtype)
-            power = np.zeros(out.shape, f"int{8 * x.itemsize}")
-            if not _shared_out(kernel, x, y, out, out.view(power.dtype), power):
-                return None
-            np.log(out, out=out)
-            out += power * x.dtype.type(log(2))
-            return out
-    return None
 
 
 def _shared_out(kernel: Kernel, x: Array, y: Array, *outs: Array) -> bool:

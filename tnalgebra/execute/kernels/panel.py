@@ -1,6 +1,5 @@
 """The texts of compiled matrix products of ⊕ and ξ: rows and summed entries in registers, columns in vectors."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,10 +8,10 @@ import numpy as np
 from ...algebra.schedule import Schedule
 from .jit import FINITE, VALUE, written
 
-__all__ = ["Factors", "Panel"]
+__all__ = ["Panel"]
 
-ROWS, INNER, GROUP_ROWS = 4, 4, 2
-"""Rows, and summed entries, that one pass over the columns takes together; rows where these are many factors."""
+ROWS, INNER = 4, 4
+"""Rows, and summed entries, that one pass over the columns takes together."""
 COLUMNS, DEPTH = 4096, 32
 """Bytes of a row of columns, and summed entries, that a block spans: it stays in the cache of a core."""
 
@@ -29,8 +28,30 @@ class Panel:
     is_finite: bool
 
     def text(self, dtype: Any) -> str:
-        """The function of x, y, out, and the first and last batch and row that a thread takes."""
-        return _nest("x, y, out", self._pass, (ROWS, INNER), COLUMNS // np.dtype(dtype).itemsize)
+        """The function of x, y, out, and the first and last batch and row that a thread takes.
+
+        Blocks of columns and of summed entries; in each, so many rows and entries at a time, and the rest singly.
+        """
+        columns = COLUMNS // np.dtype(dtype).itemsize
+        lines = [
+            "def kernel(x, y, out, b0, b1, i0, i1):",
+            f"    i2 = i0 + (i1 - i0) // {ROWS} * {ROWS}",
+            "    for b in range(b0, b1):",
+            f"        for j0 in range(0, y.shape[2], {columns}):",
+            f"            j1 = min(y.shape[2], j0 + {columns})",
+            f"            for k0 in range(0, y.shape[1], {DEPTH}):",
+            f"                k1 = min(y.shape[1], k0 + {DEPTH})",
+            f"                k2 = k0 + (k1 - k0) // {INNER} * {INNER}",
+        ]
+        for first, last, step in (("i0", "i2", ROWS), ("i2", "i1", 1)):
+            lines.append(f"{' ' * 16}for i in range({first}, {last}, {step}):")
+            lines += [f"{' ' * 20}o{u} = out[b, i + {u}, j0:j1]" for u in range(step)]
+            for start, stop, depth in (("k0", "k2", INNER), ("k2", "k1", 1)):
+                lines.append(f"{' ' * 20}for k in range({start}, {stop}, {depth}):")
+                inside = [f"y{v} = y[b, k + {v}, j0:j1]" for v in range(depth)]
+                inside += [f"a{u}_{v} = x[b, i + {u}, k + {v}]" for u in range(step) for v in range(depth)]
+                lines += [" " * 24 + line for line in (*inside, *self._pass(step, depth))]
+        return "\n".join(lines) + "\n"
 
     def _pass(self, rows: int, inner: int) -> list[str]:
         table = FINITE if self.is_finite else VALUE
@@ -44,61 +65,3 @@ class Panel:
                 lines.append(f"    s{u} = {total}")
             lines.append(f"    o{u}[j] = s{u}")
         return ["for j in range(j1 - j0):", *lines]
-
-
-@dataclass(frozen=True, slots=True)
-class Factors:
-    """out[b, i, j] · 2^power[b, i, j] = Π_k (x[b, i, k] + y[b, k, j]), so that its logarithm is a sum of logarithms.
-
-    group: so many factors are multiplied before the exponent of the product is put aside.
-    """
-
-    group: int
-
-    def text(self, dtype: Any) -> str:
-        """The function of x, y, out, bits (out as integers), power, and the first and last batch and row."""
-        info = np.finfo(dtype)
-        head = f"SHIFT, BIAS, MANTISSA = {info.nmant}, {info.maxexp - 1}, {(1 << info.nmant) - 1}\n\n\n"
-        columns = COLUMNS // np.dtype(dtype).itemsize
-        return head + _nest("x, y, out, bits, power", self._pass, (GROUP_ROWS, self.group), columns)
-
-    def _pass(self, rows: int, inner: int) -> list[str]:
-        lines = ["for j in range(j1 - j0):", *(f"    b{v} = y{v}[j]" for v in range(inner))]
-        for u in range(rows):
-            factors = [f"(a{u}_{v} + b{v})" for v in range(inner)]
-            while len(factors) > 1:  # in pairs: none of the products is longer than it must be
-                factors = [f"({' * '.join(factors[i : i + 2])})" for i in range(0, len(factors), 2)]
-            lines.append(f"    o{u}[j] *= {factors[0]}")
-        for u in range(rows):  # a loop of its own: `bits` is the memory of `out`
-            lines += [
-                f"q{u} = bits[b, i + {u}, j0:j1]",
-                f"e{u} = power[b, i + {u}, j0:j1]",
-                "for j in range(j1 - j0):",
-                f"    e{u}[j] += (q{u}[j] >> SHIFT) - BIAS",
-                f"    q{u}[j] = (q{u}[j] & MANTISSA) | (BIAS << SHIFT)",
-            ]
-        return lines
-
-
-def _nest(arrays: str, body: Callable[[int, int], list[str]], most: tuple[int, int], columns: int) -> str:
-    """Blocks of columns and of summed entries; in each, so many rows and entries at a time, and the rest singly."""
-    rows, inner = most
-    lines = [
-        f"def kernel({arrays}, b0, b1, i0, i1):",
-        f"    i2 = i0 + (i1 - i0) // {rows} * {rows}",
-        "    for b in range(b0, b1):",
-        f"        for j0 in range(0, y.shape[2], {columns}):",
-        f"            j1 = min(y.shape[2], j0 + {columns})",
-        f"            for k0 in range(0, y.shape[1], {DEPTH}):",
-        f"                k1 = min(y.shape[1], k0 + {DEPTH})",
-        f"                k2 = k0 + (k1 - k0) // {inner} * {inner}",
-    ]
-    for first, last, step in (("i0", "i2", rows), ("i2", "i1", 1)):
-        lines.append(f"{' ' * 16}for i in range({first}, {last}, {step}):")
-        lines += [f"{' ' * 20}o{u} = out[b, i + {u}, j0:j1]" for u in range(step)]
-        for start, stop, depth in (("k0", "k2", inner), ("k2", "k1", 1)):
-            lines.append(f"{' ' * 20}for k in range({start}, {stop}, {depth}):")
-            inside = [f"y{v} = y[b, k + {v}, j0:j1]" for v in range(depth)]
-            inside += [f"a{u}_{v} = x[b, i + {u}, k + {v}]" for u in range(step) for v in range(depth)]
-            lines += [" " * 24 + line for line in (*inside, *body(step, depth))]
-    return "\n".join(lines) + "\n"

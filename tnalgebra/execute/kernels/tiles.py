@@ -1,7 +1,8 @@
-"""C += A B for a few rows and vectors of columns that stay in registers: the core of a matrix product.
+"""Sums of products, and products of sums, for a few rows and vectors of columns that stay in registers.
 
-It is written in the vectors of LLVM, whose own vectoriser leaves no sum of a loop over rows in a register. All places
-are addresses, all strides are in bytes. Imported by the texts of kernels, and so only where Numba is.
+They are the cores of C += A B and of Σ log(a + b), in the vectors of LLVM, whose own vectoriser leaves no sum of a loop
+over rows in a register. All places are addresses, all strides are in bytes. Imported by the texts of kernels, and so
+only where Numba is.
 """
 
 from functools import cache
@@ -16,7 +17,7 @@ from numba.extending import intrinsic
 from .fused import ROWS, lanes
 from .intrinsics import FLOATS, pointer
 
-__all__ = ["tiles"]
+__all__ = ["factors", "tiles"]
 
 WORD = ir.IntType(64)
 
@@ -25,6 +26,25 @@ WORD = ir.IntType(64)
 def tiles(name: str, vectors: int) -> SimpleNamespace:
     """The functions pack and multiply of numbers of a dtype, for so many vectors of columns, compiled once for all."""
     return SimpleNamespace(pack=_pack(name, vectors), multiply=_multiply(name, vectors))
+
+
+@cache
+def factors(name: str, vectors: int, group: int) -> SimpleNamespace:
+    """The functions pack and multiply, here for Π (a + b), of which so many factors have one exponent."""
+    one, two, three, four = (_factors(name, rows, vectors, group) for rows in range(1, 5))
+
+    @_compiled
+    def multiply(rows, c, e, c_row, b, b_row, a, a_row, groups, is_first):  # type: ignore[no-untyped-def]
+        if rows == 4:
+            four(c, e, c_row, b, b_row, a, a_row, groups, is_first)
+        elif rows == 3:
+            three(c, e, c_row, b, b_row, a, a_row, groups, is_first)
+        elif rows == 2:
+            two(c, e, c_row, b, b_row, a, a_row, groups, is_first)
+        else:
+            one(c, e, c_row, b, b_row, a, a_row, groups, is_first)
+
+    return SimpleNamespace(pack=_pack(name, vectors), multiply=multiply)
 
 
 def _pack(name: str, vectors: int) -> Any:
@@ -127,6 +147,74 @@ def _loop(builder: Any, vector: Any, itemsize: int, rows: int, vectors: int, arg
     builder.cbranch(builder.icmp_signed("<", following[0], depth), loop, after)
     builder.position_at_end(after)
     for spot, end in zip(spots, ends, strict=True):
+        builder.store(end, spot, align=itemsize)
+
+
+def _factors(name: str, rows: int, vectors: int, group: int) -> Any:
+    """C[u, v] · 2^E[u, v] *= Π_k (A[u, k] + B[k, v]), A along k; E has the exponent of a number of each group more.
+
+    is_first: C is 1 and E is 0, whatever is there. E lies as C does, in integers of the same size.
+    """
+    bits = 8 * np.dtype(name).itemsize
+    vector = ir.VectorType(FLOATS[bits][2], lanes(bits // 8))
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def tile(
+        _: Any, c: Any, e: Any, c_row: Any, b: Any, b_row: Any, a: Any, a_row: Any, groups: Any, is_first: Any
+    ) -> Any:
+        def code(context: Any, builder: Any, _s: Any, args: Any) -> Any:
+            _product(builder, vector, name, (rows, vectors, group), args)
+            return context.get_dummy_value()
+
+        return types.void(*[types.int64] * 8, types.boolean), code
+
+    return tile
+
+
+def _product(builder: Any, vector: Any, name: str, shape: tuple[int, int, int], args: Any) -> None:
+    (rows, vectors, group), info = shape, np.finfo(name)
+    c, e, c_row, b, b_row, a, a_row, groups, is_first = args
+    itemsize, whole = info.bits // 8, ir.VectorType(ir.IntType(info.bits), vector.count)
+    width, shift, bias = itemsize * vector.count, info.nmant, info.maxexp - 1
+    one = ir.Constant(vector, [1.0] * vector.count)
+
+    def place(address: Any, kind: Any, offset: int = 0) -> Any:
+        return builder.inttoptr(builder.add(address, WORD(offset)), kind.as_pointer())
+
+    def number(value: int) -> Any:
+        return ir.Constant(whole, [value] * vector.count)
+
+    starts = [builder.mul(c_row, WORD(u)) for u in range(rows)]
+    places = [(builder.add(c, start), builder.add(e, start), width * v) for start in starts for v in range(vectors)]
+    spots = [(place(line, vector, at), place(powers, whole, at)) for line, powers, at in places]
+    heads = [builder.add(a, builder.mul(a_row, WORD(u))) for u in range(rows)]
+    before, loop, after = builder.block, builder.append_basic_block(), builder.append_basic_block()
+    start = [builder.select(is_first, one, builder.load(spot, align=itemsize)) for spot, _ in spots]
+    start += [builder.select(is_first, number(0), builder.load(spot, align=itemsize)) for _, spot in spots]
+    builder.branch(loop)
+    builder.position_at_end(loop)
+    count, row, *held = [builder.phi(kind) for kind in (WORD, WORD, *[vector] * len(spots), *[whole] * len(spots))]
+    products, powers, line = held[: len(spots)], held[len(spots) :], row
+    step = builder.mul(count, WORD(group * itemsize))
+    for k in range(group):
+        parts = [builder.load(place(line, vector, width * v), align=itemsize) for v in range(vectors)]
+        for u, head in enumerate(heads):
+            spot = place(builder.add(head, step), vector.element, itemsize * k)
+            entry = _spread(builder, builder.load(spot, align=itemsize), vector)
+            for v, part in enumerate(parts, u * vectors):
+                products[v] = builder.fmul(products[v], builder.fadd(entry, part))
+        line = builder.add(line, b_row)
+    found = [builder.bitcast(product, whole) for product in products]
+    powers = [builder.add(power, builder.lshr(bits, number(shift))) for power, bits in zip(powers, found, strict=True)]
+    found = [builder.or_(builder.and_(bits, number((1 << shift) - 1)), number(bias << shift)) for bits in found]
+    ends = [*(builder.bitcast(bits, vector) for bits in found), *powers]
+    following = [builder.add(count, WORD(1)), line, *ends]
+    for phi, first, then in zip((count, row, *held), (WORD(0), b, *start), following, strict=True):
+        phi.add_incoming(first, before)
+        phi.add_incoming(then, loop)
+    builder.cbranch(builder.icmp_signed("<", following[0], groups), loop, after)
+    builder.position_at_end(after)
+    for end, spot in zip(ends, [*(spot for spot, _ in spots), *(spot for _, spot in spots)], strict=True):
         builder.store(end, spot, align=itemsize)
 
 
