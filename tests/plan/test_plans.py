@@ -408,6 +408,7 @@ def _all(tensor):
         ("bi,bj,ijk->bk", (3, 48, 5), "auto", "j"),
         ("bi,bj,ijk->bk", (48, 48, 48), "optimal", ""),
         ("bi,bj,ijk->bk", (5, 5, 300), "auto", ""),
+        ("kij,ib,jb->kb", (48, 48, 48), "auto", ""),  # the sums of each b are not where BLAS finds them
         ("i,j,ij->ij", (31, 31, 31), "auto", ""),
         ("i,j,k->ijk", (7, 11, 13), "auto", ""),
     ],

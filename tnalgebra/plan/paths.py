@@ -10,7 +10,8 @@ from opt_einsum.paths import _PATH_OPTIONS, get_path_fn
 
 from ..errors import PathError, UnknownNameError
 from ..graph import Labels
-from .step import volume
+from .cost import layout
+from .step import union, volume
 
 __all__ = ["Optimizer", "find_path"]
 
@@ -36,26 +37,36 @@ def find_path(terms: Sequence[Labels], output: Labels, sizes: dict[str, int], op
 
 
 def _summed_first(path: Path, terms: Sequence[Labels], output: Labels, sizes: dict[str, int]) -> Path:
-    """Of three operands those first that are summed, if that is no more work: BLAS writes what they give.
+    """Of three operands those first that are summed, if that is no more work and BLAS takes all without a copy.
 
     A product without a sum is written entry by entry, which takes as long as many multiplications of matrices.
     """
 
-    def labels(*places: int) -> set[str]:
-        return {label for place in places for label in terms[place]}
-
-    def cost(pair: tuple[int, int]) -> tuple[int, int, int]:
-        """Whether nothing is summed, multiplications, and entries of what the pair gives."""
+    def kept(pair: tuple[int, ...]) -> Labels:
         (other,) = {0, 1, 2} - {*pair}
-        both, kept = labels(*pair), labels(*pair) & (labels(other) | {*output})
-        return both == kept, volume(both, sizes) + volume(kept | labels(other), sizes), volume(kept, sizes)
+        needed = {*terms[other], *output}
+        return tuple(label for label in union(*(terms[place] for place in pair)) if label in needed)
 
-    first = cost(path[0]) if len(path[0]) == 2 else None
-    if first is None or not first[0]:
+    def cost(pair: tuple[int, ...]) -> tuple[int, int]:
+        """Multiplications, and entries of what the pair gives."""
+        (other,) = {0, 1, 2} - {*pair}
+        work = volume(union(*(terms[place] for place in pair)), sizes) + volume(union(kept(pair), terms[other]), sizes)
+        return work, volume(kept(pair), sizes)
+
+    def is_summed(pair: tuple[int, ...]) -> bool:
+        return len(kept(pair)) < len(union(*(terms[place] for place in pair)))
+
+    def is_ready(pair: tuple[int, ...]) -> bool:
+        (other,) = {0, 1, 2} - {*pair}
+        made = layout(terms[pair[0]], terms[pair[1]], kept(pair), sizes)
+        return not any((*made.copies, *layout(made.result, terms[other], output, sizes).copies))
+
+    if len(path[0]) != 2 or is_summed(path[0]):
         return path
-    found = [(cost(pair), pair) for pair in ((0, 1), (0, 2), (1, 2))]
-    better = [(cost, pair) for cost, pair in found if not cost[0] and cost[1] <= first[1] and cost[2] <= first[2]]
-    return (min(better)[1], (0, 1)) if better else path
+    most = cost(path[0])
+    found = [pair for pair in ((0, 1), (0, 2), (1, 2)) if is_summed(pair) and is_ready(pair)]
+    better = [pair for pair in found if cost(pair)[0] <= most[0] and cost(pair)[1] <= most[1]]
+    return (min(better, key=cost), (0, 1)) if better else path
 
 
 def _finder(optimize: Any) -> Callable[..., Any]:
