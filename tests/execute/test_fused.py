@@ -125,6 +125,21 @@ def test_matrix_products_that_are_weighted_afterwards(equation, sizes, is_unit, 
     assert relative_error(tna.compile(planned)(*arrays), np.einsum(equation, *arrays)) < 1e-13
 
 
+def test_a_step_that_was_merged_is_not_merged_as_it_was(rng):
+    """ξ of two leaves goes into two matrix products, of which the second has a single reader."""
+    leaf, shapes = tna.leaf, {"U": (32, 24), "V": (16,), "Y": (37, 32), "Z": (37, 24), "X": (37, 32)}
+    tile = tna.contract("js,c->jsc", leaf("U", "js"), leaf("V", "c"), xi="hypot")
+    first = tna.contract("rj,jsc,rs->rc", leaf("Y", "rj"), tile, leaf("Z", "rs"))
+    node = tna.contract("rc,rsc->rs", first, tna.contract("rj,jsc->rsc", leaf("X", "rj"), tile), xi="hypot")
+    arrays = random(shapes, "float64")
+    plan = fused(node.plan(**arrays))
+    made = set(range(len(plan.inputs)))
+    for step in plan.steps:
+        assert made >= {*step.inputs}
+        made.add(step.output)
+    assert relative_error(tna.compile(node)(**arrays), node.evaluate(**arrays)) < 1e-13
+
+
 @pytest.mark.parametrize("key", UNITS, ids=str)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("threads", [1, 3])

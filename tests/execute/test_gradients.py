@@ -86,6 +86,31 @@ def test_a_gradient_is_the_slope(equation, xi, reduce):
         np.testing.assert_allclose(gradient[name], truth, rtol=1e-5, atol=1e-6 * max(1, np.abs(truth).max()))
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize(
+    ("equation", "shapes"),
+    [
+        ("ij,jk,kl->il", ((3, 4), (4, 5), (5, 2))),
+        ("ijk,,jl->li", ((2, 3, 4), (), (3, 5))),
+        ("ij,jk,kl,lm->im", ((3, 4), (4, 5), (5, 2), (2, 3))),
+    ],
+)
+@pytest.mark.parametrize("reduce", ["maximum", "minimum", "rectifier"])
+@pytest.mark.parametrize("xi", ["multiply", "add", "logaddexp", "hypot"])
+def test_a_tie_is_seen_whatever_the_order_of_the_operands(xi, reduce, equation, shapes, compiled):
+    """ξ of many operands is rounded for the value as it is for the question which of the terms equal it."""
+    if compiled:
+        pytest.importorskip("numba")
+    expression, _, shapes = scalar(equation, shapes, xi, reduce)
+    gradient = tna.compile(tna.value_and_grad(expression)) if compiled else tna.value_and_grad(expression)
+    for seed in range(3):
+        arrays = random(shapes, seed)
+        _, found = gradient(**arrays)
+        for name in arrays:
+            truth = slope(lambda given: expression.evaluate(**given), arrays, name)
+            np.testing.assert_allclose(found[name], truth, rtol=1e-5, atol=1e-6 * max(1, np.abs(truth).max()))
+
+
 @pytest.mark.parametrize("equation", ["ij,jk->ik", "ii,ij->j", "ij->i", "ij,ik->k"])
 @pytest.mark.parametrize(("xi", "reduce"), PAIRS)
 def test_a_plan_computes_the_gradients_that_its_graph_means(equation, xi, reduce):

@@ -220,6 +220,13 @@ def test_threads_share_out_sums(shape, reduce, dtype, rng, three_threads):
         assert relative_error(got, node.evaluate(**{n: x.astype("float64") for n, x in arrays.items()})) < tolerance
 
 
+def test_parts_of_a_sum_take_little_memory():
+    """A long result is not had once for each part, not even where nothing else can be shared out."""
+    plan = tna.contract_expression("ij,ij->j", (64, 100_000), (64, 100_000), xi="hypot").plan
+    alone, shared = (recipe.recipe(plan, 8, threads) for threads in (1, 3))
+    assert shared.bytes(8) == alone.bytes(8)
+
+
 def test_values_are_written_to_arrays_of_any_kind(rng):
     """To where they are wanted at once, if that is C's order and the same dtype, and else by a copy."""
     expression, _, shapes = scalar("ij,jk->ik", ((11, 17), (17, 13)), "rectifier")
@@ -237,6 +244,8 @@ def test_values_are_written_to_arrays_of_any_kind(rng):
         found.into(given, outs)
         for out, part in zip(outs, truth, strict=True):
             np.testing.assert_array_equal(out, part.astype(out.dtype))
+    with pytest.raises(ValueError, match="could not broadcast input array"):
+        found.into(given, [np.empty(part.size // 2) for part in truth])
 
 
 def test_what_has_no_such_form_goes_step_by_step(rng, monkeypatch):

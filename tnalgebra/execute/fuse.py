@@ -25,6 +25,7 @@ def fused(plan: Plan) -> Plan:
     outputs = plan.outputs
     steps, users = {step.output: step for step in plan.steps}, _users(plan.steps)
     for made in plan.steps:
+        made = steps[made.output]  # which may have become another step by now
         found = _merged(made, [steps[user.output] for user in users.get(made.output, [])], plan.itemsize)
         if found and made.output not in outputs:
             steps |= {step.output: step for step in found}
@@ -100,10 +101,10 @@ def _merged(made: Step, users: Sequence[Step], itemsize: int) -> list[Step]:
     if _is_product(made):
         found = [_weighted(made, user) for user in users]
         return [step for step in found if step] if all(found) else []
-    return _unit(made, users[0], itemsize) if len(users) == 1 else []
+    return _chained(made, users[0], itemsize) if len(users) == 1 else []
 
 
-def _unit(made: Step, user: Step, itemsize: int) -> list[Step]:
+def _chained(made: Step, user: Step, itemsize: int) -> list[Step]:
     """Σ y · Σ W · x as Σ W · (x · y), where one kernel does that with no more work and makes no array for Σ W · x."""
     if made.kind != "product" or not made.summed:
         return []

@@ -19,8 +19,11 @@ __all__ = ["SAME", "Loops", "turned"]
 
 LONG = 16
 """Operations in whose time there is one of the functions that are written out, exp for one."""
-LEAST = 8 * SUMS
-"""Entries of a summed label that are worth results for each part."""
+LEAST, MOST = 8 * SUMS, 1 << 12
+"""Entries of a summed label that are worth results for each part, and entries of these results at most.
+
+The sum of the parts has fewer than the first, and is not cut again.
+"""
 PART = "part of a sum"
 SAME: Schedule = schedule(("x0",), ("x0",))
 
@@ -89,7 +92,7 @@ class Loops:
         costs = [LONG if FUNCTIONS.search(f"{head}(") else 1 for line in lines for head, _, _ in line.calls]
         work = volume(union(*(array.labels for array in arrays)), dict(sizes)) * max(1, sum(costs))
         labels, parts, apart = outermost(operands, results, sizes), PARTS, tuple[int, ...]()
-        if not labels:
+        if not labels and all(result.size <= MOST for result in results):
             labels, parts = summed(operands, results, sizes, LEAST), SUMS
             apart = (*[0] * len(operands), *(rounded(result.size) * self.itemsize for result in results))
         spans = dict[Span, str]()

@@ -81,7 +81,10 @@ class NativeProgram:
     def into(self, arrays: Sequence[Array], outs: Sequence[Array]) -> None:
         """Write the values for these leaves to arrays of their shapes, which share no memory with leaves."""
         tables, room = self._free_tables(), _room(self._bytes)
-        places = [x if x.dtype == self._dtype and x.flags.carray else np.empty(x.shape, self._dtype) for x in outs]
+        places = [
+            x if x.dtype == self._dtype and x.shape == shape and x.flags.carray else np.empty(shape, self._dtype)
+            for x, shape in zip(outs, self._shapes, strict=True)
+        ]
         given = (*[x if type(x) is np.ndarray and x.flags.carray else _ready(x) for x in arrays], *places)
         threads = min(self._made.threads, thread_count()) if self._made.threads > 1 else 1
         job = led(threads) if threads > 1 else 0

@@ -44,7 +44,10 @@ class Writer(Loops):
         self._held: dict[int, set[int]] = {value.row: {slot} for slot, value in self.values.items()}
 
     def write(self, group: Sequence[Step], ends: Container[int] = ()) -> None:
-        """Append the calls of a step, or of several on the same operands; ends: slots that nothing reads later."""
+        """Append the calls of a step, or of several on the same operands; ends: slots that nothing reads later.
+
+        A slot that nothing reads at all is never among them, and its buffer belongs to it for good.
+        """
         rows = Counter(self.values[slot].row for slot in group[0].inputs)
         self.ending = frozenset(
             row

@@ -5,7 +5,7 @@ the planner orders the rest. Elsewhere the partials of ξ and the share of ⊕ b
 and the cotangent, which a kernel evaluates in blocks. All of it is a graph again, and has derivatives.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import reduce
 
 from ..algebra import Operator, Pointwise, operator
@@ -46,18 +46,42 @@ def paired(root: Node) -> Node:
     done: dict[Node, Node] = {}
     for node in postorder(root):
         done[node] = node.rebuilt([done[child] for child in node.operands])
-        is_long = isinstance(node, Contract) and isinstance(node.xi, Operator) and len(node.operands) > FOLD
-        if isinstance(node, Contract) and is_long and (node.xi.name, node.reduce.name) != ("multiply", "add"):
-            done[node] = _nested(node, done[node].operands)
+        if isinstance(node, Contract) and isinstance(node.xi, Operator):
+            is_long = len(node.operands) > FOLD and (node.xi.name, node.reduce.name) != ("multiply", "add")
+            if is_long or (len(node.operands) > 2 and node.summed and _compares(node.reduce)):
+                done[node] = _nested(node, done[node].operands)
     return done[root]
 
 
+def _compares(op: Operator) -> bool:
+    """Whether the derivative of ⊕ asks which terms equal the value: they must then be rounded as they were for it."""
+    return op.share is not None and ("equal", ("x", "t")) in _parts(parse(op.share, ("x", "t", "n", "p")))
+
+
+def _parts(tree: Tree) -> list[Tree]:
+    return [tree, *(part for child in tree[1] for part in _parts(child))] if isinstance(tree, tuple) else [tree]
+
+
 def _nested(node: Contract, children: Sequence[Node]) -> Node:
-    child, labels = children[0], node.inputs[0]
-    for other, term in zip(children[1:-1], node.inputs[1:-1], strict=True):
-        both = tuple(dict.fromkeys((*labels, *term)))
-        child, labels = Contract(node.xi, node.reduce, (labels, term), (child, other), both), both
-    return Contract(node.xi, node.reduce, (labels, node.inputs[-1]), (child, children[-1]), node.output)
+    """Pairs of which each has as few labels as can be."""
+    rest, order = list(range(len(children))), list[int]()
+    while rest:
+        last = min(rest, key=lambda place: len(_union(node.inputs[i] for i in rest if i != place)))
+        order.insert(0, last)
+        rest.remove(last)
+    child, labels = children[order[0]], node.inputs[order[0]]
+    for place in order[1:-1]:
+        both = _union((labels, node.inputs[place]))
+        child, labels = (
+            Contract(node.xi, node.reduce, (labels, node.inputs[place]), (child, children[place]), both),
+            both,
+        )
+    last = order[-1]
+    return Contract(node.xi, node.reduce, (labels, node.inputs[last]), (child, children[last]), node.output)
+
+
+def _union(terms: Iterable[Labels]) -> Labels:
+    return tuple(dict.fromkeys(label for term in terms for label in term))
 
 
 def vjp(root: Node, wrt: Sequence[Node], seed: Node) -> list[Node]:

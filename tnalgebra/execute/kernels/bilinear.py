@@ -23,6 +23,7 @@ __all__ = ["LONG", "SHARE", "Unit", "lower_fused", "unit"]
 
 Array = Any
 Kernel = Callable[..., Array]
+Made = tuple[Fused, Machine, Layouts]
 LONG = 8
 """Entries of the last summed label, and columns, from which they make vectors."""
 SHARE = 1 << 23
@@ -155,7 +156,7 @@ class _Run:
         whole = tuple(label for group in groups for label in group)
         self._shape = tuple(found.step.sizes[label] for label in whole)
         self._turn = tuple(map(whole.index, found.step.result))
-        self._made, self._known = dict[bool, _Made](), dict[Any, _Made]()
+        self._made, self._known = dict[bool, Made](), dict[Any, Made]()
 
     def __call__(self, *arrays: Array) -> Array:
         strides = tuple([array.strides for array in arrays])
@@ -171,7 +172,7 @@ class _Run:
         out = out[..., : self._unit.size(self._unit.columns)].reshape(self._shape).transpose(self._turn)
         return np.ascontiguousarray(out)
 
-    def _kernel(self, strides: Sequence[Sequence[int]]) -> "_Made":
+    def _kernel(self, strides: Sequence[Sequence[int]]) -> Made:
         """What there is for arrays of these strides, in bytes."""
         found, dtype = self._unit, self._dtype
         is_turned = found.is_turned([[stride // dtype.itemsize for stride in steps] for steps in strides])
@@ -196,6 +197,3 @@ class _Run:
                 outs.append(np.empty(shape, self._dtype))
             jobs.append(((*arrays, outs[-1], *(np.empty(n, self._dtype) for n in found.rooms(kernel))), own))
         return outs, jobs
-
-
-_Made = tuple[Fused, Machine, Layouts]

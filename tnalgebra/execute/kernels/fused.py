@@ -80,15 +80,16 @@ class Fused:
         arrays = [*(f"x{i}" for i in range(count)), "w", "out", "block", "values"]
         head = tile_head(arrays, self.names, size, self.vectors)
         along = list(enumerate(self.is_along))
-        first = [f" + jj * x{i}_j{' + at' * has}" if self.is_turned else " + j" * has for i, has in along]
-        place = [f"h{i} = carray(pointer(x{i}_at + {size} * (k_{i}{first[i]})), MANY, NUMBER)" for i, _ in along]
+        # entries lie along j, or, in a kernel that is turned, along m from `at` on, for one j after the other
+        starts = [f" + jj * x{i}_j{' + at' * has}" if self.is_turned else " + j" * has for i, has in along]
+        place = [f"h{i} = carray(pointer(x{i}_at + {size} * (k_{i}{starts[i]})), MANY, NUMBER)" for i, _ in along]
         place += [f"v{i} = h{i}[0]" for i, has in along if not has]
         lines = [f"v{i} = h{i}[q]" for i, has in along if has]
         (end,) = written(self.value, [f"v{i}" for i in range(count)], "t", "", lines)
-        row = ("m // line", self.rows - 1) if self.is_turned else ("m + u", self.rows)
+        row, labels = ("m // line", self.rows - 1) if self.is_turned else ("m + u", self.rows)
         parts = {
             "batch": decoded("g", self.batch, "g", count, "", "g_"),
-            "row": decoded("m", row[1], row[0], count, "g_", "m_"),
+            "row": decoded("m", labels, row, count, "g_", "m_"),
             "outer": decoded("k", self.outer, "kk", count, "m_", "k_"),
             "place": place,
             "value": [*lines, f"to[q] = {end}"],

@@ -120,12 +120,12 @@ def nest_text(
     lines += [f"{_indent(depth)}for i{depth} in range({sizes[label]}):" for depth, label in enumerate(outside)]
     places = [f"o{k}[{result.place(counters)}]" for k, result in enumerate(results)]
     upper, inner, body = (_indent(len(outside) + depth) for depth in range(3))
-    for start, stop, count in _parts(sizes[near], at_once if wide else 1):
-        lines.append(f"{upper}for {counters[near]} in range({start}, {stop}{f', {count}' if count > 1 else ''}):")
+    for start, stop, many in _parts(sizes[near], at_once if wide else 1):
+        lines.append(f"{upper}for {counters[near]} in range({start}, {stop}{f', {many}' if many > 1 else ''}):")
         lines += [f"{inner}s{k} = {places[k]}" for k in kept]
         lines.append(f"{inner}for {counters[last]} in range({length}):")
         lines += [f"{body}s{k} = {places[k]}" for k in wide]
-        for turn in range(count):
+        for turn in range(many):
             here = {**counters, near: f"({counters[near]} + {turn})"} if turn else counters
             lines += _round(calls, operands, results, here, {*kept, *wide}, body)
         lines += [f"{body}{places[k]} = s{k}" for k in wide]

@@ -205,9 +205,9 @@ def _product(builder: Any, vector: Any, name: str, shape: tuple[int, int, int], 
                 products[v] = builder.fmul(products[v], builder.fadd(entry, part))
         line = builder.add(line, b_row)
     found = [builder.bitcast(product, whole) for product in products]
-    powers = [builder.add(power, builder.lshr(bits, number(shift))) for power, bits in zip(powers, found, strict=True)]
-    found = [builder.or_(builder.and_(bits, number((1 << shift) - 1)), number(bias << shift)) for bits in found]
-    ends = [*(builder.bitcast(bits, vector) for bits in found), *powers]
+    powers = [builder.add(power, builder.lshr(word, number(shift))) for power, word in zip(powers, found, strict=True)]
+    found = [builder.or_(builder.and_(word, number((1 << shift) - 1)), number(bias << shift)) for word in found]
+    ends = [*(builder.bitcast(word, vector) for word in found), *powers]
     following = [builder.add(count, WORD(1)), line, *ends]
     for phi, first, then in zip((count, row, *held), (WORD(0), b, *start), following, strict=True):
         phi.add_incoming(first, before)
