@@ -5,6 +5,7 @@ over rows in a register. All places are addresses, all strides are in bytes. Imp
 only where Numba is.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
@@ -24,27 +25,42 @@ WORD = ir.IntType(64)
 
 @cache
 def tiles(name: str, vectors: int) -> SimpleNamespace:
-    """The functions pack and multiply of numbers of a dtype, for so many vectors of columns, compiled once for all."""
-    return SimpleNamespace(pack=_pack(name, vectors), multiply=_multiply(name, vectors))
+    """The functions pack and multiply of numbers of a dtype, for so many vectors of columns, compiled once for all.
+
+    multiply(rows, …) is C[u, v] += Σ_k A[u, k] B[k, v] for u < rows and all v in registers; the depth is positive, and
+    C is 0 if it is said to be first, whatever is there.
+    """
+    return SimpleNamespace(
+        pack=_pack(name, vectors), multiply=_of_rows([_tile(name, rows, vectors) for rows in range(1, ROWS + 1)])
+    )
 
 
 @cache
 def factors(name: str, vectors: int, group: int) -> SimpleNamespace:
-    """The functions pack and multiply, here for Π (a + b), of which so many factors have one exponent."""
-    one, two, three, four = (_factors(name, rows, vectors, group) for rows in range(1, 5))
+    """The functions pack and multiply, here for Π (a + b), of which so many factors have one exponent.
+
+    multiply(rows, …) is C[u, v] · 2^E[u, v] *= Π_k (A[u, k] + B[k, v]) for u < rows, at most four, and all v in
+    registers; A lies along k.
+    """
+    tiles = [_factors(name, rows, vectors, group) for rows in range(1, 5)]
+    return SimpleNamespace(pack=_pack(name, vectors), multiply=_of_rows(tiles))
+
+
+def _of_rows(tiles: Sequence[Any]) -> Any:
+    """One function of how many rows there are, and what the tile for so many is given."""
+    *fewer, tile = tiles
+    count, others = len(tiles), _of_rows(fewer) if fewer else None
+    if others is None:
+        return _compiled(lambda rows, *args: tile(*args))
 
     @_compiled
-    def multiply(rows, c, e, c_row, b, b_row, a, a_row, groups, is_first):  # type: ignore[no-untyped-def]
-        if rows == 4:
-            four(c, e, c_row, b, b_row, a, a_row, groups, is_first)
-        elif rows == 3:
-            three(c, e, c_row, b, b_row, a, a_row, groups, is_first)
-        elif rows == 2:
-            two(c, e, c_row, b, b_row, a, a_row, groups, is_first)
+    def multiply(rows, *args):  # type: ignore[no-untyped-def]
+        if rows == count:
+            tile(*args)
         else:
-            one(c, e, c_row, b, b_row, a, a_row, groups, is_first)
+            others(rows, *args)
 
-    return SimpleNamespace(pack=_pack(name, vectors), multiply=multiply)
+    return multiply
 
 
 def _pack(name: str, vectors: int) -> Any:
@@ -69,37 +85,12 @@ def _pack(name: str, vectors: int) -> Any:
     return pack
 
 
-def _multiply(name: str, vectors: int) -> Any:
-    """C[u, v] += Σ_k A[u, k] B[k, v] for u < rows and all v in registers; the depth is positive.
-
-    is_first: C is 0, whatever is there.
-    """
-    one, two, three, four, five, six = (_tile(name, rows, vectors) for rows in range(1, ROWS + 1))
-
-    @_compiled
-    def multiply(rows, c, c_row, b, b_row, a, a_row, a_column, depth, is_first):  # type: ignore[no-untyped-def]
-        if rows == 6:
-            six(c, c_row, b, b_row, a, a_row, a_column, depth, is_first)
-        elif rows == 5:
-            five(c, c_row, b, b_row, a, a_row, a_column, depth, is_first)
-        elif rows == 4:
-            four(c, c_row, b, b_row, a, a_row, a_column, depth, is_first)
-        elif rows == 3:
-            three(c, c_row, b, b_row, a, a_row, a_column, depth, is_first)
-        elif rows == 2:
-            two(c, c_row, b, b_row, a, a_row, a_column, depth, is_first)
-        else:
-            one(c, c_row, b, b_row, a, a_row, a_column, depth, is_first)
-
-    return multiply
-
-
 def _compiled(function: Any) -> Any:
     return njit(error_model="numpy", forceinline=True)(function)
 
 
 def _tile(name: str, rows: int, vectors: int) -> Any:
-    """The same for one number of rows."""
+    """C += A B for one number of rows."""
     bits = 8 * np.dtype(name).itemsize
     vector = ir.VectorType(FLOATS[bits][2], lanes(bits // 8))
 
