@@ -5,7 +5,7 @@ over rows in a register. All places are addresses, all strides are in bytes. Imp
 only where Numba is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
@@ -89,22 +89,28 @@ def _compiled(function: Any) -> Any:
     return njit(error_model="numpy", forceinline=True)(function)
 
 
-def _tile(name: str, rows: int, vectors: int) -> Any:
-    """C += A B for one number of rows."""
-    bits = 8 * np.dtype(name).itemsize
-    vector = ir.VectorType(FLOATS[bits][2], lanes(bits // 8))
+def _coded(write: Callable[[Any, Any], None]) -> Any:
+    """A function of eight addresses or numbers and of whether C is new, whose instructions another one writes."""
 
     @intrinsic  # type: ignore[untyped-decorator]
-    def tile(
-        _: Any, c: Any, c_row: Any, b: Any, b_row: Any, a: Any, a_row: Any, a_column: Any, depth: Any, is_first: Any
-    ) -> Any:
+    def tile(_: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any, is_first: Any) -> Any:
         def code(context: Any, builder: Any, _s: Any, args: Any) -> Any:
-            _loop(builder, vector, bits // 8, rows, vectors, args)
+            write(builder, args)
             return context.get_dummy_value()
 
         return types.void(*[types.int64] * 8, types.boolean), code
 
     return tile
+
+
+def _vector(name: str) -> Any:
+    size = np.dtype(name).itemsize
+    return ir.VectorType(FLOATS[8 * size][2], lanes(size))
+
+
+def _tile(name: str, rows: int, vectors: int) -> Any:
+    """C += A B for one number of rows."""
+    return _coded(lambda builder, args: _loop(builder, _vector(name), np.dtype(name).itemsize, rows, vectors, args))
 
 
 def _loop(builder: Any, vector: Any, itemsize: int, rows: int, vectors: int, args: Any) -> None:
@@ -113,22 +119,21 @@ def _loop(builder: Any, vector: Any, itemsize: int, rows: int, vectors: int, arg
     name = f"llvm.fmuladd.v{vector.count}{vector.element.intrinsic_name}"
     multiply_add = builder.module.declare_intrinsic(name, (), ir.FunctionType(vector, [vector] * 3))
 
-    def place(address: Any, kind: Any, offset: int = 0) -> Any:
-        return builder.inttoptr(builder.add(address, WORD(offset)), kind.as_pointer())
-
     heads = [builder.add(a, builder.mul(a_row, WORD(u))) for u in range(rows)]
     lines = [builder.add(c, builder.mul(c_row, WORD(u))) for u in range(rows)]
-    spots = [place(line, vector, width * v) for line in lines for v in range(vectors)]
+    spots = [_place(builder, line, vector, width * v) for line in lines for v in range(vectors)]
     before, loop, after = builder.block, builder.append_basic_block(), builder.append_basic_block()
     nothing = ir.Constant(vector, None)
     start = [builder.select(is_first, nothing, builder.load(spot, align=itemsize)) for spot in spots]
     builder.branch(loop)
     builder.position_at_end(loop)
     count, row, *sums = [builder.phi(kind) for kind in (WORD, WORD, *[vector] * len(spots))]
-    parts = [builder.load(place(row, vector, width * v), align=itemsize) for v in range(vectors)]
+    parts = [builder.load(_place(builder, row, vector, width * v), align=itemsize) for v in range(vectors)]
     step, ends = builder.mul(count, a_column), []
     for u, head in enumerate(heads):
-        entry = _spread(builder, builder.load(place(builder.add(head, step), vector.element), align=itemsize), vector)
+        entry = _spread(
+            builder, builder.load(_place(builder, builder.add(head, step), vector.element), align=itemsize), vector
+        )
         totals = sums[u * vectors : (u + 1) * vectors]
         ends += [builder.call(multiply_add, [entry, part, total]) for part, total in zip(parts, totals, strict=True)]
     following = [builder.add(count, WORD(1)), builder.add(row, b_row), *ends]
@@ -146,20 +151,7 @@ def _factors(name: str, rows: int, vectors: int, group: int) -> Any:
 
     is_first: C is 1 and E is 0, whatever is there. E lies as C does, in integers of the same size.
     """
-    bits = 8 * np.dtype(name).itemsize
-    vector = ir.VectorType(FLOATS[bits][2], lanes(bits // 8))
-
-    @intrinsic  # type: ignore[untyped-decorator]
-    def tile(
-        _: Any, c: Any, e: Any, c_row: Any, b: Any, b_row: Any, a: Any, a_row: Any, groups: Any, is_first: Any
-    ) -> Any:
-        def code(context: Any, builder: Any, _s: Any, args: Any) -> Any:
-            _product(builder, vector, name, (rows, vectors, group), args)
-            return context.get_dummy_value()
-
-        return types.void(*[types.int64] * 8, types.boolean), code
-
-    return tile
+    return _coded(lambda builder, args: _product(builder, _vector(name), name, (rows, vectors, group), args))
 
 
 def _product(builder: Any, vector: Any, name: str, shape: tuple[int, int, int], args: Any) -> None:
@@ -169,15 +161,12 @@ def _product(builder: Any, vector: Any, name: str, shape: tuple[int, int, int], 
     width, shift, bias = itemsize * vector.count, info.nmant, info.maxexp - 1
     one = ir.Constant(vector, [1.0] * vector.count)
 
-    def place(address: Any, kind: Any, offset: int = 0) -> Any:
-        return builder.inttoptr(builder.add(address, WORD(offset)), kind.as_pointer())
-
     def number(value: int) -> Any:
         return ir.Constant(whole, [value] * vector.count)
 
     starts = [builder.mul(c_row, WORD(u)) for u in range(rows)]
     places = [(builder.add(c, start), builder.add(e, start), width * v) for start in starts for v in range(vectors)]
-    spots = [(place(line, vector, at), place(powers, whole, at)) for line, powers, at in places]
+    spots = [(_place(builder, line, vector, at), _place(builder, powers, whole, at)) for line, powers, at in places]
     heads = [builder.add(a, builder.mul(a_row, WORD(u))) for u in range(rows)]
     before, loop, after = builder.block, builder.append_basic_block(), builder.append_basic_block()
     start = [builder.select(is_first, one, builder.load(spot, align=itemsize)) for spot, _ in spots]
@@ -188,9 +177,9 @@ def _product(builder: Any, vector: Any, name: str, shape: tuple[int, int, int], 
     products, powers, line = held[: len(spots)], held[len(spots) :], row
     step = builder.mul(count, WORD(group * itemsize))
     for k in range(group):
-        parts = [builder.load(place(line, vector, width * v), align=itemsize) for v in range(vectors)]
+        parts = [builder.load(_place(builder, line, vector, width * v), align=itemsize) for v in range(vectors)]
         for u, head in enumerate(heads):
-            spot = place(builder.add(head, step), vector.element, itemsize * k)
+            spot = _place(builder, builder.add(head, step), vector.element, itemsize * k)
             entry = _spread(builder, builder.load(spot, align=itemsize), vector)
             for v, part in enumerate(parts, u * vectors):
                 products[v] = builder.fmul(products[v], builder.fadd(entry, part))
@@ -207,6 +196,11 @@ def _product(builder: Any, vector: Any, name: str, shape: tuple[int, int, int], 
     builder.position_at_end(after)
     for end, spot in zip(ends, [*(spot for spot, _ in spots), *(spot for _, spot in spots)], strict=True):
         builder.store(end, spot, align=itemsize)
+
+
+def _place(builder: Any, address: Any, kind: Any, offset: int = 0) -> Any:
+    """The pointer to a number or vector at an address."""
+    return builder.inttoptr(builder.add(address, WORD(offset)), kind.as_pointer())
 
 
 def _spread(builder: Any, entry: Any, vector: Any) -> Any:
