@@ -5,7 +5,8 @@ the planner orders the rest. Elsewhere the partials of ξ and the share of ⊕ b
 and the cotangent, which a kernel evaluates in blocks. All of it is a graph again, and has derivatives.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from functools import reduce
 
 from ..algebra import Operator, Pointwise, operator
@@ -63,25 +64,20 @@ def _parts(tree: Tree) -> list[Tree]:
 
 
 def _nested(node: Contract, children: Sequence[Node]) -> Node:
-    """Pairs of which each has as few labels as can be."""
+    """Pairs that begin with few labels: of what is left, the operand with most labels of its own comes last."""
     rest, order = list(range(len(children))), list[int]()
+    having = Counter(label for term in node.inputs for label in {*term})
     while rest:
-        last = min(rest, key=lambda place: len(_union(node.inputs[i] for i in rest if i != place)))
-        order.insert(0, last)
+        last = max(rest, key=lambda place: (sum(having[label] == 1 for label in {*node.inputs[place]}), place))
+        having.subtract({*node.inputs[last]})
         rest.remove(last)
+        order.insert(0, last)
     child, labels = children[order[0]], node.inputs[order[0]]
-    for place in order[1:-1]:
-        both = _union((labels, node.inputs[place]))
-        child, labels = (
-            Contract(node.xi, node.reduce, (labels, node.inputs[place]), (child, children[place]), both),
-            both,
-        )
-    last = order[-1]
-    return Contract(node.xi, node.reduce, (labels, node.inputs[last]), (child, children[last]), node.output)
-
-
-def _union(terms: Iterable[Labels]) -> Labels:
-    return tuple(dict.fromkeys(label for term in terms for label in term))
+    for place in order[1:]:
+        terms = labels, node.inputs[place]
+        labels = node.output if place == order[-1] else tuple(dict.fromkeys((*labels, *node.inputs[place])))
+        child = Contract(node.xi, node.reduce, terms, (child, children[place]), labels)
+    return child
 
 
 def vjp(root: Node, wrt: Sequence[Node], seed: Node) -> list[Node]:

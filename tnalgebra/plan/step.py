@@ -1,6 +1,5 @@
 """One step of a plan: slots in, a slot out, labels, and what it costs."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import prod
 
@@ -22,7 +21,7 @@ def union(*terms: Labels) -> Labels:
     return tuple(dict.fromkeys(label for term in terms for label in term))
 
 
-def volume(labels: Iterable[str], sizes: dict[str, int]) -> int:
+def volume(labels: Labels, sizes: dict[str, int]) -> int:
     """Number of entries over these labels."""
     return prod(sizes[label] for label in labels)
 
