@@ -118,6 +118,17 @@ def test_leaves_of_any_layout_and_results_of_ones_own(rng):
     assert not np.shares_memory(first, second)
 
 
+def test_leaves_and_results_of_a_class_of_their_own(rng):
+    class Own(np.ndarray):
+        pass
+
+    a, b = rng.standard_normal((6, 4)), rng.standard_normal((4, 5))
+    found = program(tna.contract_path("ij,jk->ik", a, b, xi="rectifier"))
+    (expected,), out = found([a, b]), np.zeros((6, 5))
+    found.into([a.view(Own), b[::-1][::-1]], [out.view(Own)])
+    np.testing.assert_array_equal(out, expected)
+
+
 def test_bytes_in_another_order_and_off_their_places(rng):
     planned = tna.contract_expression("ij,jk->ik", (6, 4), (4, 5), xi="rectifier")
     a, b = rng.standard_normal((6, 4)), rng.standard_normal((4, 5))

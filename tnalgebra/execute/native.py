@@ -6,7 +6,7 @@ machine, would take longer than the numbers. Threads share out what is long, and
 
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, repeat
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from .kernels.bilinear import unit
 from .kernels.crew import led, left
 from .kernels.jit import jitted, native, numba_or_none, told
 from .kernels.matrix import is_matrix
-from .kernels.native import RUN, address
+from .kernels.native import CONTIGUOUS, HEADER, RUN, address
 from .recipe import Recipe, recipe
 from .threads import thread_count
 
@@ -69,43 +69,40 @@ class NativeProgram:
         self._shapes = [shape for _, shape in made.outputs]
         self._words = -(-made.count // WORDS) * WORDS
         self._kernels = [native(call.text, dtype.name) for call in made.calls]
-        self._orders, self._tables = self._ordered(), list[tuple[int, Array]]()
-        self._at, self._bytes = address(self._orders), (made.room + made.threads * made.own) * dtype.itemsize
+        self._orders, self._table = self._ordered(), 8 * made.threads * self._words
+        self._at = address(self._orders)
+        self._bytes = self._table + (made.room + made.threads * made.own) * dtype.itemsize
 
     def __call__(self, arrays: Sequence[Array]) -> list[Array]:
         """The values for these leaves, in new arrays."""
-        outs = [np.empty(shape, self._dtype) for shape in self._shapes]
-        self.into(arrays, outs)
+        outs = [*map(np.empty, self._shapes, repeat(self._dtype))]
+        self._go((*arrays, *outs))
         return outs
 
     def into(self, arrays: Sequence[Array], outs: Sequence[Array]) -> None:
         """Write the values for these leaves to arrays of their shapes, which share no memory with leaves."""
-        tables, room = self._free_tables(), _room(self._bytes)
         places = [
             x if x.dtype == self._dtype and x.shape == shape and x.flags.carray else np.empty(shape, self._dtype)
             for x, shape in zip(outs, self._shapes, strict=True)
         ]
-        given = (*[x if type(x) is np.ndarray and x.flags.carray else _ready(x) for x in arrays], *places)
-        threads = min(self._made.threads, thread_count()) if self._made.threads > 1 else 1
-        job = led(threads) if threads > 1 else 0
-        try:
-            self._run(id(given), tables[0], room[0], self._at, job, threads)
-        finally:
-            if job:
-                left()
-        self._tables.append(tables)
-        _rooms().append(room)
+        self._go((*arrays, *places))
         for out, place in zip(outs, places, strict=True):
             if place is not out:
                 out[...] = place
 
-    def _free_tables(self) -> tuple[int, Array]:
-        """Tables of addresses, one a thread, that no other call uses, and where they are."""
+    def _go(self, given: tuple[Array, ...]) -> None:
+        """Run on leaves and arrays for the values; leaves that lie otherwise are copied."""
+        place, room = _room(self._bytes)
+        threads = min(self._made.threads, thread_count()) if self._made.threads > 1 else 1
+        job = led(threads) if threads > 1 else 0
         try:
-            return self._tables.pop()
-        except IndexError:
-            tables = np.zeros((self._made.threads, self._words), np.int64)
-            return address(tables), tables
+            is_done = self._run(id(given), place, place + self._table, self._at, job, threads)
+        finally:
+            if job:
+                left()
+        _rooms().append((place, room))
+        if not is_done:
+            self._go(tuple([np.asarray(np.require(x, requirements=["C", "A"])) for x in given]))
 
     def _ordered(self) -> Array:
         """Rows, places, the tasks of every step, and behind all of them the numbers that kernels read."""
@@ -114,10 +111,11 @@ class NativeProgram:
         places = [(row, size * at, 0) for row, at in made.places.items()]
         places += [(row, size * (made.room + at), size * made.own) for row, at in made.rooms.items()]
         first = [*accumulate(map(len, steps), initial=0)]
-        tasks = 4 + len(rows) + 3 * len(places) + 2 * len(steps)
+        tasks = HEADER + len(rows) + 3 * len(places) + 2 * len(steps)
         read = [[*(n for place in part.arrays for n in place), *part.numbers] for parts in steps for part in parts]
         starts = accumulate(map(len, read), initial=tasks + 3 * len(read))
-        head = [8 * self._words, len(rows), len(places), len(steps), *rows, *(n for place in places for n in place)]
+        head = [id(np.ndarray), CONTIGUOUS, 8 * self._words, len(rows), len(places), len(steps)]
+        head += [*rows, *(n for place in places for n in place)]
         for start, parts in zip(first, steps, strict=False):
             head += [8 * (tasks + 3 * start), len(parts)]
         orders = np.array([*head, *[0] * (3 * len(read)), *(n for part in read for n in part)], np.int64)
@@ -147,11 +145,9 @@ def _room(size: int) -> tuple[int, Array]:
 
 @lru_cache(maxsize=1)
 def _can_read_arrays() -> bool:
-    """Whether the kernel finds the numbers of arrays, as it does in CPython."""
-    arrays, table, orders = (np.ones(1), np.ones(2)), np.zeros(2, np.int64), np.array([0, 2, 0, 0, 0, 1])
-    jitted(RUN, "float64")(id(arrays), address(table), 0, address(orders), 0, 1)
-    return table.tolist() == [*map(address, arrays)]
-
-
-def _ready(array: Array) -> Array:
-    return np.require(array, requirements=["C", "A"])
+    """Whether the kernel finds the numbers and flags of arrays, as it does in CPython."""
+    run, table = jitted(RUN, "float64"), np.zeros(2, np.int64)
+    orders = np.array([id(np.ndarray), CONTIGUOUS, 0, 2, 0, 0, 0, 1])
+    strided, plain = (np.ones(4)[::2], np.ones(1)), (np.ones(1), np.ones(2))
+    is_done = [run(id(arrays), address(table), 0, address(orders), 0, 1) for arrays in (strided, plain)]
+    return is_done == [False, True] and table.tolist() == [*map(address, plain)]

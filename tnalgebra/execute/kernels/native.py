@@ -8,7 +8,7 @@ import numpy as np
 from .crew import run_tasks
 from .jit import jitted
 
-__all__ = ["HEAD", "RUN", "Machine", "address", "matrix_text"]
+__all__ = ["CONTIGUOUS", "HEAD", "HEADER", "RUN", "Machine", "address", "matrix_text"]
 
 HEAD = """from numba import carray
 from numpy import dot, int64
@@ -21,6 +21,12 @@ MANY = 1 << 40
 def kernel(base, slots):
     b, s = carray(pointer(base), MANY, int64), carray(pointer(slots), MANY, int64)
 """
+OBJECT = object.__basicsize__
+"""Bytes of the head of an object."""
+HEADER = 6
+"""Words before the rows of arrays."""
+CONTIGUOUS = 0x0101
+"""The flags of an array whose entries lie in C order at addresses that suit them."""
 RUN = f"""from numba import carray
 from numpy import int64
 
@@ -29,18 +35,21 @@ from tnalgebra.execute.kernels.job import share
 
 
 def kernel(arrays, base, room, orders, job, threads):
-    stride, count, places, steps = word(orders), word(orders + 8), word(orders + 16), word(orders + 24)
+    kind, flags, stride = word(orders), word(orders + 8), word(orders + 16)
+    count, places, steps, rows = word(orders + 24), word(orders + 32), word(orders + 40), orders + {8 * HEADER}
     b = carray(pointer(base), 1 << 40, int64)
     for i in range(count):
-        place = word(word(arrays + {tuple.__basicsize__} + 8 * i) + {object.__basicsize__})
+        array = word(arrays + {tuple.__basicsize__} + 8 * i)
+        if word(array + {OBJECT - 8}) != kind or word(array + {OBJECT + 48}) & flags != flags:
+            return False
         for own in range(threads):
-            b[own * stride // 8 + word(orders + 32 + 8 * i)] = place
+            b[own * stride // 8 + word(rows + 8 * i)] = word(array + {OBJECT})
     for i in range(places):
-        spot = orders + 32 + 8 * count + 24 * i
+        spot = rows + 8 * count + 24 * i
         for own in range(threads):
             b[own * stride // 8 + word(spot)] = room + word(spot + 8) + own * word(spot + 16)
     for i in range(steps):
-        step = orders + 32 + 8 * count + 24 * places + 16 * i
+        step = rows + 8 * count + 24 * places + 16 * i
         tasks, parts = orders + word(step), word(step + 8)
         if parts > 1 and job:
             share(job, tasks, parts, base, stride, threads)
@@ -48,14 +57,16 @@ def kernel(arrays, base, room, orders, job, threads):
             for part in range(parts):
                 task = tasks + 24 * part
                 call(word(task), base + word(task + 8), word(task + 16))
+    return True
 """
 """Fill rows of tables with the addresses of a tuple of arrays and of places in a room, and go through steps.
 
-orders: how many bytes after a thread's table that of the next one is; rows of arrays; for each place its row, where in
-the room it is, and how far behind it that of the next thread; for each step where its tasks are, and how many, which
-threads share out as a job.
-CPython keeps the items of a tuple behind its head, and NumPy the address of the numbers behind that of an array: to ask
-for it through `__array_interface__` takes longer than many a step."""
+Nothing is done, and False returned, where an array is of another type, or lacks one of the flags.
+orders: the type of arrays, and their flags; how many bytes after a thread's table that of the next one is; how many
+arrays, places and steps there are; rows of arrays; for each place its row, where in the room it is, and how far behind
+it that of the next thread; for each step where its tasks are, and how many, which threads share out as a job.
+CPython keeps the type of an object and the items of a tuple at the end of its head, and NumPy the address of the
+numbers behind that of an array, and six words later the flags: to ask for them takes longer than many a step."""
 
 
 class Machine:
@@ -70,10 +81,11 @@ class Machine:
         for arrays, numbers in jobs:
             count = len(arrays)
             places = [number for row in range(count) for number in (row, 0)]
-            line = np.array([*range(count), 0, count, 0, 0, *range(count), *places, *numbers], np.int64)
+            head = [id(np.ndarray), 0, 0, count, 0, 0]
+            line = np.array([*range(count), *head, *range(count), *places, *numbers], np.int64)
             table = address(line)
             self._fill(id(arrays), table, 0, table + 8 * count, 0, 1)
-            tasks.append((self._kernel.address, table, table + 8 * (2 * count + 4)))
+            tasks.append((self._kernel.address, table, table + 8 * (2 * count + HEADER)))
             lines.append(line)
         run_tasks(tasks)
 
