@@ -25,7 +25,8 @@ UNITS = {  # ξ-product, weight, result: sizes
     ("bi,bj", "bk", "ijk"): {"b": 53, "i": 11, "j": 13, "k": 17},
     ("gbi,gbj", "gijk", "gbk"): {"g": 3, "b": 13, "i": 5, "j": 11, "k": 19},
     ("bci,bj", "ijkl", "bklc"): {"b": 5, "c": 7, "i": 9, "j": 17, "k": 3, "l": 7},
-    ("bi,bi", "ki", "bk"): {"b": 29, "i": 531, "k": 300},
+    ("bi,bi", "ki", "bk"): {"b": 37, "i": 531, "k": 300},
+    ("ai,aj", "ijk", "ak"): {"a": 3, "i": 11, "j": 13, "k": 307},  # W is read where it is, but for its last columns
     ("bi,j", "ijk", "bk"): {"b": 7, "i": 2, "j": 13, "k": 8},
 }
 

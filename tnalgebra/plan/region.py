@@ -15,8 +15,8 @@ from .step import Step, Tree, union, volume
 
 __all__ = ["Region", "Term", "Tile", "make_tile"]
 
-FAR = 16
-"""Multiplications of a matrix product in the time in which one entry is read from memory; from the cache, it is one."""
+NEAR, FAR = 5, 8
+"""Multiplications of a matrix product in the time in which one entry is read from the cache, and from memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,12 +201,13 @@ class Region:
             kept = tuple(label for label in weight.labels if label in (*part.labels, *result))
             apart += volume(union(part.labels, kept), self.sizes) + self._passes(result)
             apart += self._passes(weight.labels) if kept != weight.labels else 0
-        return apart < volume(union(weight.labels, everything), self.sizes) + self._passes(everything)
+        whole = volume(union(weight.labels, everything), self.sizes)
+        return apart < whole + self._passes(weight.labels) + self._passes(everything)
 
     def _passes(self, labels: Labels) -> int:
         """The multiplications of a matrix product that take as long as to read an array once."""
         entries = volume(labels, self.sizes)
-        return entries * (1 if entries <= TILE else FAR)
+        return entries * (NEAR if entries <= TILE else FAR)
 
     def _weighted_sum(self, parts: Sequence[Term], weight: Term, result: Labels) -> Term:
         """Σ W · (a + b) = Σ W · a + Σ W · b: what a part lacks, W is summed over, and what W lacks too, counted."""

@@ -26,6 +26,8 @@ Kernel = Callable[..., Array]
 Made = tuple[Fused, Machine, Layouts]
 LONG = 8
 """Entries of the last summed label, and columns, from which they make vectors."""
+FEW, MANY = 2, 32
+"""Rows from which the kernel is faster than BLAS, where W ends with a column, and where it is to be turned."""
 SHARE = 1 << 23
 """Multiplications that are worth threads."""
 
@@ -107,7 +109,7 @@ class Unit:
         """What the kernel reads, for all that there is to do: parts, sizes, and strides."""
         sizes, (*outer, last) = self.step.sizes, self.inner
         columns, rows = self.size(self.columns), self.size(self.rows)
-        is_packed = columns % kernel.width != 0 or weight[2] != 1 or rows > 8 * ROWS
+        is_packed = weight[2] != 1 or rows > 8 * ROWS
         found = [0, self.size(self.batch), 0, rows, 0, self.size(tuple(outer)), rows, columns, self.padded(kernel)]
         found += [sizes[last], *(stride or 0 for stride in weight), int(is_packed)]
         if kernel.is_turned:
@@ -135,7 +137,8 @@ def unit(step: Step) -> Unit | None:
         return None
     if any(len({*term}) < len(term) for term in step.terms) or 0 in step.sizes.values():
         return None
-    is_small = found.size(columns) < LONG or step.sizes[inner[-1]] < LONG or found.size(rows) < ROWS
+    least = FEW if weight[-1] in columns else MANY
+    is_small = found.size(columns) < LONG or step.sizes[inner[-1]] < LONG or found.size(rows) < least
     return None if is_small else found
 
 

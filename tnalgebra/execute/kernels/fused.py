@@ -112,12 +112,10 @@ for g in range(g_first, g_last):
                 j_end = min(inner, j + long)
                 depth, is_first = (k_end - k) * (j_end - j), (k == k_first) & (j == 0)
                 source = w_at + SIZE * (g * w_group + (k * inner + j) * w_row + n * w_column)
-                source_row, panel = SIZE * w_row, LINE
-                if is_packed:
-                    for p in range(panels):
-                        part, last = source + SIZE * p * WIDTH * w_column, min(WIDTH, wide - p * WIDTH)
-                        pack(block_at + LINE * depth * p, part, SIZE * w_row, SIZE * w_column, depth, last)
-                    source, source_row, panel = block_at, LINE, LINE * depth
+                first = 0 if is_packed else wide // WIDTH
+                for p in range(first, panels):
+                    part, last = source + SIZE * p * WIDTH * w_column, min(WIDTH, wide - p * WIDTH)
+                    pack(block_at + LINE * depth * p, part, SIZE * w_row, SIZE * w_column, depth, last)
 """
 STRAIGHT = f"""
                 for m in range(m_first, m_last, {ROWS}):
@@ -133,8 +131,11 @@ STRAIGHT = f"""
                                 <value>
                     place, row = out_at + SIZE * ((g * all_rows + m) * padded + n), SIZE * padded
                     for p in range(panels):
-                        spot, part, a, a_row = place + LINE * p, source + panel * p, values_at, SIZE * {DEPTH}
-                        multiply(height, spot, row, part, source_row, a, a_row, SIZE, depth, is_first)
+                        part, part_row = block_at + LINE * depth * p, LINE
+                        if p < first:
+                            part, part_row = source + LINE * p, SIZE * w_row
+                        a, a_row = values_at, SIZE * {DEPTH}
+                        multiply(height, place + LINE * p, row, part, part_row, a, a_row, SIZE, depth, is_first)
 """
 TURNED = f"""
                 m = m_first
@@ -152,10 +153,12 @@ TURNED = f"""
                                 <value>
                     place, row = out_at + SIZE * ((g * all_rows + m) * padded + n), SIZE * padded
                     for p in range(panels):
-                        part, a_column = source + panel * p, SIZE * {HEIGHT}
+                        part, part_row = block_at + LINE * depth * p, LINE
+                        if p < first:
+                            part, part_row = source + LINE * p, SIZE * w_row
                         for u in range(0, height, {ROWS}):
                             spot, a, some = place + LINE * p + row * u, values_at + SIZE * u, min({ROWS}, height - u)
-                            multiply(some, spot, row, part, source_row, a, SIZE, a_column, depth, is_first)
+                            multiply(some, spot, row, part, part_row, a, SIZE, SIZE * {HEIGHT}, depth, is_first)
                     m += height
 """
 

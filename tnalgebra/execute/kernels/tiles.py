@@ -66,23 +66,47 @@ def _of_rows(tiles: Sequence[Any]) -> Any:
 def _pack(name: str, vectors: int) -> Any:
     """Copy columns of B to where they lie together, row after row, with zeros for those that are missing."""
     number, size = np.dtype(name).type, np.dtype(name).itemsize
-    width, zero = vectors * lanes(size), number(0)
+    count_of, zero, move = lanes(size), number(0), _move(name)
+    width = vectors * count_of
 
     @_compiled
     def pack(to, b, b_row, b_column, depth, count):  # type: ignore[no-untyped-def]
-        for k in range(depth):
-            line = carray(pointer(to + size * width * k), width, number)
-            if b_column == size and count == width:
-                part = carray(pointer(b + k * b_row), width, number)
+        if b_column == size:
+            for k in range(depth):
+                for v in range(0, width, count_of):
+                    move(to + size * (width * k + v), b + k * b_row + size * v, count - v)
+        else:
+            for first in range(0, depth, count_of):
                 for v in range(width):
-                    line[v] = part[v]
-            else:
-                for v in range(count):
-                    line[v] = carray(pointer(b + k * b_row + v * b_column), 1, number)[0]
-                for v in range(count, width):
-                    line[v] = zero
+                    for k in range(first, min(depth, first + count_of)):
+                        line = carray(pointer(to + size * width * k), width, number)
+                        line[v] = carray(pointer(b + k * b_row + v * b_column), 1, number)[0] if v < count else zero
 
     return pack
+
+
+def _move(name: str) -> Any:
+    """Copy a vector of which so many numbers are there, and zeros for the others."""
+    vector, size = _vector(name), np.dtype(name).itemsize
+    index, mask = (ir.VectorType(kind, vector.count) for kind in (WORD, ir.IntType(1)))
+    kind = ir.FunctionType(vector, [ir.PointerType(), ir.IntType(32), mask, vector])
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def move(_: Any, to: Any, source: Any, count: Any) -> Any:
+        def code(context: Any, builder: Any, _s: Any, args: Any) -> Any:
+            places = ir.Constant(index, [*range(vector.count)])
+            is_there = builder.icmp_signed("<", places, _spread(builder, args[2], index))
+            load = builder.module.declare_intrinsic(
+                f"llvm.masked.load.v{vector.count}{vector.element.intrinsic_name}.p0", (), kind
+            )
+            spot = builder.inttoptr(args[1], ir.PointerType())
+            found = builder.call(load, [spot, ir.IntType(32)(size), is_there, ir.Constant(vector, None)])
+            builder.store(found, _place(builder, args[0], vector), align=size)
+            return context.get_dummy_value()
+
+        return types.void(types.int64, types.int64, types.int64), code
+
+    return move
 
 
 def _compiled(function: Any) -> Any:
