@@ -525,6 +525,10 @@ def test_lengths_may_be_given_for_the_validation_data(rng):
         for held in ((x, y), [x, y, lengths], (x, y, np.full(60, 6)))
     ]
     assert found[0] == found[2] != found[1]
+    result = tna.fit(net, x, y, epochs=1, validation=(x, y, lengths))  # those of the training are all there
+    scores = result.network(x, lengths)
+    truth = np.mean(np.logaddexp.reduce(scores, 1) - scores[np.arange(60), y])
+    np.testing.assert_allclose(result.history.epochs[0].validation_loss, truth, rtol=1e-12)
     for wrong in ((x,), (x, y, lengths, 1), "a tenth", True):
         with pytest.raises(TrainingError, match=r"validation must be a share of the rows, or \(X, y\)"):
             tna.fit(net, x, y, validation=wrong)

@@ -99,8 +99,6 @@ def datasets(
     held_x, held_y, *rest = validation
     if len(held_y) == 0:
         raise TrainingError("the validation data have no rows")
-    if lengths is not None and not rest:
-        rest = [np.full(len(held_y), np.shape(held_x)[1])]
     target = encoded(held_y, network.classes, loss, network.dtype)
     return data, prepared(network, held_x, target, None, *(rest or [None]), where="validation X")
 

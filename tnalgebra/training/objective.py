@@ -109,9 +109,9 @@ class Objective:
         return call.plan(**shapes).flops
 
     def scores(self, vector: Array, data: Batch) -> Array:
-        """Scores of all rows, some at a time."""
+        """Scores of all rows, some at a time; the data may have a mask where training has none."""
         given = {name: data[name] for name in ("X", "mask") if name in data}
-        return self.at(vector).scores(given, masked=self.masked)
+        return self.at(vector).scores(given, masked="mask" in data)
 
     def value(self, scores: Array, data: Batch) -> float:
         """The loss of given scores."""
