@@ -11,7 +11,9 @@ import pytest
 
 import tnalgebra as tna
 from tnalgebra import plot
-from tnalgebra.errors import DataError, FormatError, PictureError
+from tnalgebra.canvas import SERIES
+from tnalgebra.errors import DataError, FormatError, NonFiniteError, PictureError
+from tnalgebra.plot.boundary import TWO
 from tnalgebra.training import Epoch, History
 
 pytest.importorskip("matplotlib")
@@ -318,6 +320,8 @@ def test_boundaries_of_two_classes_and_of_more(rng, tmp_path):
 
 def test_a_boundary_of_an_estimator_and_of_a_model():
     class Certain:
+        classes_ = ("no", "yes")
+
         def predict_proba(self, points):
             return np.tile([0.0, 1.0], (len(points), 1))
 
@@ -330,11 +334,42 @@ def test_a_boundary_of_an_estimator_and_of_a_model():
     assert plot.history(history)[0].get_ylabel() == "loss"
 
 
+def test_points_have_the_colour_of_their_class_whichever_others_are_there():
+    from matplotlib.colors import to_rgb
+
+    class Sure:
+        classes_ = np.array(["maybe", "no", "yes"])
+
+        def predict_proba(self, points):
+            return np.tile([0.0, 0.0, 1.0], (len(points), 1))
+
+    def colour(model, y):
+        axes = plot.decision_boundary(model, np.eye(2), y, resolution=3)
+        names = [text.get_text() for text in axes.get_legend().get_texts()]
+        return names, axes.collections[-1].get_facecolors()[0].tolist()
+
+    rgba = [[*to_rgb(colour), 1.0] for colour in SERIES]
+    assert colour(Sure(), ["yes", "yes"]) == (["yes"], rgba[2])
+    assert colour(Sure(), ["maybe", "yes"]) == (["maybe", "yes"], rgba[2])
+    assert colour(lambda points: np.ones((len(points), 4)), [3, 3]) == (["3"], rgba[3])
+    model, _ = tna.training.train_model(tna.load_data("moons", train=20, test=10), "tt", rank=2, features=3, epochs=1)
+    assert colour(model, [1, 1]) == (["1"], [*to_rgb(TWO[1]), 1.0])
+    with pytest.raises(DataError, match=re.escape("y has the labels ['none'], which are none of the classes ['maybe'")):
+        colour(Sure(), ["none", "yes"])
+    for y, shown in (([0, 2], "[0, 2]"), ([-1, 1], "[-1, 1]"), (["a", "b"], "['a', 'b']")):
+        with pytest.raises(DataError, match=re.escape(f"from 0 to 1 that number the 2 scores; got {shown}")):
+            colour(lambda points: points, y)
+
+
 def test_what_is_no_point_in_the_plane_is_refused():
     with pytest.raises(
         DataError, match=re.escape("points X in the plane are (n, 2), their labels y (n,); got shapes (4, 3) and (5,)")
     ):
         plot.decision_boundary(None, np.ones((4, 3)), np.ones(5))
+    with pytest.raises(NonFiniteError, match="X has 1 entries that are NaN or infinite; drop them"):
+        plot.decision_boundary(lambda points: points, np.array([[0.0, np.nan], [1.0, 1.0]]), [0, 1])
+    with pytest.raises(DataError, match="points X in the plane are real numbers; got <U1"):
+        plot.decision_boundary(lambda points: points, [["a", "b"]], [0])
     with pytest.raises(DataError, match="int scores no points: it has no predict_proba"):
         plot.decision_boundary(3, np.ones((4, 2)), np.ones(4))
     with pytest.raises(DataError, match="resolution must be 2 or more; got 1"):

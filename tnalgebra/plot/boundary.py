@@ -1,11 +1,12 @@
 """Decision boundaries in the plane."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..canvas import COLOURS, SERIES, check_path, finish, new_figure
-from ..errors import DataError
+from ..errors import DataError, NonFiniteError
 from ..training import Model
 
 __all__ = ["decision_boundary", "draw_probabilities", "plane", "two_colours"]
@@ -23,9 +24,11 @@ def decision_boundary(model: Any, X: Any, y: Any, path: Any = None, *, resolutio
     """Where a classifier of points in the plane says which class, with the points. Returns the axes.
 
     model: an estimator with ``predict_proba``, a `training.Model`, or a function from points (n, 2) to scores
-    (n, classes). X: (n, 2). y: (n,) labels. Of two classes the probability of the second is drawn, with its line at one
-    half, of more the regions. resolution: points along each axis. axes: where to draw, in a figure of its own if not
-    given. Raises `DataError` for points that are not in the plane, and for scores of another shape.
+    (n, classes). X: (n, 2). y: (n,) labels: of an estimator with ``classes_`` some of these, else integers that number
+    the scores. Of two classes the probability of the second is drawn, with its line at one half, of more the regions.
+    resolution: points along each axis. axes: where to draw, in a figure of its own if not given.
+    Raises `DataError` for points that are not in the plane, for labels of no class, and for scores of another shape;
+    `NonFiniteError` for points with NaN or infinity.
 
     >>> import numpy as np, tnalgebra as tna
     >>> X = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
@@ -37,19 +40,24 @@ def decision_boundary(model: Any, X: Any, y: Any, path: Any = None, *, resolutio
     X, y = np.asarray(X), np.asarray(y)
     if X.ndim != 2 or X.shape[1] != 2 or y.shape != X.shape[:1] or not len(X):
         raise DataError(f"points X in the plane are (n, 2), their labels y (n,); got shapes {X.shape} and {y.shape}")
+    if X.dtype.kind not in "biuf":
+        raise DataError(f"points X in the plane are real numbers; got {X.dtype}")
+    if not np.isfinite(X).all():
+        raise NonFiniteError(f"X has {np.count_nonzero(~np.isfinite(X))} entries that are NaN or infinite; drop them")
     if resolution < 2:
         raise DataError(f"resolution must be 2 or more; got {resolution}")
     points, extent = plane(X, resolution)
     shares = _probabilities(model, points).reshape(resolution, resolution, -1)
-    is_two = shares.shape[-1] == 2
+    count = shares.shape[-1]
+    place, names = _classes(model, y, count)
+    is_two = count == 2
     if axes is None:
         axes = new_figure(4.6, 4).subplots()
     if is_two:
         draw_probabilities(axes, 100 * shares[..., 1], extent)
     else:
         _regions(axes, shares.argmax(-1), extent)
-    classes, place = np.unique(y, return_inverse=True)
-    for i, name in enumerate(classes):
+    for i in np.unique(place):
         colour = (TWO if is_two else SERIES)[i % (2 if is_two else len(SERIES))]
         style = {
             "s": 22,
@@ -58,10 +66,10 @@ def decision_boundary(model: Any, X: Any, y: Any, path: Any = None, *, resolutio
             "edgecolors": "black",
             "linewidths": 0.5,
         }
-        axes.scatter(*X[place == i].T, label=str(name), **style)
+        axes.scatter(*X[place == i].T, label=str(names[i]), **style)
     axes.legend(fontsize="small", title="class", title_fontsize="small")
     axes.set(xlabel="x₀", ylabel="x₁")
-    finish(axes.figure, path, "decision boundary", f"{len(classes)} classes, {len(X)} points")
+    finish(axes.figure, path, "decision boundary", f"{count} classes, {len(X)} points")
     return axes
 
 
@@ -101,6 +109,22 @@ def _regions(axes: Any, labels: Array, extent: list[float]) -> None:
     for label in range(count):
         if (labels == label).any() and (labels != label).any():
             axes.contour(labels == label, levels=[0.5], colors="black", linewidths=1, extent=extent)
+
+
+def _classes(model: Any, y: Array, count: int) -> tuple[Array, Sequence[Any]]:
+    """The class of every point as a number of the scores, and the names of all classes."""
+    if hasattr(model, "classes_"):
+        names = np.asarray(model.classes_).tolist()
+        numbers = {name: i for i, name in enumerate(names)}
+        if unknown := [label for label in np.unique(y).tolist() if label not in numbers]:
+            raise DataError(f"y has the labels {unknown}, which are none of the classes {names} of the model")
+        return np.array([numbers[label] for label in y.tolist()]), names
+    if y.dtype.kind not in "biu" or y.min() < 0 or y.max() >= count:
+        raise DataError(
+            f"labels y must be integers from 0 to {count - 1} that number the {count} scores; got "
+            f"{np.unique(y).tolist()}: a model with classes_ has labels of any kind"
+        )
+    return y.astype(int), model.classes if isinstance(model, Model) else range(count)
 
 
 def _probabilities(model: Any, points: Array) -> Array:
