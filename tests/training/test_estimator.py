@@ -137,9 +137,15 @@ def test_single_precision_stays(sequences):
     X, y = sequences
     model = classifier().fit(X.astype(np.float32), y)
     assert model.network_.dtype == model.predict_proba(X.astype(np.float32)).dtype == np.float32
-    number = regressor().fit(X[:, 0].astype(np.float32), X[:, 1, 0])
-    assert number.predict(X[:, 0].astype(np.float32)).dtype == np.float32
-    assert regressor().fit(X[:, 0], X[:, 1, 0]).predict(X[:, 0]).dtype == np.float64
+    assert regressor().fit(X[:, 0].astype(np.float32), X[:, 1, 0]).network_.dtype == np.float32
+
+
+def test_numbers_are_in_double_precision_whatever_the_inputs_are(rng):
+    X = rng.standard_normal((200, 2)).astype(np.float32)
+    y = 1e8 + abs(X[:, 0]).astype(float)
+    model = regressor("ht", epochs=30).fit(X, y)
+    assert model.predict(X).dtype == model.target_mean_.dtype == model.target_scale_.dtype == np.float64
+    assert model.score(X, y) > 0.8
 
 
 # --- scores and numbers ------------------------------------------------------------------------------------------

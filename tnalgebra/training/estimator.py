@@ -141,16 +141,16 @@ class TensorNetworkRegressor(RegressorMixin, Learner):  # type: ignore[misc]
         """Rows, standardised targets (n, k) and weights; there is a network then."""
         is_first = not (goes_on and hasattr(self, "network_"))
         X, y, weight = self._data(X, y, sample_weight, is_first=is_first, multi_output=True, y_numeric=True)
-        numbers = y.reshape(len(y), -1).astype(X.dtype)
+        numbers = y.reshape(len(y), -1).astype(np.float64)  # small differences of large numbers are digits too
         if is_first:
             self._output = y.shape[1:]
             self.target_mean_, self.target_scale_ = moments(numbers, weight, (0,))
             self._begin(X, weight, numbers.shape[1])
         elif y.shape[1:] != self._output:
             raise AxisMismatchError(f"a row of y has shape {y.shape[1:]}; the estimator was fitted on {self._output}")
-        return X, (numbers - self.target_mean_) / self.target_scale_, weight
+        return X, ((numbers - self.target_mean_) / self.target_scale_).astype(X.dtype), weight
 
     def predict(self, X: Any) -> Array:
-        """Numbers, (n,) or (n, k) as y was."""
+        """Numbers in float64, (n,) or (n, k) as y was."""
         scores = self._scores(X)
         return (self.target_mean_ + self.target_scale_ * scores).reshape(-1, *self._output)
