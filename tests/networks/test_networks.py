@@ -302,6 +302,15 @@ def test_fixed_maps(rng):
     assert tna.FixedMap.polynomial(2, 3).n_features == 8
 
 
+@pytest.mark.parametrize(("dtype", "found"), [("float32", "float32"), ("float64", "float64"), ("int64", "float64")])
+def test_features_of_fixed_maps_have_the_precision_of_their_inputs(dtype, found):
+    f = tna.FixedMap.polynomial(2, 2)
+    assert f(np.ones((3, 4, 2), dtype)).dtype == found
+    net = random("tt", features=6, dtype=found)
+    net = net._with_parts(f, net._parts())
+    assert tna.grid_tensor(net, np.eye(2, dtype=dtype)).dtype == net(np.ones((3, net.steps, 2), dtype)).dtype == found
+
+
 def test_bad_feature_maps():
     with pytest.raises(FormatError, match=r"feature_bias must have shape \(3,\) .* it has \(2,\)"):
         tna.FeatureMap(np.ones((3, 2)), np.ones(2))

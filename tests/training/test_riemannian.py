@@ -45,6 +45,13 @@ def moons():
     return net, train, data.y_train, test, data.y_test
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_precision_of_the_network_stays(dtype, moons):
+    net, x, y, *_ = moons
+    start = net.replace(**{name: part.astype(dtype) for name, part in net.parameters().items()})
+    assert fit_riemannian(start, x, y, epochs=1, momentum=0.5).network.dtype == dtype
+
+
 @pytest.mark.parametrize("loss", list(LOSSES))
 def test_the_gradient_is_the_projection_of_the_dense_one(loss, rng):
     objective, features, batch = problem(rng, loss)

@@ -9,14 +9,14 @@ import numpy as np
 
 from ..algebra import Pointwise, operator
 from ..algebra.derivative import substituted
-from ..algebra.scalar import parse
+from ..algebra.scalar import is_integral, parse
 from ..errors import AxisMismatchError, FormatError, UnknownNameError
 from ..execute.expression import evaluate
-from ..execute.namespace import as_array
+from ..execute.namespace import as_array, namespace_of
 from ..formats.parts import frozen, normal, one_home, sealed
 from ..graph import Contract, Labels, Leaf, Node, Sum
 
-__all__ = ["ACTIVATIONS", "INPUT", "FeatureMap", "FixedMap", "features_of"]
+__all__ = ["ACTIVATIONS", "INPUT", "FeatureMap", "FixedMap", "constants_like", "features_of"]
 
 Array = Any
 BTN: Labels = ("b", "t", "n")
@@ -221,5 +221,12 @@ def features_of(feature_map: FeatureMap | FixedMap, x: Array) -> Array:
     x = as_array(x)
     if x.ndim != 3 or x.shape[2] != feature_map.n_inputs:
         raise AxisMismatchError(f"x must have shape (batch, T, {feature_map.n_inputs}); got {tuple(x.shape)}")
-    arrays = {**feature_map.parameters(), **feature_map.constants(), "X": x}
+    arrays = {**feature_map.parameters(), **constants_like(feature_map, x), "X": x}
     return evaluate(feature_map.graph(INPUT), arrays)
+
+
+def constants_like(feature_map: FeatureMap | FixedMap, like: Array) -> dict[str, Array]:
+    """The constants where an array lives and in its dtype; float64 where it has integers."""
+    xp = namespace_of([like])
+    dtype = xp.float64 if is_integral(like.dtype, xp) else like.dtype
+    return {name: xp.asarray(array, dtype=dtype) for name, array in feature_map.constants().items()}

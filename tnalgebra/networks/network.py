@@ -18,7 +18,7 @@ from ..execute.cache import Cache
 from ..execute.expression import evaluate
 from ..execute.namespace import as_array, concatenate, namespace_of, to_device
 from ..graph import Contract, Labels, Leaf, Node
-from .features import INPUT, FeatureMap, FixedMap
+from .features import INPUT, FeatureMap, FixedMap, constants_like
 from .initialise import LONG
 
 __all__ = ["Network", "product", "with_unit"]
@@ -143,9 +143,7 @@ class Network(Diagrammed):
 
     def constants(self) -> dict[str, Array]:
         """Arrays by name that the graph needs and that are not trained, where the parameters live."""
-        like = next(iter(self._parts().values()))
-        xp, fixed = namespace_of([like]), self.feature_map.constants()
-        return {name: xp.asarray(array, dtype=like.dtype) for name, array in fixed.items()}
+        return constants_like(self.feature_map, next(iter(self._parts().values())))
 
     def replace(self, **arrays: Array) -> Self:
         """The same network with other arrays for some parameters.
