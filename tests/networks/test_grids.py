@@ -11,6 +11,7 @@ from tnalgebra.errors import (
     AlgebraError,
     AxisMismatchError,
     ConditionWarning,
+    DTypeError,
     EquationError,
     FormatError,
     IndexRangeError,
@@ -189,11 +190,18 @@ def test_nearly_equal_templates_are_told():
         (AxisMismatchError, r"must have shape \(M, 2\), one template a row; got \(5,\)", lambda: np.ones(5)),
         (AxisMismatchError, r"must have shape \(M, 2\), one template a row; got \(0, 2\)", lambda: np.ones((0, 2))),
         (NonFiniteError, "features that are NaN or infinite", lambda: np.full((3, 2), np.nan)),
+        (DTypeError, "the template matrix has dtype complex128; a network needs real numbers", lambda: np.eye(2) + 5j),
     ],
 )
 def test_bad_templates(error, message, call):
     with pytest.raises(error, match=message):
         tna.grid_tensor(network("tt"), call())
+
+
+def test_steps_may_be_a_number_of_numpy():
+    net, rows = network("equal", xi="multiply"), templates()
+    assert tna.grid_tensor(net, rows, steps=np.int64(3)).shape == (5, 5, 5, 2)
+    assert type(GridTensor(net, rows, np.int64(3)).steps) is int
 
 
 def test_bad_questions():
@@ -202,7 +210,7 @@ def test_bad_questions():
         GridTensor(network("tt"), rows, 4)
     with pytest.raises(EquationError, match="takes any number of steps; say how many"):
         GridTensor(network("equal"), rows)
-    for wrong in (-1, 0, 2.0):
+    for wrong in (-1, 0, 2.0, np.int64(0)):
         with pytest.raises(EquationError, match="steps must be an integer of 1 or more; got"):
             GridTensor(network("equal"), rows, wrong)
     with pytest.raises(FormatError, match="needs a network; got ndarray"):

@@ -11,7 +11,6 @@ from warnings import warn
 import numpy as np
 
 from ..algebra import Operator, operator
-from ..algebra.scalar import cast
 from ..errors import (
     AlgebraError,
     AxisMismatchError,
@@ -57,8 +56,8 @@ def grid_tensor(network: Network, templates: Any, *, steps: int | None = None, m
     templates: (M, N), so that there are T modes of size M, and the classes last. steps: T, where the network takes any
     number. memory_limit: of the array and what it takes to compute it; without one the array may take half of the
     memory.
-    Raises `MemoryLimitError` with the size where the array would not fit, `AxisMismatchError`, `NonFiniteError`; warns
-    with `ConditionWarning` where the features of the templates are nearly dependent.
+    Raises `MemoryLimitError` with the size where the array would not fit, `AxisMismatchError`, `NonFiniteError`,
+    `DTypeError` for complex templates; warns with `ConditionWarning` where their features are nearly dependent.
     `networks.GridTensor` computes parts of it.
 
     >>> import numpy as np, tnalgebra as tna
@@ -79,8 +78,8 @@ class GridTensor:
     It is the graph of the network with F in the place of the features and a label of its own for every step, so that
     what depends on few of the steps is computed once for all others (GTM Prop. 4.1).
     templates: (M, N). steps: T, where the network takes any number. features: F, (M, n_features).
-    Raises `AxisMismatchError` for templates of another size, `NonFiniteError`; warns with `ConditionWarning` where F
-    is nearly singular.
+    Raises `AxisMismatchError` for templates of another size, `NonFiniteError`, `DTypeError` for complex ones; warns
+    with `ConditionWarning` where F is nearly singular.
 
     >>> import numpy as np, tnalgebra as tna
     >>> net = tna.RecurrentNetwork.random(steps=3, inputs=2, features=4, rank=5, classes=7, xi="rectifier", seed=0)
@@ -102,16 +101,17 @@ class GridTensor:
             raise AxisMismatchError(
                 f"templates must have shape (M, {network.n_inputs}), one template a row; got {tuple(templates.shape)}"
             )
-        steps = network.steps if network.steps is not None else self.steps
-        if self.steps is not None and (not isinstance(self.steps, int) or self.steps < 1):
+        if self.steps is not None and (not isinstance(self.steps, int | np.integer) or self.steps < 1):
             raise EquationError(f"steps must be an integer of 1 or more; got {self.steps!r}")
-        if steps is None or (self.steps not in (None, steps)):
+        given = None if self.steps is None else int(self.steps)
+        steps = network.steps or given
+        if steps is None or given not in (None, steps):
             raise EquationError(
                 "the network takes any number of steps; say how many: steps=…"
                 if steps is None
                 else f"the network has {steps} steps; got steps={self.steps}"
             )
-        rows = cast(templates, network.dtype, namespace_of([templates]))
+        rows = network._real(templates, "the template matrix")
         features = features_of(network.feature_map, rows[None, :, :])[0, ...]
         for name, value in (("templates", templates), ("steps", steps), ("features", features)):
             object.__setattr__(self, name, value)

@@ -214,9 +214,13 @@ class Network(Diagrammed):
                     f"X must have shape (batch, {steps or 'T'}, {inputs}): axis {axis} ({name}) is {x.shape[axis]}, "
                     f"the network needs {size}"
                 )
+        return self._real(x, "X")
+
+    def _real(self, x: Array, name: str) -> Array:
+        """The array in the dtype of the network; raises `DTypeError` for complex numbers."""
         xp = namespace_of([x])
         if is_complex(x.dtype, xp):
-            raise DTypeError(f"X has dtype {x.dtype}; a network needs real numbers")
+            raise DTypeError(f"{name} has dtype {x.dtype}; a network needs real numbers")
         return cast(x, self.dtype, xp)
 
     def __call__(self, x: Array) -> Array:
