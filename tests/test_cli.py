@@ -210,6 +210,8 @@ def test_train_says_what_does_not_fit(capsys, tmp_path):
         (["digits", "--patch", 9], "a patch of height 9 does not fit images of height 8"),
         (["digits", "--patch", 4, "--order", "columns"], "unknown order 'columns'; known: rows, snake, hilbert"),
         (["moons", "--patch", 2], "images have shape (n, H, W) or (n, H, W, C)"),
+        (["moons", "--stride", 2], "stride=2 and order='rows' are of patches, and there are none: give their size"),
+        (["moons", "--order", "foo"], "stride=None and order='foo' are of patches, and there are none"),
         (["moons", "--kind", "cq"], "unknown kind 'cq'; known: cp, tt, ht"),
         (["moons", "--xi", "relu"], "unknown operator 'relu'"),
         (["moons", "--epochs", 0], "epochs must be a positive integer"),

@@ -259,6 +259,7 @@ def test_patience_ends_a_training(iris):
         ({"batch_size": 0}, TrainingError, "batch_size must be a positive integer; got 0"),
         ({"learning_rate": -1}, TrainingError, "start > 0"),
         ({"patch_size": 2}, DataError, "images have shape"),
+        ({"stride": 2}, DataError, "stride=2 and order='rows' are of patches, and there are none: give their size"),
         ({"xi": "nothing"}, UnknownNameError, "nothing"),
     ],
 )

@@ -15,7 +15,7 @@ from .dataset import Dataset, Kind
 from .fit import fit
 from .history import History
 from .source import load_data
-from .steps import KINDS, moments, on_raw_inputs, steps_of
+from .steps import KINDS, check_cut, moments, on_raw_inputs, steps_of
 
 __all__ = ["Model", "Steps", "load_model", "train_model"]
 
@@ -26,11 +26,17 @@ ENTRY = "samples"
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """How a sample becomes steps: images by `patches`, or a step a row where patch is None."""
+    """How a sample becomes steps: images by `patches`, or a step a row where patch is None.
+
+    Raises `DataError` for sizes that no patch has, and for a stride or an order without a patch, `UnknownNameError`.
+    """
 
     patch: int | None = None
     stride: int | None = None
     order: str = "rows"
+
+    def __post_init__(self) -> None:
+        check_cut(self.patch, self.stride, self.order)
 
     def __call__(self, X: Array) -> Array:
         """(n, T, N) of feature vectors (n, T), sequences (n, T, N) or images (n, H, W) or (n, H, W, C)."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import AxisMismatchError, DataError, UnknownNameError
 
-__all__ = ["ORDERS", "patches"]
+__all__ = ["ORDERS", "cut", "patches"]
 
 Array = Any
 Cell = tuple[int, int]
@@ -36,22 +36,27 @@ def patches(images: Any, size: int | Cell, stride: int | Cell | None = None, ord
     images = np.asarray(images)
     if images.ndim not in (3, 4):
         raise DataError(f"images have shape (n, H, W) or (n, H, W, C); got {images.ndim} axes: {images.shape}")
-    shape = _pair(size, "size")
-    step = shape if stride is None else _pair(stride, "stride")
+    shape, step = cut(size, stride, order)
     for axis, name in ((1, "height"), (2, "width")):
         if shape[axis - 1] > images.shape[axis]:
             raise AxisMismatchError(
                 f"a patch of {name} {shape[axis - 1]} does not fit images of {name} {images.shape[axis]} "
                 f"(axis {axis}): take smaller patches"
             )
-    if order not in ORDERS:
-        raise UnknownNameError(f"unknown order {order!r}; known: {', '.join(ORDERS)}")
     windows = np.lib.stride_tricks.sliding_window_view(images, shape, (1, 2))[:, :: step[0], :: step[1]]
     if images.ndim == 4:
         windows = np.moveaxis(windows, 3, -1)
     rows, columns = zip(*walk(windows.shape[1], windows.shape[2], order), strict=True)
     found = windows[:, list(rows), list(columns)]
     return np.ascontiguousarray(found.reshape(*found.shape[:2], int(np.prod(found.shape[2:]))))
+
+
+def cut(size: Any, stride: Any, order: str) -> tuple[Cell, Cell]:
+    """Height and width of a patch, and the steps to the next ones; raises what `patches` does for those of no image."""
+    if order not in ORDERS:
+        raise UnknownNameError(f"unknown order {order!r}; known: {', '.join(ORDERS)}")
+    shape = _pair(size, "size")
+    return shape, shape if stride is None else _pair(stride, "stride")
 
 
 def _pair(value: Any, name: str) -> Cell:

@@ -7,9 +7,9 @@ import numpy as np
 
 from ..errors import DataError, TrainingError, UnknownNameError
 from ..networks import FeatureMap, HierarchicalNetwork, Network, RecurrentNetwork, ShallowNetwork
-from .patches import patches
+from .patches import cut, patches
 
-__all__ = ["KINDS", "drawn_network", "moments", "on_raw_inputs", "on_scaled_inputs", "steps_of"]
+__all__ = ["KINDS", "check_cut", "drawn_network", "moments", "on_raw_inputs", "on_scaled_inputs", "steps_of"]
 
 Array = Any
 KINDS: dict[str, Any] = {"cp": ShallowNetwork, "tt": RecurrentNetwork, "ht": HierarchicalNetwork}
@@ -17,6 +17,7 @@ KINDS: dict[str, Any] = {"cp": ShallowNetwork, "tt": RecurrentNetwork, "ht": Hie
 
 def steps_of(X: Array, patch_size: Any, stride: Any, order: str) -> Array:
     """(n, T, N) of feature vectors (n, T), sequences (n, T, N), or with a patch size of images."""
+    check_cut(patch_size, stride, order)
     if patch_size is not None:
         return patches(X, patch_size, stride, order)
     if X.ndim == 2:
@@ -26,6 +27,14 @@ def steps_of(X: Array, patch_size: Any, stride: Any, order: str) -> Array:
     raise DataError(
         f"X has shape {X.shape}: it must be feature vectors (n, T) or sequences (n, T, N); images need patch_size"
     )
+
+
+def check_cut(patch_size: Any, stride: Any, order: str) -> None:
+    """Raise `DataError` or `UnknownNameError` where no images have such patches, or stride and order are of none."""
+    if patch_size is not None:
+        cut(patch_size, stride, order)
+    elif stride is not None or order != "rows":
+        raise DataError(f"stride={stride!r} and order={order!r} are of patches, and there are none: give their size")
 
 
 def moments(x: Array, weight: Any, axes: tuple[int, ...], *, is_kept: bool = False) -> tuple[Array, Array]:
