@@ -10,6 +10,7 @@ __all__ = [
     "DTypeError",
     "DataError",
     "DeviceError",
+    "DivergenceError",
     "EquationError",
     "FormatError",
     "IndexRangeError",
@@ -105,6 +106,10 @@ class DataError(TnAlgebraError, ValueError):
 
 class TrainingError(TnAlgebraError, ValueError):
     """Training cannot start or go on; the message says at which step, and what to change."""
+
+
+class DivergenceError(TrainingError):
+    """The loss is no number any more; the message says at which step, and what to change."""
 
 
 class PictureError(TnAlgebraError, ValueError):

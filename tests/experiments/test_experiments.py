@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tnalgebra.errors import DataError, PictureError, TnAlgebraError, TrainingError, UnknownNameError
+from tnalgebra.errors import DataError, DivergenceError, PictureError, TnAlgebraError, UnknownNameError
 from tnalgebra.experiments import EXPERIMENTS, Task, read_config, results, run_experiment, table1, trainings
 from tnalgebra.experiments.cell import Outcome
 from tnalgebra.experiments.paper import FORMULAS, TABLE1
@@ -174,7 +174,7 @@ def test_divergence_is_recorded(monkeypatch):
     from tnalgebra.experiments import cell
 
     def diverge(*args, **options):
-        raise TrainingError("the loss is inf in step 3")
+        raise DivergenceError("the loss is inf in step 3")
 
     monkeypatch.setattr(cell, "train_model", diverge)
     settings = replace(read_config(table1.Config, "table1"), data=(Task(name="moons"),))
@@ -256,6 +256,16 @@ def test_the_package_has_a_configuration_and_a_quick_one(name):
         ("[0.02, 0.001]", "[]", DataError, "learning_rates is empty: there is nothing to train"),
         ("kinds", "batch_size = 0\nkinds", DataError, r"seeds must be ≥ 0 and batch_size ≥ 1; got \(.*\) and 0"),
         ("kinds", "seeds = [0, -1]\nkinds", DataError, r"seeds must be ≥ 0 and batch_size ≥ 1; got \(0, -1\) and "),
+        ("[0.02, 0.001]", "[0.02, 0.0]", DataError, r"learning_rates must be positive numbers; got \(0.02, 0.0\)"),
+        ("[0.02, 0.001]", "[nan]", DataError, r"learning_rates must be positive numbers; got \(nan,\)"),
+        ("kinds", "clip = -1\nkinds", DataError, r"clip must be > 0 and dropout in \[0, 1\); got -1.0 and 0.0"),
+        ("kinds", "clip = nan\nkinds", DataError, r"clip must be > 0 and dropout in \[0, 1\); got nan and 0.0"),
+        ("kinds", "dropout = 2.0\nkinds", DataError, r"clip must be > 0 and dropout in \[0, 1\); got 1.0 and 2.0"),
+        ("epochs = 6", "epochs = 0", DataError, "epochs of 'moons' must be 1 or more; got 0"),
+        ("rank = 4", "rank = 0", DataError, "rank of 'moons' must be 1 or more; got 0"),
+        ("features = 6", "features = 0", DataError, "features of 'moons' must be 1 or more; got 0"),
+        ("rank = 4", "patch = 0", DataError, "size must be a positive integer, or one for the height .*; got 0"),
+        ("rank = 4", 'patch = 2\norder = "columns"', UnknownNameError, "unknown order 'columns'; known: rows, snake"),
         ("[0.02, 0.001]", "0.02", DataError, "small.toml.*: learning_rates is 0.02, which is no tuple"),
         ("rank = 4", 'rank = "4"', DataError, "small.toml.*: data is '4'|rank is '4', which is no int"),
         ("rank = 4", "width = 4", DataError, "unknown setting width; known: name, source, train"),

@@ -12,7 +12,14 @@ import pytest
 
 import tnalgebra as tna
 from tests.corpus import relative_error
-from tnalgebra.errors import AxisMismatchError, DataError, NonFiniteError, TrainingError, UnknownNameError
+from tnalgebra.errors import (
+    AxisMismatchError,
+    DataError,
+    DivergenceError,
+    NonFiniteError,
+    TrainingError,
+    UnknownNameError,
+)
 from tnalgebra.formats import archive
 from tnalgebra.training import CosineDecay, ExponentialDecay, History, Warmup
 from tnalgebra.training.loss import LOSSES, encoded
@@ -494,7 +501,7 @@ def test_what_cannot_be_trained(moons, options, error, message):
 def test_a_loss_that_diverges_says_where_and_what_to_do(moons):
     x, y = sequences(moons)
     message = r"the loss is .* in step \d+ \(epoch \d+, batch \d+\), the norm of the gradient .*: lower learning_rate"
-    with pytest.raises(TrainingError, match=message), np.errstate(all="ignore"):
+    with pytest.raises(DivergenceError, match=message), np.errstate(all="ignore"):
         tna.fit(network(xi="multiply"), x * 100, y, optimizer=tna.SGD(1e6), epochs=50)
 
 

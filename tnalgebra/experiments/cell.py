@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError, TrainingError
+from ..errors import DataError, DivergenceError
 from ..plot.boundary import plane
 from ..training import Adam, CosineDecay, Dataset, Steps, load_data, train_model
 from ..training.model import Model
+from ..training.steps import check_cut
 
 __all__ = ["Cell", "Outcome", "Task", "train"]
 
@@ -37,6 +38,19 @@ class Task:
     features: int = 16
     epochs: int = 20
     paper: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no data and no network have."""
+        for name in ("train", "test", "rank", "features", "epochs"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise DataError(f"{name} of {self.name!r} must be 1 or more; got {value}")
+        check_cut(self.patch, self.stride, self.order)
+
+    @property
+    def steps(self) -> Steps:
+        """What makes inputs of samples."""
+        return Steps(self.patch, self.stride, self.order)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,11 +109,11 @@ def train(cell: Cell) -> Outcome:
     try:
         model, history = train_model(
             data, cell.kind, rank=cell.rank, features=cell.task.features, xi=cell.xi,
-            steps=Steps(cell.task.patch, cell.task.stride, cell.task.order), seed=cell.seed,
+            steps=cell.task.steps, seed=cell.seed,
             optimizer=Adam(CosineDecay(cell.learning_rate, steps + 1)), epochs=cell.task.epochs,
             batch_size=cell.batch_size, clip=cell.clip, dropout=cell.dropout,
         )  # fmt: skip
-    except TrainingError as error:
+    except DivergenceError as error:
         return Outcome(failure=str(error))
     last = history.epochs[-1]
     picture, extent = _picture(model, data, cell.grid) if cell.grid else (None, None)

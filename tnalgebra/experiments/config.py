@@ -4,6 +4,7 @@ import tomllib
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from importlib.resources import files
 from itertools import product
+from math import inf
 from pathlib import Path
 from types import UnionType
 from typing import Any, Protocol, Self, TypeVar, get_args, get_origin, get_type_hints
@@ -24,7 +25,7 @@ class Sweep:
 
     data: one `Task` a data set. kinds: of "cp", "tt" and "ht". xi: names of operators. learning_rates, seeds: every
     network is trained with each of them. batch_size, clip, dropout: of `fit`.
-    Raises `DataError` for empty lists, `UnknownNameError` for unknown names.
+    Raises `DataError` for empty lists and numbers out of their range, `UnknownNameError` for unknown names.
     """
 
     data: tuple[Task, ...]
@@ -43,6 +44,10 @@ class Sweep:
                 raise DataError(f"{name} is empty: there is nothing to train")
         if min(self.seeds) < 0 or self.batch_size < 1:
             raise DataError(f"seeds must be ≥ 0 and batch_size ≥ 1; got {self.seeds} and {self.batch_size}")
+        if not all(0 < rate < inf for rate in self.learning_rates):
+            raise DataError(f"learning_rates must be positive numbers; got {self.learning_rates}")
+        if not self.clip > 0 or not 0 <= self.dropout < 1:
+            raise DataError(f"clip must be > 0 and dropout in [0, 1); got {self.clip} and {self.dropout}")
         for kind in self.kinds:
             if kind not in KINDS:
                 raise UnknownNameError(f"unknown kind {kind!r}; known: {', '.join(KINDS)}")

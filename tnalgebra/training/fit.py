@@ -57,7 +57,8 @@ def fit(
     compiled: whether Numba compiles kernels before the first step; if not given, where it is installed and an epoch is
     long enough that the seconds come back. On a GPU, whether a step is captured as one launch; it is if not given.
 
-    Raises `AxisMismatchError`, `NonFiniteError`, `TrainingError` (also where the loss diverges), `DataError`.
+    Raises `AxisMismatchError`, `NonFiniteError`, `TrainingError` (where the loss diverges `DivergenceError`),
+    `DataError`.
 
     >>> import numpy as np, tnalgebra as tna
     >>> net = tna.RecurrentNetwork.random(steps=2, inputs=1, features=8, rank=4, classes=2, xi="rectifier", seed=0)

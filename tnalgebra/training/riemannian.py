@@ -64,7 +64,7 @@ def fit_riemannian(
     Source: Steinlechner 2016; Novikov, Trofimov & Oseledets 2017 (exponential machines).
 
     Raises `AlgebraError` for another ξ; `FormatError` for another network, equal cores or weights of every class;
-    `AxisMismatchError`, `NonFiniteError`, `DataError`, and `TrainingError` (also where the loss diverges).
+    `AxisMismatchError`, `NonFiniteError`, `DataError`, `TrainingError` (where the loss diverges `DivergenceError`).
 
     >>> import numpy as np, tnalgebra as tna
     >>> net = tna.RecurrentNetwork.random(steps=2, inputs=1, features=8, rank=4, classes=2, seed=0)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import TrainingError
+from ..errors import DivergenceError, TrainingError
 from ..execute.namespace import namespace_of
 from ..networks import Network
 from ..networks.storage import describe
@@ -201,7 +201,7 @@ class Training:
         state, last = self.state, self.state.history[-1:]
         before = f", it was {last[0].loss:.4g} in the epoch before" if last else ""
         step = state.optimizer.step + 1
-        raise TrainingError(
+        raise DivergenceError(
             f"the loss is {loss} in step {step} (epoch {state.epoch + 1}, batch {state.batch + 1}), the norm of the "
             f"gradient {norm}{before}: lower learning_rate ({rate(self.config.optimizer.learning_rate, step):.3g}), "
             "clip the gradient (clip=1.0), or scale the inputs to variance 1"
