@@ -77,6 +77,7 @@ def test_info_names_versions(capsys):
             ["compare", "picture.png"],
             "neither an .npy or .npz file nor a data set; data sets: digits, mnist5k, hilbert",
         ),
+        (["compare", "hilbert", "--json", "."], "cannot write '.': it is a folder"),
         (["compare", "hilbert", "--eps", "2"], "must be in [0, 1); got 2.0"),
         (["path", "ij,jk->ik", "--sizes", "i=2"], "--sizes gives no size for j, k of `ij,jk->ik`"),
         (["path", "ij,jk->ik", "--sizes", "i:2"], "--sizes must be a number, or label=number pairs"),
@@ -197,6 +198,7 @@ def test_predict_says_what_does_not_fit(capsys, model_file, tmp_path):
         ([tmp_path / "none.tna", "digits"], "there is no file"),
         ([images, "digits"], "is no tensor file"),
         ([model_file, "digits", "--out", tmp_path / "none" / "y.npy"], "there is no folder"),
+        ([model_file, "digits", "--out", tmp_path], "it is a folder; give the name of a file in it"),
     ):
         code, out, err = run(capsys, "predict", *arguments)
         assert (code, out) == (1, "")
@@ -225,6 +227,10 @@ def test_train_says_what_does_not_fit(capsys, tmp_path):
     code, _, err = run(capsys, "train", "moons", "-o", tmp_path / "none" / "x.tna")
     assert code == 1
     assert "there is no folder" in err
+    for target in (tmp_path, ""):
+        code, out, err = run(capsys, "train", "moons", "-o", target)
+        assert (code, out) == (1, "")
+        assert "it is a folder; give the name of a file in it" in err
     assert not list(tmp_path.iterdir())
 
 

@@ -17,6 +17,20 @@ TREE = tna.DimensionTree(((0, 2), (1, 3)))
 SHAPE = (3, 5, 1, 7)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="the rights of folders and devices are POSIX's")
+def test_what_could_not_be_written_is_found_before_the_work(tmp_path, monkeypatch):
+    archive.check_target(tmp_path / "x.tna")
+    archive.check_target("/dev/null")
+    for path in ("", tmp_path):
+        with pytest.raises(DataError, match=r"cannot write '.*': it is a folder; give the name of a file in it"):
+            archive.check_target(path)
+    with pytest.raises(DataError, match=r"cannot write '.*x.tna': there is no folder '.*none'"):
+        archive.check_target(tmp_path / "none" / "x.tna")
+    monkeypatch.setattr(os, "access", lambda folder, mode: mode != os.W_OK)  # the superuser may write everywhere
+    with pytest.raises(DataError, match=r"cannot write '.*x.tna': the folder '.*' is read-only"):
+        archive.check_target(tmp_path / "x.tna")
+
+
 def examples():
     for dtype in ("float32", "float64", "complex64", "complex128"):
         yield tna.CPTensor.random(SHAPE, 2, seed=0, dtype=dtype)

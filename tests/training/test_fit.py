@@ -588,6 +588,8 @@ def test_a_checkpoint_that_could_not_be_written_is_refused_before_the_work(moons
             checkpoint=tmp_path / "no" / "run.tna",
             callbacks=[lambda e, n: seen.append(e)],
         )
+    with pytest.raises(DataError, match=r"cannot write .*: it is a folder; give the name of a file in it"):
+        tna.fit(network(), *sequences(moons), checkpoint=tmp_path, callbacks=[lambda e, n: seen.append(e)])
     assert not seen
     with pytest.raises(TrainingError, match="checkpoint must be a path or a Checkpoint; got True"):
         tna.fit(network(), *sequences(moons), checkpoint=True)

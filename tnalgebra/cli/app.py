@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..errors import DataError, TnAlgebraError
+from ..formats.archive import check_target
 
 __all__ = ["app", "check_folder", "err", "escaped", "main", "out", "table_of", "write"]
 
@@ -47,8 +48,8 @@ def table_of(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
 
 def check_folder(target: Path | None) -> None:
     """Raise `DataError` where a file could not be written: before the work, not after it."""
-    if target is not None and not target.absolute().parent.is_dir():
-        raise DataError(f"cannot write {str(target)!r}: there is no folder {str(target.absolute().parent)!r}")
+    if target is not None:
+        check_target(target)
 
 
 def write(target: Path, text: str) -> None:

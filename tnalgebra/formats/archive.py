@@ -20,7 +20,7 @@ import numpy as np
 from ..errors import DataError
 from ..execute.namespace import to_device
 
-__all__ = ["Header", "read_archive", "write_archive", "write_whole"]
+__all__ = ["Header", "check_target", "read_archive", "write_archive", "write_whole"]
 
 Array = Any
 Header = dict[str, Any]
@@ -112,6 +112,20 @@ def write_whole(path: str | Path, pack: Callable[[IO[bytes]], None]) -> None:
         raise DataError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_target(path: str | Path) -> None:
+    """Raise `DataError` where a file could not be written: before the work, not after it."""
+    path = Path(path)
+    name, folder = repr(str(path)), os.path.dirname(os.path.realpath(path))
+    if os.path.isdir(path):
+        raise DataError(f"cannot write {name}: it is a folder; give the name of a file in it")
+    if os.path.exists(path) and not os.path.isfile(path):
+        return  # a pipe or a device, which is written to where it is
+    if not os.path.isdir(folder):
+        raise DataError(f"cannot write {name}: there is no folder {folder!r}")
+    if not os.access(folder, os.W_OK):
+        raise DataError(f"cannot write {name}: the folder {folder!r} is read-only")
 
 
 def _header(archive: ZipFile, name: str, known: Collection[str]) -> Header:

@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import DataError, TrainingError
 from ..execute.namespace import namespace_of, to_device
 from ..formats import TTTensor
-from ..formats.archive import read_archive, write_archive
+from ..formats.archive import check_target, read_archive, write_archive
 from .history import Epoch
 from .optimizer import OptimizerState
 
@@ -66,9 +66,7 @@ class Checkpoint:
 
     def check(self) -> None:
         """Raise `DataError` where the file could not be written: before the work, not after it."""
-        folder = Path(self.path).absolute().parent
-        if not folder.is_dir():
-            raise DataError(f"cannot write {str(self.path)!r}: there is no folder {str(folder)!r}")
+        check_target(self.path)
 
     def is_due(self, state: TrainingState, written: float) -> bool:
         """Whether it is time to write; `written` is the clock of the last time."""
