@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -515,13 +516,85 @@ def own_rate(step):
 def test_settings_are_text_that_another_process_writes_as_well():
     from tnalgebra.training.checkpoint import described
 
+    code = f"from {__name__} import *; from tnalgebra.training.checkpoint import described; print(described(own_rate))"
+    again = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    assert again.startswith(f"{__name__}.own_rate ")
     assert (
         described(tna.Adam(own_rate))
-        == f"Adam(learning_rate={__name__}.own_rate, beta1=0.90000000000000002, beta2=0.999, eps=1e-08)"
+        == f"Adam(learning_rate={again}, beta1=0.90000000000000002, beta2=0.999, eps=1e-08)"
     )
     assert described(1) == described(1.0) == described(np.float64(1)) == "1"
     assert described(tna.Adam(Warmup(CosineDecay(1.0, 10), 2))).count("CosineDecay(start=1, steps=10, end=0)") == 1
     assert (described(None), described(True)) == ("None", "True")
+
+
+def held_rate(value):
+    def rate(step):
+        return value
+
+    return rate
+
+
+class Rates:
+    def __init__(self, start):
+        self.start = start
+
+    def at(self, step):
+        return self.start / step
+
+
+@pytest.mark.parametrize(
+    ("make", "one", "other"),
+    [
+        (held_rate, 0.01, 0.5),
+        (lambda value: lambda step: value[0], (0.01,), (0.5,)),
+        (lambda value: lambda step: value["rate"], {"rate": 0.01}, {"rate": 0.5}),
+        (lambda value: lambda step: value[step % 2], np.array([0.01, 0.02]), np.array([0.01, 0.5])),
+        (lambda value: lambda step, rate=value: rate, 0.01, 0.5),
+        (lambda value: partial(lambda rate, step: rate, value), 0.01, 0.5),
+        (lambda value: partial(lambda step, rate: rate, rate=value), 0.01, 0.5),
+        (lambda value: Rates(value).at, 0.01, 0.5),
+        (lambda value: (lambda step: 0.01) if value else (lambda step: 0.5), True, False),
+    ],
+)
+def test_a_checkpoint_knows_another_schedule(make, one, other, moons, tmp_path):
+    path = tmp_path / "run.tna"
+    tna.fit(network(), *sequences(moons), epochs=1, checkpoint=path, optimizer=tna.Adam(make(one)))
+    tna.fit(network(), *sequences(moons), epochs=2, checkpoint=path, optimizer=tna.Adam(make(one)))
+    with pytest.raises(TrainingError, match="is a checkpoint of another training: optimizer is 'Adam"):
+        tna.fit(network(), *sequences(moons), epochs=3, checkpoint=path, optimizer=tna.Adam(make(other)))
+
+
+def test_a_schedule_may_hold_itself_and_modules(moons, tmp_path):
+    import numpy
+
+    def rate(step):
+        return 0.01 if step < 9 else rate(step - 8) / numpy.sqrt(2)
+
+    path = tmp_path / "run.tna"
+    for epochs in (1, 2):
+        tna.fit(network(), *sequences(moons), epochs=epochs, checkpoint=path, optimizer=tna.SGD(rate))
+
+
+def test_a_checkpoint_with_more_epochs_than_are_asked_for_is_refused(moons, tmp_path):
+    path = tmp_path / "run.tna"
+    for kept in (path, tna.Checkpoint(path, steps=3)):
+        tna.fit(network(), *sequences(moons), epochs=3, checkpoint=kept)
+        with pytest.raises(
+            TrainingError, match=r"run.tna' is in epoch 3 and epochs=2 are asked for: their number may only grow"
+        ):
+            tna.fit(network(), *sequences(moons), epochs=2, checkpoint=kept)
+
+    def cut(step):
+        if step > 5:
+            raise KeyboardInterrupt
+        return 0.01
+
+    kept = tna.Checkpoint(tmp_path / "cut.tna", steps=1)
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        tna.fit(network(), *sequences(moons), epochs=3, checkpoint=kept, optimizer=tna.SGD(cut))
+    with pytest.raises(TrainingError, match="is in epoch 2 and epochs=1 are asked for"):
+        tna.fit(network(), *sequences(moons), epochs=1, checkpoint=kept, optimizer=tna.SGD(cut))
 
 
 def test_lengths_may_be_given_for_the_validation_data(rng):

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from time import monotonic
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -142,16 +144,55 @@ def _row(epoch: Epoch) -> dict[str, Any]:
     return {name: getattr(epoch, name) for name in Epoch.__dataclass_fields__}
 
 
-def described(value: Any) -> str:
-    """A setting as text that is the same in another process: a function by its name, an object by its fields."""
-    if isinstance(value, bool | np.bool_ | str) or value is None:
+def described(value: Any, above: tuple[int, ...] = ()) -> str:
+    """A setting as text that is the same in another process: an object by its fields, a function by what it does.
+
+    above: ids of what the value is a part of; a function may hold itself.
+    """
+    if isinstance(value, bool | np.bool_ | str | bytes | complex) or value is None:
         return str(value)
     if isinstance(value, int | float | np.number):
         return f"{float(value):.17g}"
-    if hasattr(value, "__qualname__"):
-        return f"{value.__module__}.{value.__qualname__}"
+    if isinstance(value, np.ndarray):
+        return f"array {digest(value)}"
+    if id(value) in above:
+        return "…"
+    above = (*above, id(value))
+    if isinstance(value, tuple | list | set | frozenset):
+        parts = [described(part, above) for part in value]
+        return f"({', '.join(parts if isinstance(value, tuple | list) else sorted(parts))})"
+    if isinstance(value, ModuleType):
+        return value.__name__
+    if hasattr(value, "__qualname__") and not isinstance(value, MethodType):
+        content = f" {_content(value, above)}" if isinstance(value, FunctionType) else ""
+        return f"{value.__module__}.{value.__qualname__}{content}"
+    return f"{type(value).__name__}({', '.join(f'{k}={described(v, above)}' for k, v in _fields(value).items())})"
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    """What an object holds, by name."""
+    match value:
+        case dict():
+            return {str(key): part for key, part in value.items()}
+        case partial():
+            return {"func": value.func, "args": value.args, "keywords": value.keywords}
+        case MethodType():
+            return {"self": value.__self__, "func": value.__func__}
     names = getattr(value, "__dataclass_fields__", None) or getattr(value, "__dict__", {})
-    return f"{type(value).__name__}({', '.join(f'{name}={described(getattr(value, name))}' for name in names)})"
+    return {name: getattr(value, name) for name in names}
+
+
+def _content(function: FunctionType, above: tuple[int, ...]) -> str:
+    """A short sum of the code of a function, of its defaults, and of the values that it has from around it."""
+    cells = [cell.cell_contents for cell in function.__closure__ or ()]
+    held = (_code(function.__code__), function.__defaults__, function.__kwdefaults__, cells)
+    return sha256(described(held, above).encode()).hexdigest()[:8]
+
+
+def _code(code: CodeType) -> tuple[Any, ...]:
+    """What makes code differ, wherever it stands."""
+    constants = [_code(part) if isinstance(part, CodeType) else part for part in code.co_consts]
+    return code.co_code, code.co_names, code.co_varnames, constants
 
 
 def digest(*arrays: Array) -> str:

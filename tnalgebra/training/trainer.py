@@ -99,6 +99,12 @@ class Training:
             checkpoint.check()
             self.settings = self._settings(start)
             self.state = checkpoint.read(self.settings, start) or self.state
+            begun = self.state.epoch + (self.state.batch > 0)
+            if begun > config.epochs:
+                raise TrainingError(
+                    f"{str(checkpoint.path)!r} is in epoch {begun} and epochs={config.epochs} are asked for: their "
+                    f"number may only grow; give epochs={begun} or more, or another path"
+                )
             self.began -= self.state.seconds
 
     def _begin(self, start: Array) -> TrainingState:
