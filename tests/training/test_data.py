@@ -74,6 +74,14 @@ BAD_IDX = {
         r"was altered: its header says 3 of uint8, 3 bytes after the header, and more are there",
     ),
     "huge": (b"\0\0\x0e\2" + b"\xff" * 8, r"says 4294967295 × 4294967295 of float64, \d+ bytes .* and 0 are there"),
+    "many axes": (
+        bytes([0, 0, 8, 100]) + struct.pack(">I", 1) * 100 + b"\1",
+        "was altered: no array has the 100 axes of its header",
+    ),
+    "sizes": (
+        bytes([0, 0, 8, 4]) + struct.pack(">4I", *[2**32 - 1] * 3, 0),
+        "was altered: no array has the 4 axes of its header",
+    ),
     "gzip cut": (gzip.compress(LABELS)[:-9], "is a damaged gzip file, get it again"),
     "gzip checksum": (gzip.compress(LABELS)[:-8] + bytes(8), "is a damaged gzip file, get it again: CRC"),
     "gzip header": (b"\x1f\x8b\xff" + bytes(20), "is a damaged gzip file, get it again"),

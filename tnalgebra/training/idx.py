@@ -81,7 +81,10 @@ def _array(file: File, name: str) -> Array:
             f"{name} {what}: its header says {' × '.join(map(str, shape))} of {dtype.name}, {expected} bytes after "
             f"the header, and {found} are there; get it again"
         )
-    return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+    try:
+        return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+    except ValueError as error:
+        raise DataError(f"{name} was altered: no array has the {ndim} axes of its header, {error}") from error
 
 
 def _read(file: File, limit: int) -> bytearray:
