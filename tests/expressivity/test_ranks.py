@@ -226,6 +226,11 @@ def test_reports_at_the_edges(array, tmp_path):
         ),
         (lambda: tna.matricization_rank(np.ones((2, 2)), [0], tol=2), ToleranceError, "must be in [0, 1); got 2"),
         (lambda: tna.compare_ranks(np.ones((2, 2)), eps=1), ToleranceError, "must be in [0, 1); got 1"),
+        (
+            lambda: tna.compare_ranks(np.ones((2, 2)), seed=-1),
+            FormatError,
+            "seed must be an integer from 0, or a NumPy",
+        ),
         (lambda: tna.compare_ranks(np.array([["a"]])), tna.errors.DTypeError, "operands must be numbers"),
     ],
 )

@@ -11,7 +11,7 @@ import numpy as np
 from ..canvas import Drawable
 from ..execute.threads import one_thread
 from ..formats import CPTensor, DimensionTree, Format, TTTensor
-from ..formats.parts import check_eps
+from ..formats.parts import check_eps, check_seed
 from ..formats.tree import modes_of
 from .bounds import CPBounds, cp_bounds, predicted_widths
 from .compress import Compressed, Progress, compress_array, compress_format
@@ -167,6 +167,7 @@ def compare_ranks(
     (2, [2, 2])
     """
     eps = check_eps(eps) or 0.0
+    check_seed(seed)
     if (grid := as_grid(x, templates, steps)) is not None:
         progress("the grid tensor")
         x = one_class(value_of(grid))

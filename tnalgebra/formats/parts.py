@@ -10,7 +10,18 @@ from ..algebra.scalar import cast
 from ..errors import DTypeError, FormatError, RankError, ToleranceError
 from ..execute.namespace import as_array, namespace_of
 
-__all__ = ["check_eps", "check_rank", "check_shape", "frozen", "mode_product", "normal", "one_home", "sealed", "share"]
+__all__ = [
+    "check_eps",
+    "check_rank",
+    "check_seed",
+    "check_shape",
+    "frozen",
+    "mode_product",
+    "normal",
+    "one_home",
+    "sealed",
+    "share",
+]
 
 Array = Any
 
@@ -99,6 +110,14 @@ def check_eps(eps: float | None) -> float | None:
             f"eps is the relative Frobenius error of the whole result and must be in [0, 1); got {eps!r}"
         )
     return float(eps)
+
+
+def check_seed(seed: Any) -> None:
+    """Refuse what no random generator is made from."""
+    try:
+        np.random.default_rng(seed)
+    except (TypeError, ValueError) as error:
+        raise FormatError(f"seed must be an integer from 0, or a NumPy generator; got {seed!r}") from error
 
 
 def normal(shapes: Sequence[tuple[int, ...]], variance: float, seed: Any, dtype: Any) -> list[Array]:
