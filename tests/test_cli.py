@@ -70,6 +70,27 @@ def test_info_names_versions(capsys):
 
 
 @pytest.mark.parametrize(
+    ("version", "shown"), [("0.99.9", "Numba 0.99.9 makes them"), (None, "none: NumPy and BLAS do the work")]
+)
+def test_info_says_what_compiles_kernels(capsys, monkeypatch, version, shown):
+    from importlib import metadata
+
+    known = metadata.version
+
+    def found(name):
+        if name == "numba":
+            if version is None:
+                raise metadata.PackageNotFoundError(name)
+            return version
+        return known(name)
+
+    monkeypatch.setattr(metadata, "version", found)
+    code, out, _ = run(capsys, "info")
+    assert code == 0
+    assert shown in out
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["compare", "nothing.npy"], "there is no file 'nothing.npy'"),
@@ -81,6 +102,14 @@ def test_info_names_versions(capsys):
         (["compare", "hilbert", "--eps", "2"], "must be in [0, 1); got 2.0"),
         (["path", "ij,jk->ik", "--sizes", "i=2"], "--sizes gives no size for j, k of `ij,jk->ik`"),
         (["path", "ij,jk->ik", "--sizes", "i:2"], "--sizes must be a number, or label=number pairs"),
+        (["path", "ij,jk->ik", "--sizes", "²"], "--sizes must be a number, or label=number pairs"),
+        (["path", "ij,jk->ik", "--sizes", "i=²,j=3,k=4"], "--sizes must be a number, or label=number pairs"),
+        (["path", "ij,jk->ik", "--sizes", "2", "--memory-limit", "²"], "memory_limit must be bytes, or text"),
+        (["path", "ij,jk->ik", "--sizes", "i=2,j=3,k=4,i=5"], "--sizes gives i more than once; give one size a label"),
+        (["path", "...ij,...jk->...ik", "--sizes", "i=3,j=4,k=5"], "has axes without labels, which have no size"),
+        (["compare", "x.npy", "--key", "foo"], "'x.npy' holds one array without a name; leave key out, here 'foo'"),
+        (["compare", "hilbert", "--key", "foo"], "'hilbert' holds one array without a name; leave key out"),
+        (["compare", "hilbert", "--seed", "-1"], "seed must be an integer from 0, or a NumPy generator; got -1"),
         (["path", "ij,jk->ik", "--sizes", "2", "--xi", "relu"], "unknown operator 'relu'; known: add"),
         (["path", "ij,jk->iz", "--sizes", "2"], "cannot read `ij,jk->iz`"),
     ],

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections import Counter
 from importlib import metadata
 from os import cpu_count
 from pathlib import Path
@@ -77,7 +78,7 @@ def path(
     explain: Annotated[bool, typer.Option("--explain", help="In words, with the equivalent loop.")] = False,
 ) -> None:
     """Plan a contraction from its sizes: the steps, what they cost, and which sums could not move."""
-    limit = int(memory_limit) if memory_limit and memory_limit.isdigit() else memory_limit
+    limit = int(memory_limit) if memory_limit and memory_limit.isdecimal() else memory_limit
     plan = tna.contract_path(
         equation, *_shapes(equation, sizes), xi=xi, reduce=reduce, optimize=optimize, memory_limit=limit
     )
@@ -97,7 +98,7 @@ def info() -> None:
             table.add_row(package, "not installed")
     table.add_row("CPU", f"{cpu_count()} cores")
     table.add_row("CUDA", _cuda())
-    table.add_row("compiled kernels", "none: NumPy and BLAS do the work")
+    table.add_row("compiled kernels", _compiled())
     out.print(table)
 
 
@@ -120,15 +121,20 @@ def _is_saved(path: Path) -> bool:
 
 def _shapes(equation: str, sizes: str) -> list[tuple[int, ...]]:
     """Shape of every term from label sizes."""
+    if "..." in equation:
+        raise EquationError(f"`{equation}` has axes without labels, which have no size: write a label for every `...`")
     terms = equation.replace(" ", "").split("->")[0].split(",")
     inputs, _ = parse(equation, tuple(map(len, terms)))
     labels = dict.fromkeys(label for term in inputs for label in term)
-    if sizes.strip().isdigit():
+    if sizes.strip().isdecimal():
         known = dict.fromkeys(labels, int(sizes))
     else:
         pairs = [item.partition("=") for item in sizes.split(",")]
-        if not all(label.strip() and size.strip().isdigit() for label, _, size in pairs):
+        if not all(label.strip() and size.strip().isdecimal() for label, _, size in pairs):
             raise EquationError(f"--sizes must be a number, or label=number pairs such as i=3,j=4; got {sizes!r}")
+        counts = Counter(label.strip() for label, _, _ in pairs)
+        if twice := [label for label, count in counts.items() if count > 1]:
+            raise EquationError(f"--sizes gives {', '.join(twice)} more than once; give one size a label")
         known = {label.strip(): int(size) for label, _, size in pairs}
     unknown = [label for label in known if label not in labels]
     if unknown:
@@ -145,6 +151,13 @@ def _print(report: RankReport) -> None:
     for title, header, rows in report.tables():
         out.print(f"\n[bold]{title}[/]", highlight=False)
         out.print(table_of(header, rows))
+
+
+def _compiled() -> str:
+    try:
+        return f"Numba {metadata.version('numba')} makes them"
+    except metadata.PackageNotFoundError:
+        return "none: NumPy and BLAS do the work"
 
 
 def _cuda() -> str:

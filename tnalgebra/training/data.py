@@ -34,12 +34,14 @@ DATASETS: dict[str, Callable[[], Array]] = {
 def load_tensor(source: str | Path, key: str | None = None) -> Array:
     """Return a data set by name, or the array of an ``.npy`` or ``.npz`` file.
 
-    key: which array of an ``.npz`` file; needed where it holds more than one.
+    key: which array of an ``.npz`` file, and of no other; needed where it holds more than one.
     Raises `DataError`, which lists what is there; a file with pickled objects is refused.
 
     >>> load_tensor("hilbert").shape
     (8, 8, 8, 8)
     """
+    if key is not None and (str(source) in DATASETS or str(source).endswith(".npy")):
+        raise DataError(f"{str(source)!r} holds one array without a name; leave key out, here {key!r}")
     if str(source) in DATASETS:
         return DATASETS[str(source)]()
     path = Path(source)
