@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tnalgebra as tna
-from tnalgebra.errors import FormatError, MemoryLimitError, NonFiniteError, ToleranceError
+from tnalgebra.errors import FormatError, MemoryLimitError, NonFiniteError, ToleranceError, UnknownNameError
 from tnalgebra.expressivity import bounds, cp_bounds, predicted_widths
 from tnalgebra.formats.tree import modes_of
 
@@ -139,6 +139,8 @@ def test_widths_of_table_2():
     assert predicted_widths("HT", 3, 16, 9) == {"TT": "≤ 9", "HT": "3", "CP": "≥ 6561"}
     assert predicted_widths("CP", 5, 4, 9) == {"TT": "≤ 5", "HT": "≤ 5", "CP": "5"}
     assert predicted_widths("TT", 7, 4, 3)["CP"] == "≥ 9"
+    with pytest.raises(UnknownNameError, match="unknown format 'XX'; known: TT, HT, CP"):
+        predicted_widths("XX", 2, 8, 4)
 
 
 def test_the_predictions_hold_for_random_tensors():
@@ -256,4 +258,15 @@ def test_a_matricization_that_does_not_fit_memory_is_refused():
         tna.matricization_rank(train, rows)
     with pytest.raises(MemoryLimitError, match=r"the dense tensor of shape \(3, 3, .*\) takes up to \d+ bytes"):
         tna.matricization_rank(tna.TTTensor.random((3,) * 60, 3, seed=0, xi="rectifier"), [0])
-    assert tna.matricization_rank(np.eye(3), 0).rank == 3
+    for row in (0, np.int64(1), np.uint8(0)):
+        assert tna.matricization_rank(np.eye(3), row).rank == 3
+
+
+def test_networks_have_no_ranks_but_their_grid_tensors_have():
+    net = tna.RecurrentNetwork.random(steps=4, inputs=2, features=3, rank=2, classes=2, xi="rectifier", seed=0)
+    grid = tna.networks.GridTensor(net, np.eye(2))
+    for x, name in ((net, "RecurrentNetwork"), (grid, "GridTensor")):
+        for call in (lambda x=x: tna.matricization_rank(x, [0]), lambda x=x: cp_bounds(x)):
+            with pytest.raises(FormatError, match=rf"got a {name}: grid_tensor\(network, templates\) is the tensor"):
+                call()
+    assert tna.matricization_rank(grid.to_dense(), [0]).possible == 2

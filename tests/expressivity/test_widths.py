@@ -302,6 +302,10 @@ def test_bad_questions():
     assert tna.shallow_width_lower_bound(network("tt", steps=3), templates=np.eye(5), rows=[0]).constant == 5
     with pytest.raises(FormatError, match="a network has a grid tensor on templates"):
         tna.shallow_width_lower_bound(network())
+    for x, options in ((network(), {"templates": np.eye(5)}), (GridTensor(network(), np.eye(5)), {})):
+        with pytest.raises(FormatError, match="the network has ξ = rectifier; got xi='add': leave it out"):
+            tna.shallow_width_lower_bound(x, "add", **options)
+        assert tna.shallow_width_lower_bound(x, "rectifier", **options).xi == "rectifier"
     with pytest.raises(FormatError, match="the grid tensor of which network\\? Give its ξ"):
         tna.shallow_width_lower_bound(np.ones((2, 2)))
     with pytest.raises(FormatError, match="compared with a network; got ndarray"):

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..decompose.als import residual
 from ..decompose.cp_search import fit_rank
-from ..errors import RankError
+from ..errors import RankError, UnknownNameError
 from ..formats import CPTensor, DimensionTree, Format, HTTensor, TTTensor
 from ..formats.tree import Nested, modes_of
 from .diagonalization import simultaneous_diagonalization
@@ -173,6 +173,8 @@ def predicted_widths(given: str, width: int, ndim: int, size: int) -> dict[str, 
         "HT": {"TT": f"≤ {width ** _pieces(ndim)}", "HT": f"{width}", "CP": least},
         "CP": {"TT": f"≤ {width}", "HT": f"≤ {width}", "CP": f"{width}"},
     }
+    if given not in table:
+        raise UnknownNameError(f"unknown format {given!r}; known: {', '.join(table)}")
     return table[given]
 
 

@@ -15,6 +15,7 @@ from ..execute.memory import as_bytes
 from ..execute.namespace import as_array, to_device
 from ..execute.scaling import exponent_of, rescaled
 from ..formats import Format
+from ..networks import GridTensor, Network
 from .picture import draw_spectra
 from .structured import NetworkMatrices, SmallMatrix
 
@@ -150,7 +151,7 @@ class Matricizations:
 
     def shared(self, rows: int | Sequence[int], cols: Sequence[int] | None = None) -> tuple[list[int], list[int]]:
         """Rows and columns, which must share the modes out."""
-        rows = [rows] if isinstance(rows, int) else list(rows)
+        rows = [rows] if isinstance(rows, int | np.integer) else list(rows)
         cols = [mode for mode in range(self.ndim) if mode not in rows] if cols is None else list(cols)
         if sorted([*rows, *cols]) != list(range(self.ndim)):
             raise FormatError(f"rows {rows} and cols {cols} must share out the modes 0, …, {self.ndim - 1}, each once")
@@ -242,8 +243,13 @@ def _at_one_scale(array: Array) -> Array:
 def dense_of(x: Any) -> Array:
     """The dense NumPy array of a tensor in floating point; finite, with one mode at least.
 
-    A format that would not fit half of the memory raises `MemoryLimitError`.
+    A format that would not fit half of the memory raises `MemoryLimitError`, a network `FormatError`.
     """
+    if isinstance(x, Network | GridTensor):
+        raise FormatError(
+            f"ranks are those of tensors; got a {type(x).__name__}: grid_tensor(network, templates) is the tensor of "
+            "its scores, an array or a format"
+        )
     if isinstance(x, Format):
         size, limit = prod(x.shape) * 16, as_bytes("50%") or 0
         if size > limit:

@@ -129,6 +129,8 @@ def shallow_width_lower_bound(
     """
     grid = as_grid(x, templates, steps)
     if grid is not None:
+        if xi is not None and operator(xi) != grid.network.xi:
+            raise FormatError(f"the network has ξ = {grid.network.xi}; got xi={operator(xi).name!r}: leave it out")
         xi, shape = grid.network.xi, grid.shape[:-1]
     elif xi is None:
         raise FormatError("the grid tensor of which network? Give its ξ: xi=…")
