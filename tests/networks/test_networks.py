@@ -145,6 +145,7 @@ def test_equal_cores_take_sequences_of_any_length(xi, rng):
     assert relative_error(net(padded, lengths), truth) < 1e-13
     for wrong, message in (
         ([2, 3], "lengths must be 5 integers, one a sequence; got shape"),
+        (5, r"lengths must be 5 integers, one a sequence; got shape \(\), int64"),
         ([2.0] * 5, "lengths must be 5 integers"),
         ([1, 2, 3, 4, 5], r"lengths must be from 2 to 7 \(axis 1 of X\); got 1 to 5"),
         ([2, 8, 3, 4, 5], r"lengths must be from 2 to 7 \(axis 1 of X\); got 2 to 8"),
@@ -399,6 +400,12 @@ def test_inputs_that_do_not_fit(kind):
         net.replace(nothing=np.ones(2))
     with pytest.raises(AxisMismatchError, match=r"parameter 'feature_bias' has shape \(5,\); got \(4,\)"):
         net.replace(feature_bias=np.ones(4))
+
+
+def test_a_width_of_0_is_refused():
+    for width in (0, -1):
+        with pytest.raises(FormatError, match=f"width must be a positive integer; got {width}"):
+            tna.RecurrentNetwork.random(steps=3, inputs=2, features=4, rank=2, classes=2, width=width)
 
 
 def test_parts_that_do_not_fit():

@@ -41,6 +41,8 @@ def test_independent_templates_are_better_conditioned_than_the_first(rng):
 def test_what_gives_no_templates():
     with pytest.raises(AxisMismatchError, match="have 2 different steps; got a count of 3"):
         kmeans_templates(np.array([[1.0], [2.0], [1.0]]), 3)
+    with pytest.raises(AxisMismatchError, match=r"have 4 different steps; got a count of 2\.5"):
+        kmeans_templates(np.arange(4.0)[:, None], 2.5)
     with pytest.raises(AxisMismatchError, match=r"\(samples, N\) or \(samples, T, N\); got \(4,\)"):
         kmeans_templates(np.ones(4), 1)
     with pytest.raises(NonFiniteError, match="NaN or infinite"):

@@ -117,7 +117,7 @@ class RecurrentNetwork(Network):
         (GTM, with the erratum for add). shared: False gives every class a weight tensor of its own.
         """
         xi, rng = operator(xi), np.random.default_rng(seed)
-        sizes = (steps, inputs, features, rank, classes, width or features)
+        sizes = (steps, inputs, features, rank, classes, features if width is None else width)
         f, parts = draw_recurrent(sizes, xi, activation, start, shared, rng, dtype)
         net = cls(f, parts.pop("inputs"), tuple(parts.values()), xi)
         return net if start == "weights" else net._settled(rng)
@@ -253,7 +253,8 @@ class RecurrentNetwork(Network):
                 f"lengths need equal cores; the network has its own weights for each of {self.steps} steps"
             )
         xp, count = namespace_of([x]), int(x.shape[1])
-        sizes = np.asarray(lengths, dtype=None if len(lengths) else int)
+        sizes = np.asarray(lengths)
+        sizes = sizes if sizes.size else sizes.astype(int)
         if sizes.shape != (x.shape[0],) or sizes.dtype.kind not in "iu":
             raise AxisMismatchError(
                 f"lengths must be {x.shape[0]} integers, one a sequence; got shape {sizes.shape}, {sizes.dtype}"

@@ -78,6 +78,6 @@ def _steps(data: Any, count: int) -> tuple[Array, Array]:
         raise NonFiniteError("the data have entries that are NaN or infinite")
     steps = array.reshape(-1, array.shape[-1])
     different = np.unique(steps, axis=0)
-    if not 1 <= count <= len(different):
-        raise AxisMismatchError(f"the data have {len(different)} different steps; got a count of {count}")
+    if not isinstance(count, int | np.integer) or not 1 <= count <= len(different):
+        raise AxisMismatchError(f"the data have {len(different)} different steps; got a count of {count!r}")
     return steps, different
