@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tnalgebra.errors import DataError
-from tnalgebra.training import Dataset, load_data, read_idx, source
+from tnalgebra.training import Dataset, load_data, read_idx, source, train_model
 from tnalgebra.training.pickled import PickledArray, read_pickle
 from tnalgebra.training.reviews import embed
 
@@ -673,6 +673,17 @@ def test_the_seed_decides(name):
 
 
 @pytest.mark.usefixtures("learn")
+def test_what_is_no_sample_of_a_model_is_named_as_the_caller_knows_it():
+    model, _ = train_model(load_data("moons", train=20, test=10), "tt", rank=2, features=3, epochs=1)
+    for X, message in (
+        (np.full((1, 2), np.nan), "^X holds NaN, infinity, or a number that float32 cannot hold"),
+        (np.ones((1, 2), complex), "^X has dtype complex128; samples are real numbers"),
+        (np.ones((0, 2)), r"^X has shape \(0, 2\): it is empty"),
+    ):
+        with pytest.raises(DataError, match=message):
+            model.predict(X)
+
+
 def test_points_without_noise_lie_on_their_curves():
     data = load_data("circles", train=30, test=7, noise=0)
     assert (len(data.X_train), len(data.X_test)) == (30, 7)
@@ -720,6 +731,7 @@ def test_a_missing_library_is_named(monkeypatch):
         ({"features": None}, "features is None"),
         ({"noise": -0.1}, "noise is -0.1; it is a standard deviation"),
         ({"noise": float("nan")}, "noise is nan"),
+        ({"noise": "a"}, "noise is 'a'; it is a standard deviation"),
         ({"kind": "sounds"}, "kind is 'sounds'; known: features, images, sequences"),
     ],
 )

@@ -62,8 +62,9 @@ class Dataset:
         if self.kind not in get_args(Kind):
             raise DataError(f"{self.name}: kind is {self.kind!r}; known: {', '.join(get_args(Kind))}")
         for part in ("train", "test"):
-            object.__setattr__(self, f"X_{part}", self._samples(f"X_{part}"))
-            object.__setattr__(self, f"y_{part}", self._labels(f"y_{part}"))
+            X, y = (getattr(self, f"{name}_{part}") for name in "Xy")
+            object.__setattr__(self, f"X_{part}", as_samples(X, self.kind, f"{self.name}: X_{part}"))
+            object.__setattr__(self, f"y_{part}", as_labels(y, f"{self.name}: y_{part}"))
             n_samples, n_labels = len(getattr(self, f"X_{part}")), len(getattr(self, f"y_{part}"))
             if n_samples != n_labels:
                 raise DataError(f"{self.name}: X_{part} has {n_samples} samples, y_{part} has {n_labels} labels")
@@ -95,29 +96,28 @@ class Dataset:
         """Shape of one sample."""
         return tuple(self.X_train.shape[1:])
 
-    def _samples(self, part: str) -> Array:
-        X, where = np.asarray(getattr(self, part)), f"{self.name}: {part}"
-        if X.dtype.kind not in "buif":
-            raise DataError(f"{where} has dtype {X.dtype}; samples are real numbers")
-        if X.ndim not in AXES[self.kind]:
-            raise DataError(f"{where} has shape {X.shape}; {self.kind} have shape {SHAPES[self.kind]}")
-        if X.size == 0:
-            raise DataError(f"{where} has shape {X.shape}: it is empty")
-        if self.kind == "images" and X.dtype == np.uint8:
-            return X / np.float32(255)
-        with np.errstate(over="ignore"):
-            numbers = X.astype(np.float32, copy=False)
-        if not np.isfinite(numbers).all():
-            raise DataError(f"{where} holds NaN, infinity, or a number that float32 cannot hold")
-        if self.kind == "images" and (X.min() < 0 or X.max() > 1):
-            raise DataError(
-                f"{where} has {X.dtype} values from {X.min()} to {X.max()}; images are uint8 (0 … 255) or numbers from "
-                "0 to 1: scale them"
-            )
-        return numbers
 
-    def _labels(self, part: str) -> Array:
-        return as_labels(getattr(self, part), f"{self.name}: {part}")
+def as_samples(samples: Any, kind: Kind, where: str) -> Array:
+    """Samples of a kind as float32."""
+    X = np.asarray(samples)
+    if X.dtype.kind not in "buif":
+        raise DataError(f"{where} has dtype {X.dtype}; samples are real numbers")
+    if X.ndim not in AXES[kind]:
+        raise DataError(f"{where} has shape {X.shape}; {kind} have shape {SHAPES[kind]}")
+    if X.size == 0:
+        raise DataError(f"{where} has shape {X.shape}: it is empty")
+    if kind == "images" and X.dtype == np.uint8:
+        return X / np.float32(255)
+    with np.errstate(over="ignore"):
+        numbers = X.astype(np.float32, copy=False)
+    if not np.isfinite(numbers).all():
+        raise DataError(f"{where} holds NaN, infinity, or a number that float32 cannot hold")
+    if kind == "images" and (X.min() < 0 or X.max() > 1):
+        raise DataError(
+            f"{where} has {X.dtype} values from {X.min()} to {X.max()}; images are uint8 (0 … 255) or numbers from "
+            "0 to 1: scale them"
+        )
+    return numbers
 
 
 def as_labels(labels: Array, where: str) -> Array:

@@ -11,7 +11,7 @@ from ..errors import AxisMismatchError, DataError, UnknownNameError
 from ..formats.archive import read_archive
 from ..formats.storage import READERS, load
 from ..networks import Network, save_network
-from .dataset import Dataset, Kind
+from .dataset import Dataset, Kind, as_samples
 from .fit import fit
 from .history import History
 from .source import load_data
@@ -77,14 +77,12 @@ class Model:
 
         Raises `AxisMismatchError` for samples of another shape, `DataError` for what is no sample.
         """
-        X, n = np.asarray(X), len(self.classes)
+        X = np.asarray(X)
         if X.shape[1:] != self.sample_shape:
             raise AxisMismatchError(
                 f"a sample has shape {X.shape[1:]}, but the model was trained on samples of shape {self.sample_shape}"
             )
-        none = np.full(X.shape[:1], n - 1)
-        samples = Dataset("samples", X, none, X, none, self.kind, self.classes).X_test
-        return self.network(self.steps(samples))
+        return self.network(self.steps(as_samples(X, self.kind, "X")))
 
     def predict(self, X: Any) -> Array:
         """Labels (n,) of samples (n, …)."""

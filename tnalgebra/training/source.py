@@ -108,8 +108,9 @@ def _check(options: _Options) -> None:
             raise DataError(f"{name} is {value!r}; it is an integer from {least} on")
     if options.seed >= SEEDS:
         raise DataError(f"seed is {options.seed}; it is less than 2 ** 32")
-    if not (isfinite(options.noise) and options.noise >= 0):
-        raise DataError(f"noise is {options.noise}; it is a standard deviation: finite and not negative")
+    is_number = isinstance(options.noise, int | float | np.number)
+    if not is_number or not isfinite(options.noise) or options.noise < 0:
+        raise DataError(f"noise is {options.noise!r}; it is a standard deviation: finite and not negative")
     if options.kind not in (None, *get_args(Kind)):
         raise DataError(f"kind is {options.kind!r}; known: {', '.join(get_args(Kind))}")
 
