@@ -297,6 +297,8 @@ def test_a_heat_map_says_what_it_cannot_show():
         FormatError, match=re.escape("rows [0] and cols [0] must share out the modes 0, …, 1, each once")
     ):
         plot.matricization(np.ones((2, 3)), 0, [0])
+    with pytest.raises(FormatError, match=re.escape("an array of shape (2, 0, 3): no mode may have size 0")):
+        plot.matricization(np.ones((2, 0, 3)), 0)
     with pytest.raises(PictureError, match=r"has 33554432 entries, and a picture at most 16777216: take a slice"):
         plot.matricization(TT.random((2,) * 25, 1, seed=0), 0)
 

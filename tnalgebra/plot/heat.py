@@ -38,6 +38,8 @@ def matricization(
     right = [mode for mode in range(len(shape)) if mode not in left] if cols is None else as_modes(cols, len(shape))
     if sorted([*left, *right]) != list(range(len(shape))):
         raise FormatError(f"rows {left} and cols {right} must share out the modes 0, …, {len(shape) - 1}, each once")
+    if 0 in shape:
+        raise FormatError(f"there is nothing to draw of an array of shape {shape}: no mode may have size 0")
     if prod(shape) > MOST:
         raise PictureError(f"the matricization has {prod(shape)} entries, and a picture at most {MOST}: take a slice")
     array = np.asarray(to_device(x.to_dense() if isinstance(x, Format) else as_array(x), "cpu"))
