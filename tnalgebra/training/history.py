@@ -12,7 +12,8 @@ __all__ = ["Epoch", "History"]
 class Epoch:
     """One pass over the training data.
 
-    loss: mean over the batches. accuracy: on the first rows of the training data after the epoch, None for numbers.
+    loss: mean over the batches. accuracy: after the epoch, on at most 2000 rows of the training data, drawn at random
+    once; None for numbers.
     gradient_norm: mean over the batches, before clipping. seconds: since training began, in all runs together.
     """
 
