@@ -17,6 +17,7 @@ from tnalgebra.errors import (
     AxisMismatchError,
     DataError,
     DivergenceError,
+    FormatError,
     NonFiniteError,
     TrainingError,
     UnknownNameError,
@@ -491,12 +492,19 @@ def test_a_history_prints_draws_and_becomes_json(moons, tmp_path):
         ({"validation": 1.5}, TrainingError, "validation=1.5 of 100 rows leaves none"),
         ({"seed": -1}, TrainingError, "seed must be an integer from 0, or a NumPy generator; got -1"),
         ({"lengths": np.full(100, 2)}, AxisMismatchError, "lengths need equal cores"),
+        (
+            {"callbacks": [len, 5]},
+            TrainingError,
+            r"a list of functions of \(Epoch, network\); got \[<built-in function len>, 5\]",
+        ),
+        ({"callbacks": 5}, TrainingError, r"callbacks must be a list of functions of \(Epoch, network\); got 5"),
+        ({"network": 5}, FormatError, "fit trains a network; got int"),
     ],
 )
 def test_what_cannot_be_trained(moons, options, error, message):
     x, y = sequences(moons)
     with pytest.raises(error, match=message):
-        tna.fit(network(), options.pop("X", x), options.pop("y", y), **options)
+        tna.fit(options.pop("network", network()), options.pop("X", x), options.pop("y", y), **options)
 
 
 def test_a_loss_that_diverges_says_where_and_what_to_do(moons):
@@ -623,6 +631,7 @@ def test_numbers_of_numpy_are_numbers(moons, tmp_path):
         "validation": np.float64(0.2),
         "epochs": np.int32(2),
     }
+    tna.fit(network(), *sequences(moons), epochs=1, validation=np.float32(0.2))
     tna.fit(network(), *sequences(moons), checkpoint=tmp_path / "run.tna", **options)
     tna.fit(network(), *sequences(moons), checkpoint=tmp_path / "run.tna", **{**options, "batch_size": 32, "epochs": 3})
     stopped = tna.fit(network(), *sequences(moons), epochs=5, callbacks=[lambda epoch, net: np.bool_(True)])

@@ -1,13 +1,13 @@
 """The one call that trains a network."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import TrainingError, UnknownNameError
+from ..errors import FormatError, TrainingError, UnknownNameError
 from ..execute.namespace import is_numpy_like, namespace_of
 from ..networks import Network
 from .checkpoint import Checkpoint
@@ -58,7 +58,7 @@ def fit(
     long enough that the seconds come back. On a GPU, whether a step is captured as one launch; it is if not given.
 
     Raises `AxisMismatchError`, `NonFiniteError`, `TrainingError` (where the loss diverges `DivergenceError`),
-    `DataError`.
+    `DataError`, `FormatError` for what is no network.
 
     >>> import numpy as np, tnalgebra as tna
     >>> net = tna.RecurrentNetwork.random(steps=2, inputs=1, features=8, rank=4, classes=2, xi="rectifier", seed=0)
@@ -67,6 +67,8 @@ def fit(
     >>> result.history.epochs[-1].accuracy > 0.9
     True
     """
+    if not isinstance(network, Network):
+        raise FormatError(f"fit trains a network; got {type(network).__name__}")
     config = Config(
         optimizer=optimizer or Adam(), epochs=epochs, batch_size=batch_size, patience=patience, dropout=dropout,
         weight_decay=weight_decay, clip=clip, seed=as_seed(seed),
@@ -77,7 +79,7 @@ def fit(
     if compiled is None:
         compiled = _pays(Objective(network, loss, masked=lengths is not None), data, batch_size)
     objective = Objective(network, loss, masked=lengths is not None, compiled=compiled)
-    return Training(objective, config, data, held, as_checkpoint(checkpoint), tuple(callbacks)).run(progress)
+    return Training(objective, config, data, held, as_checkpoint(checkpoint), as_callbacks(callbacks)).run(progress)
 
 
 def datasets(
@@ -93,8 +95,8 @@ def datasets(
     data: Batch = prepared(network, x, encoded(y, network.classes, loss, network.dtype), weight, lengths)
     if validation is None:
         return data, None
-    if isinstance(validation, float | int) and not isinstance(validation, bool):
-        return _split(data, validation, seed)
+    if isinstance(validation, float | int | np.floating) and not isinstance(validation, bool):
+        return _split(data, float(validation), seed)
     if not isinstance(validation, tuple | list) or len(validation) not in (2, 3):
         raise TrainingError("validation must be a share of the rows, or (X, y), or (X, y, lengths)")
     held_x, held_y, *rest = validation
@@ -120,6 +122,12 @@ def as_checkpoint(checkpoint: Any) -> Checkpoint | None:
     if not isinstance(kept, Checkpoint | None):
         raise TrainingError(f"checkpoint must be a path or a Checkpoint; got {checkpoint!r}")
     return kept
+
+
+def as_callbacks(callbacks: Any) -> tuple[Callback, ...]:
+    if not isinstance(callbacks, Iterable) or not all(map(callable, found := tuple(callbacks))):
+        raise TrainingError(f"callbacks must be a list of functions of (Epoch, network); got {callbacks!r}")
+    return found
 
 
 def as_seed(seed: int | np.random.Generator) -> int:

@@ -17,7 +17,7 @@ from ..graph import Leaf
 from ..networks import Network, RecurrentNetwork, network_from_weights, weight_tensor
 from ..networks.features import features_of
 from .checkpoint import Checkpoint, TrainingState
-from .fit import as_checkpoint, as_seed, datasets
+from .fit import as_callbacks, as_checkpoint, as_seed, datasets
 from .loss import loss_graph
 from .objective import Batch, Objective
 from .optimizer import SGD, OptimizerState, Schedule, rate
@@ -89,7 +89,7 @@ def fit_riemannian(
         raise TrainingError("patience needs validation data: validation=0.1 takes a tenth of the rows")
     data, held = datasets(network, X, y, loss, sample_weight, validation, config.seed)
     kept = as_checkpoint(checkpoint)
-    return _Descent(_Weights(start, network, loss), config, data, held, kept, tuple(callbacks)).run(progress)
+    return _Descent(_Weights(start, network, loss), config, data, held, kept, as_callbacks(callbacks)).run(progress)
 
 
 class _Weights(Objective):
