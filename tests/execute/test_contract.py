@@ -281,6 +281,11 @@ def test_optimizer_objects_and_cotengra(rng):
          "path step (0, 5) does not pick"),
         (lambda: tna.contract("i->", np.array(["x"])), DTypeError, "operands must be numbers; got dtype <U1"),
         (lambda: tna.contract("i->", np.array([None])), DTypeError, "operands must be numbers; got dtype object"),
+        (
+            lambda: tna.contract_expression("i->", (1,))(np.array([None])),
+            DTypeError,
+            "operands must be numbers; got dtype object",
+        ),
         (lambda: tna.contract("i->", np.ones(3), memory_limit="much"), tna.errors.MemoryLimitError,
          "memory_limit must be bytes"),
         (lambda: tna.contract("i->", np.ones(3), memory_limit="120%"), tna.errors.MemoryLimitError,

@@ -56,6 +56,16 @@ def test_labels_of_size_zero(xi, reduce, rng):
             )
 
 
+def test_nothing_that_is_reduced_does_not_pass_through_xi():
+    a, b, c = tna.leaf("A", "ij"), tna.leaf("B", "i"), tna.leaf("C", "i")
+    arrays = {"A": np.ones((3, 0)), "B": np.array([1.0, 2, 3])}
+    for xi in ("rectifier", "maximum", "logaddexp"):
+        nested = tna.contract("i,i->", tna.contract("ij->i", a, reduce="maximum"), b, xi=xi, reduce="maximum")
+        assert nested.evaluate(**arrays) == 3
+    flat = tna.contract("ij,i,i->", a, b, c, xi="maximum", reduce="maximum")
+    assert tna.value_and_grad(flat)(**arrays, C=np.ones(3))[0] == flat.evaluate(**arrays, C=np.ones(3)) == -np.inf
+
+
 @pytest.mark.parametrize(("xi", "reduce"), PAIRS)
 def test_labels_of_size_one(xi, reduce, rng):
     sizes = dict.fromkeys(SIZES, 1) | {"c": 5}

@@ -16,7 +16,7 @@ from tnalgebra.errors import AlgebraError, DTypeError, EquationError, LawError
 from tnalgebra.execute import reference
 from tnalgebra.execute.expression import Expression
 from tnalgebra.graph import Contract, Leaf, Map, Sum
-from tnalgebra.graph.vjp import vjp, vjp_by_name
+from tnalgebra.graph.vjp import leaves_of, vjp, vjp_by_name
 
 SMOOTH = tuple(op.name for op in known_operators() if op.partial is not None)
 PAIRS = tuple(itertools.product(SMOOTH, SMOOTH))
@@ -368,7 +368,7 @@ def test_maps_and_sums_have_gradients():
     mapped = Map("tanh(x) * x", Sum((a, a)))
     root = Contract(tna.operator("multiply"), tna.operator("add"), (("i", "j"),), (mapped,), ())
     array = np.random.default_rng(0).standard_normal((3, 5))
-    (node,) = vjp_by_name(root, ["A"], Leaf("seed", ()))
+    (node,) = vjp_by_name(root, leaves_of(root, ["A"]), Leaf("seed", ()))
     found = Expression(node).evaluate(A=array, seed=np.ones(()))
     truth = slope(lambda given: np.sum(np.tanh(2 * given["A"]) * 2 * given["A"]), {"A": array}, "A")
     np.testing.assert_allclose(found, truth, rtol=1e-6, atol=1e-8)
@@ -379,6 +379,45 @@ def test_a_leaf_that_nothing_differentiable_reads_has_gradient_zero():
     root = Contract(tna.operator("multiply"), tna.operator("add"), (("i",),), (Map("sign(x)", a),), ())
     (node,) = vjp(root, [a], Leaf("seed", ()))
     assert Expression(node).evaluate(A=np.array([np.nan, 2.0])).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("reduce", ["maximum", "minimum"])
+@pytest.mark.parametrize("xi", ["add", "logaddexp"])
+def test_ties_are_looked_for_among_the_terms_that_gave_the_value(xi, reduce):
+    """Other pairs of three operands would round otherwise, and no term would be the value."""
+    given = [tna.leaf(name, term) for name, term in zip("ABC", ("ij", "jk", "kl"), strict=True)]
+    gradient = tna.contract("ij,jk,kl->il", *given, xi=xi, reduce=reduce).gradients("A", seed="G")["A"]
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        arrays = {name: rng.standard_normal(shape) for name, shape in zip("ABC", ((4, 3), (3, 3), (3, 2)), strict=True)}
+        arrays["G"] = np.ones((4, 2))
+        np.testing.assert_allclose(
+            gradient.evaluate(**arrays), reference.evaluate(gradient.node, arrays), rtol=1e-12, atol=1e-12
+        )
+
+
+def test_shapes_are_those_of_names_in_any_order():
+    part = tna.contract("ij,ij->ij", tna.leaf("A", "ij"), tna.leaf("B", "ij")).gradients("A", seed="G")["A"]
+    found = tna.value_and_grad(tna.contract("ij->", part, reduce="hypot"), "B")
+    wide, flat = np.ones((2, 3)), np.ones((1, 3))
+    assert abs(found(A=wide, B=flat, G=wide)[0] - 6**0.5) < 1e-14
+    assert abs(found(B=wide, A=flat, G=wide)[0] - 12**0.5) < 1e-14
+
+
+@pytest.mark.parametrize("labels", ["i", "ii"])
+def test_a_leaf_of_which_only_the_shape_counts_has_gradient_zero(labels):
+    a, b = tna.leaf("A", labels), tna.leaf("B", "i")
+    part = tna.contract(f"{'ij'[: len(labels)]},i->", a, b, xi="add" if len(labels) > 1 else "multiply")
+    second = tna.value_and_grad(tna.contract(f"{'ij'[: len(labels)]}->", part.gradients("A")["A"], reduce="hypot"))
+    arrays = {"A": np.ones((2,) * len(labels)), "B": np.ones(2), "seed": np.ones(())}
+    _, found = second(**arrays)
+    np.testing.assert_array_equal(found["A"], np.zeros_like(arrays["A"]))
+
+
+def test_gradients_that_are_equal_are_arrays_of_their_own():
+    p, q = tna.leaf("P", "i"), tna.leaf("Q", "i")
+    _, found = tna.value_and_grad(tna.contract("i,i->", p, q, xi="add"))(P=np.ones(2), Q=np.ones(2))
+    assert not np.shares_memory(found["P"], found["Q"])
 
 
 def test_a_shared_part_of_an_expression_is_computed_once():

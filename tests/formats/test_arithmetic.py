@@ -261,6 +261,11 @@ def test_inner_products_of_hundreds_of_parts_neither_overflow_nor_vanish(kind, s
     assert (a * 1e-160).inner(a * 1e160) == pytest.approx(1, rel=1e-10)
 
 
+def test_inner_of_parts_whose_entries_are_further_apart_than_one_exponent_bridges():
+    cores = [np.array([[[1e200, 1e-200]]]), np.array([[[1e-200]], [[1e200]]])]
+    assert abs(tna.TTTensor(cores).inner(np.ones((1, 1))) - 2) < 1e-14
+
+
 def test_inner_of_infinite_and_undefined_entries_says_so():
     bad = tna.TTTensor([np.ones((1, 700, 1)), np.full((1, 2, 1), np.nan)])
     assert np.isnan(bad.inner(bad))

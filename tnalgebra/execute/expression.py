@@ -14,7 +14,7 @@ from ..graph.node import postorder
 from ..graph.picture import diagram_of, tree_of
 from ..graph.rewrite import renamed
 from ..graph.show import show_labels
-from ..graph.vjp import paired, vjp_by_name
+from ..graph.vjp import leaves_of, paired, vjp_by_name
 from ..plan import Plan, build_plan
 from ..plan.paths import Optimizer
 from .cache import plan_cache
@@ -131,7 +131,8 @@ class Expression(Diagrammed):
         names = self.free if wrt is None else (wrt,) if isinstance(wrt, str) else tuple(wrt)
         if seed in leaf_names(self.node) or seed in RESERVED:
             raise EquationError(f"the seed cannot be named {seed!r}: the expression has a leaf of that name")
-        found = vjp_by_name(paired(self.node), names, Leaf(seed, self.node.output))
+        root = paired(self.node)
+        found = vjp_by_name(root, leaves_of(root, names), Leaf(seed, self.node.output))
         return {name: Expression(node, self.bound) for name, node in zip(names, found, strict=True)}
 
     def given(self, arrays: Mapping[str, Array]) -> dict[str, Array]:

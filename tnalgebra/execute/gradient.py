@@ -31,7 +31,7 @@ class ValueAndGrad:
     def __init__(self, expression: Expression, wrt: Sequence[str], *, is_compiled: bool = False) -> None:
         self.expression, self.wrt, self.is_compiled = expression, tuple(wrt), is_compiled
         self._seed = unique("seed", leaf_names(expression.node))
-        self._graphs: dict[tuple[tuple[int, ...], ...], Bundle] = {}
+        self._graphs: dict[frozenset[tuple[str, tuple[int, ...]]], Bundle] = {}
 
     def __call__(self, *, memory_limit: MemoryLimit = None, **arrays: Array) -> tuple[Array, dict[str, Array]]:
         """The value and, by name, the gradient for these leaves."""
@@ -71,12 +71,13 @@ class ValueAndGrad:
         return build_plan(self._graph(given), given, memory_limit=as_bytes(memory_limit))
 
     def _graph(self, shapes: Mapping[str, tuple[int, ...]]) -> Bundle:
-        key = tuple(shapes.values())
+        key = frozenset(shapes.items())
         if key not in self._graphs:
             root = paired(nested(self.expression.node, shapes))
             one = Leaf(self._seed, ())
             seed = Shaped(one, (), root, root.output) if root.ndim else one  # the values of a batch, each for itself
-            self._graphs[key] = Bundle((root, *vjp_by_name(root, self.wrt, seed)))
+            leaves = leaves_of(self.expression.node, self.wrt)  # at these shapes the root may need fewer
+            self._graphs[key] = Bundle((root, *vjp_by_name(root, leaves, seed)))
         return self._graphs[key]
 
 

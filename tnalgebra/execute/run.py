@@ -126,7 +126,11 @@ class Program:
                     return value, 0
             value, exponent, is_safe = run_scaled(self._calls, self._size, output, arrays, SAMPLE)
             if not is_safe:
-                value, exponent, _ = run_scaled(self._calls, self._size, output, arrays, None)
+                value, exponent, is_safe = run_scaled(self._calls, self._size, output, arrays, None)
+            if not is_safe:  # entries of one array may be further apart than one exponent can bridge
+                (plain,) = self._run(*arrays)
+                if norm_exponent(plain) is not None:
+                    return plain, 0
         return value, exponent
 
     def _ready(self, arrays: Sequence[Array]) -> Sequence[Array]:

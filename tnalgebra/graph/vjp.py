@@ -35,9 +35,8 @@ def leaves_of(root: Node, names: Sequence[str]) -> list[list[Leaf]]:
     return [found[name] for name in names]
 
 
-def vjp_by_name(root: Node, names: Sequence[str], seed: Node) -> list[Node]:
-    """Σ seed · ∂root/∂tensor for every name: leaves of one name are one tensor, whatever labels they carry."""
-    groups = leaves_of(root, names)
+def vjp_by_name(root: Node, groups: Sequence[Sequence[Leaf]], seed: Node) -> list[Node]:
+    """Σ seed · ∂root/∂tensor for the leaves of each name, which are one tensor, whatever labels they carry."""
     found = iter(vjp(root, [leaf for leaves in groups for leaf in leaves], seed))
     return [_total([next(found) for _ in leaves]) for leaves in groups]
 
@@ -124,7 +123,9 @@ def _total(parts: list[Node]) -> Node:
 
 def _zero(node: Node) -> Node:
     """No number of the node is looked at: NaN times 0 would not be 0."""
-    return _pointwise(0, (node.output,), (node,), node.output)
+    is_plain = len({*node.output}) == node.ndim  # a leaf may have a label twice
+    axes = node.output if is_plain else tuple(f"{axis}" for axis in range(node.ndim))
+    return _pointwise(0, (axes,), (node,), axes)
 
 
 def _pointwise(

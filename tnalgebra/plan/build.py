@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import count
 from math import prod
 
+from ..algebra import Pointwise
 from ..errors import MemoryLimitError
 from ..graph import Bundle, Contract, Labels, Leaf, Map, Node, Shaped, Stack, Sum, Take, label_sizes
 from ..graph.node import postorder
@@ -38,13 +39,15 @@ def build_plan(
 ) -> Plan:
     """Plan a graph on leaves of the given shapes; the leaves are the first slots, in the order of `shapes`.
 
-    A node that is used twice may be merged into both users or computed once: both are planned, the cheaper is kept.
+    A node that is used twice may be merged into both users or computed once: both are planned, the cheaper is kept. It
+    is computed once where ties of its value are looked for, as other pairs would round otherwise, and nothing is merged
+    where a size is 0: ⊕ over nothing is its unit, which need not pass through ξ.
     Raises `AxisMismatchError`, `UnknownNameError` for the optimizer, `MemoryLimitError` with the least that fits.
     """
     given, root = root, settled(root, shapes)  # a size that does not fit is named as the user nested it
     if any(isinstance(node, Map) for node in postorder(root)):
         nonnegative = False  # what a function makes of numbers that are not negative may be
-    choices = (True,) if isinstance(root, Bundle) else (False, True)  # what is wanted together is there to be shared
+    choices = _choices(root) if all(map(all, shapes.values())) else ()
     merged = [inline(root, keep_shared=keep, nonnegative=nonnegative) for keep in choices]
     graphs = dict.fromkeys((*merged, root))  # a path through many merged nodes may be worse than the nesting given
     plans = [_Builder(graph, shapes, optimize, memory_limit, itemsize, nonnegative).plan() for graph in graphs]
@@ -52,6 +55,13 @@ def build_plan(
     if not fitting:
         raise _too_large(min(plans, key=lambda plan: plan.peak_bytes), memory_limit)
     return replace(min(fitting, key=lambda plan: (plan.axes > AXES, plan.flops)), node=given)
+
+
+def _choices(root: Node) -> tuple[bool, ...]:
+    """Whether shared nodes stay as they are; what is wanted together is there to be shared."""
+    nodes = postorder(root)
+    is_compared = any(isinstance(node, Contract) and isinstance(node.xi, Pointwise) for node in nodes)
+    return (True,) if isinstance(root, Bundle) or is_compared else (False, True)
 
 
 def _too_large(plan: Plan, limit: int | None) -> MemoryLimitError:
@@ -102,7 +112,9 @@ class _Builder:
                 self.place[node] = self._shaped(node)
             elif isinstance(node, Take | Stack):
                 self.place[node] = self._part(node)
-        wanted = [self._own(node) for node in (self.root.children if isinstance(self.root, Bundle) else (self.root,))]
+        wanted = list[int]()
+        for node in self.root.children if isinstance(self.root, Bundle) else (self.root,):
+            wanted.append(self._own(node, wanted))
         self.steps = min(self.steps, early(self.steps, wanted), key=peak_bytes)
         near = gathered(self.steps, self.itemsize)
         if peak_bytes(near) <= (self.limit or max(peak_bytes(self.steps), ROOM)):
@@ -171,9 +183,9 @@ class _Builder:
         source = (self.place[node.child],)
         return self._append([Step("shape", source, next(self.slots), (node.names,), node.labels, sizes)])
 
-    def _own(self, node: Node) -> int:
-        """The slot of a value that is returned: a copy where the value is a part of an operand."""
-        if not isinstance(node, Leaf | Take):
+    def _own(self, node: Node, others: Sequence[int]) -> int:
+        """The slot of a value that is returned: a copy where the value is a part of an operand, or is one of others."""
+        if not isinstance(node, Leaf | Take) and self.place[node] not in others:
             return self.place[node]
         axes = tuple(f"{axis}" for axis in range(node.ndim))
         sizes = dict(zip(axes, self.shapes[node], strict=True))

@@ -22,9 +22,11 @@ def nested(root: Node, shapes: Mapping[str, Shape], optimize: Optimizer = "auto"
 
     A derivative by each of n operands then shares these nodes, and all n cost as much as a few contractions. The
     nesting that is given is kept unless a path through merged nodes costs less: the tiles of a network can then be made
-    again.
+    again. So it is where a size is 0: ⊕ over nothing is its unit, which need not pass through ξ.
     """
     root = settled(root, shapes)
+    if not all(map(all, shapes.values())):
+        return root
     merged = inline(root, keep_shared=True)
     given, found = (_in_pairs(graph, shapes, optimize) for graph in (root, merged))
     return given if _work(given, shapes) <= SLACK * _work(found, shapes) else found
