@@ -89,17 +89,16 @@ def _move(name: str) -> Any:
     """Copy a vector of which so many numbers are there, and zeros for the others."""
     vector, size = _vector(name), np.dtype(name).itemsize
     index, mask = (ir.VectorType(kind, vector.count) for kind in (WORD, ir.IntType(1)))
-    kind = ir.FunctionType(vector, [ir.PointerType(), ir.IntType(32), mask, vector])
+    kind = ir.FunctionType(vector, [vector.as_pointer(), ir.IntType(32), mask, vector])
+    name = f"v{vector.count}{vector.element.intrinsic_name}"
 
     @intrinsic  # type: ignore[untyped-decorator]
     def move(_: Any, to: Any, source: Any, count: Any) -> Any:
         def code(context: Any, builder: Any, _s: Any, args: Any) -> Any:
             places = ir.Constant(index, [*range(vector.count)])
             is_there = builder.icmp_signed("<", places, _spread(builder, args[2], index))
-            load = builder.module.declare_intrinsic(
-                f"llvm.masked.load.v{vector.count}{vector.element.intrinsic_name}.p0", (), kind
-            )
-            spot = builder.inttoptr(args[1], ir.PointerType())
+            load = builder.module.declare_intrinsic(f"llvm.masked.load.{name}.p0{name}", (), kind)
+            spot = _place(builder, args[1], vector)
             found = builder.call(load, [spot, ir.IntType(32)(size), is_there, ir.Constant(vector, None)])
             builder.store(found, _place(builder, args[0], vector), align=size)
             return context.get_dummy_value()
