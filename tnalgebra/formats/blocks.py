@@ -14,9 +14,12 @@ T = TypeVar("T", bound=Structure)
 
 
 def block_sum(tensors: Sequence[T]) -> T:
-    """Σ of tensors of one structure: blocks on the diagonal of every part; an axis that is no bond is shared."""
+    """Σ of tensors of one structure: blocks on the diagonal of every part; an axis that is no bond is shared.
+
+    One part has one scale for all of its blocks, so powers of two are evened before (ξ = multiply allows that).
+    """
     first = tensors[0]
-    given = [tensor.parameters() for tensor in tensors]
+    given = [(tensor._eased() if tensor.xi.name == "multiply" else tensor).parameters() for tensor in tensors]
     arrays = [array for parts in given for array in parts.values()]
     xp = namespace_of(arrays)
     dtype = xp.result_type(*(next(iter(parts.values())) for parts in given))

@@ -11,7 +11,7 @@ from ..algebra import Operator
 from ..errors import AlgebraError, IndexRangeError, NonFiniteError
 from ..execute import Expression
 from ..execute.namespace import namespace_of
-from ..execute.scaling import largest
+from ..execute.scaling import are_near_one, largest
 from ..graph import Labels, Leaf, Node
 from .graphs import leaf, mode_labels, numbered
 from .orthogonal import evened
@@ -138,6 +138,10 @@ class Structure(ABC):
         parts = self.parameters()
         found = evened(list(parts.values()), exponent)
         return self if found is None else self._rebuild(dict(zip(parts, found, strict=True)))
+
+    def _eased(self) -> Self:
+        """`_evened`, where a quick look at the parts does not tell that it would change nothing."""
+        return self if are_near_one(list(self.parameters().values())) else self._evened()
 
     @abstractmethod
     def _scaled_norm(self) -> tuple[float, int]:
