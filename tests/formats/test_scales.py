@@ -48,6 +48,29 @@ def test_entries_of_moderate_tensors_with_extreme_parts(kind, scales):
     assert tensor.inner(tensor) == pytest.approx(16)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("scales", [*EXTREME, (1e300, 1e-300, 1e-300, 1e300)])
+def test_modes_of_moderate_tensors_with_extreme_parts(kind, scales):
+    tensor = in_format(kind, train(scales))
+    found = [
+        tensor.permute((2, 0, 3, 1)),
+        tensor.to_tt(),
+        tensor.to_ht(((0, 2), (1, 3))),
+        tensor.to_tt().reshape((16,)),
+    ]
+    for other in [*found, *(tensor.diagonal(*pair) for pair in ((0, 1), (2, 3), (3, 1)))]:
+        np.testing.assert_allclose(other.to_dense(), np.ones(other.shape), rtol=1e-12)
+    np.testing.assert_allclose(tensor.matricize([0, 2]), np.ones((4, 4)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_a_product_with_a_mode_may_leave_the_range_of_its_part(kind, scale):
+    tensor, factor = in_format(kind, train([scale, 1 / scale])), scale**0.75
+    np.testing.assert_allclose(tensor.mode_dot(np.full((3, 2), factor), 0).to_dense() / factor, 2, rtol=1e-12)
+    np.testing.assert_allclose(tensor.mode_dot(np.full(2, factor), 0).to_dense() / factor, 2, rtol=1e-12)
+
+
 @pytest.mark.parametrize("unused", [1.0, 1e30])
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_what_an_inner_product_uses_may_be_far_below_the_norms_of_its_parts(unused, count):
@@ -154,6 +177,13 @@ def test_columns_of_opposite_scales_are_kept():
     assert narrow.normalize().to_dense()[0, 0] == pytest.approx(2)
     assert tna.CPTensor([[[1e-260]], [[1e260]]], [1e-70]).norm() == pytest.approx(1e-70)
     assert tna.CPTensor([[[1e250]], [[1e-250]]], [1e70]).norm() == pytest.approx(1e70)
+
+
+@pytest.mark.parametrize("method", ["to_tt", "to_ht"])
+def test_terms_of_opposite_scales_are_kept_by_conversions(method):
+    tensor = in_format(tna.CPTensor, train(EXTREME[0])) + tna.CPTensor.ones((2,) * 4)
+    assert getattr(tensor, method)().norm() == pytest.approx(8)
+    assert tensor.outer(tensor).norm() == pytest.approx(64)
 
 
 @pytest.mark.parametrize("scale", [1e-150, 1e-100, 1.0, 1e100, 1e150])
@@ -364,3 +394,9 @@ def test_the_size_of_a_conversion_is_known_before(tree):
     ht = train.to_ht(tree)
     assert network.embedded_size(train.network(), network.on_tree(ht.tree)) == ht.n_params
     assert network.embedded_size(ht.network(), network.chain(5)) == ht.to_tt().n_params
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_a_distance_of_entries_has_every_scale(scale):
+    tree, terms = tna.HTTensor.random((2,) * 4, 6, seed=0), tna.CPTensor.random((2,) * 4, 8, seed=1)
+    assert (tree * scale).distance(terms * scale) / scale == pytest.approx(tree.distance(terms), rel=1e-12)

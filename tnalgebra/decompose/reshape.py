@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import AxisMismatchError, FormatError
 from ..execute.namespace import namespace_of
+from ..execute.scaling import normalised
 from ..formats import TTTensor
 from ..formats.later import implements
 from ..formats.parts import check_eps, check_shape, sealed
@@ -28,14 +29,16 @@ def tt_reshape(tensor: TTTensor, shape: Sequence[int], eps: float | None) -> TTT
         raise AxisMismatchError(
             f"shape {tensor.shape} has {prod(tensor.shape)} entries, but shape {sizes} has {prod(sizes)}"
         )
-    xp, cores, start = namespace_of(tensor.cores), list[Array](), 0
+    xp, cores, start, exponent = namespace_of(tensor.cores), list[Array](), 0, 0
+    given, shifts = zip(*map(normalised, tensor.cores), strict=True)
     for olds, news in _groups(tensor.shape, sizes):
-        core = tensor.cores[start]
-        for other in tensor.cores[start + 1 : start + olds]:
-            core = xp.tensordot(core, other, axes=1).reshape(core.shape[0], -1, other.shape[-1])
+        core = given[start]
+        for other in given[start + 1 : start + olds]:
+            core, shift = normalised(xp.tensordot(core, other, axes=1).reshape(core.shape[0], -1, other.shape[-1]))
+            exponent += shift
         start += olds
         cores += _split(core, news, xp)
-    return TTTensor(sealed(cores)).round(eps=eps)
+    return TTTensor(sealed(cores))._evened(exponent + sum(shifts)).round(eps=eps)
 
 
 def _groups(old: Sequence[int], new: Sequence[int]) -> list[tuple[int, list[int]]]:

@@ -12,6 +12,7 @@ from .namespace import is_numpy_like, namespace_of
 
 __all__ = [
     "are_near_one",
+    "as_float",
     "as_number",
     "at_one",
     "exponent_of",
@@ -144,6 +145,12 @@ def shifted(array: Array, exponents: Array, xp: Any) -> Array:
     """The array times 2^exponents, one for each entry of an axis."""
     half, dtype = exponents // 2, array.real.dtype
     return array * xp.ldexp(1.0, half).astype(dtype) * xp.ldexp(1.0, exponents - half).astype(dtype)
+
+
+def as_float(mantissa: float, exponent: int) -> float:
+    """The number mantissa · 2^exponent: infinite or 0 where no float can hold it."""
+    with np.errstate(over="ignore", under="ignore"):
+        return float(np.ldexp(mantissa, exponent))
 
 
 def as_number(value: Any, exponent: int) -> Any:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import accumulate
-from math import ldexp, log
+from math import log
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import AlgebraError, AxisMismatchError, FormatError
 from ..execute.expression import Expression, evaluate_scaled, merge
 from ..execute.namespace import as_array, namespace_of
-from ..execute.scaling import as_number, largest
+from ..execute.scaling import as_float, as_number, largest
 from .blocks import block_sum, inserted
 from .graphs import inner_graph, leaf
 from .structure import Structure, as_mode, require_multiply
@@ -147,7 +147,7 @@ class Arithmetic(Structure):
         require_multiply(self.xi, "the outer product", "contract with xi= gives the one of another ξ")
         self._check_same_kind(other, "outer")
         self._check_xi(other)
-        return self._outer(other)
+        return self._by_terms()._outer(other._by_terms())
 
     def _check_same_kind(self, other: Any, name: str) -> None:
         if type(other) is not type(self):
@@ -224,11 +224,7 @@ class Arithmetic(Structure):
 
         It is 0 or infinite only where the norm itself under- or overflows; `log_norm` never does. For ξ = multiply.
         """
-        mantissa, exponent = self._multiply_norm()
-        try:
-            return ldexp(mantissa, exponent)
-        except OverflowError:
-            return float("inf")
+        return as_float(*self._multiply_norm())
 
     def log_norm(self) -> float:
         """Natural logarithm of the norm; −∞ for the zero tensor. For ξ = multiply."""

@@ -14,12 +14,14 @@ from ..errors import FormatError, IndexRangeError
 from ..execute.expression import evaluate
 from ..execute.memory import MemoryLimit
 from ..execute.namespace import device_of, namespace_of, to_device
+from ..execute.scaling import as_float
 from .arithmetic import Arithmetic
 from .blocks import block_sum
 from .indexing import CHUNK_BYTES
 from .later import later
 from .modes import Modes
 from .network import chain, embedded_size, on_tree
+from .orthogonal import scaled_norm
 from .structure import as_index, require_multiply
 from .tree import DimensionTree, as_tree
 from .truncation import FitReport, TruncationReport
@@ -205,7 +207,7 @@ class Format(Arithmetic, Modes, Diagrammed):
         pair = self._in_one_format(other)
         if pair is None:
             difference = self.to_dense() - other.to_dense()
-            return float(namespace_of([difference]).linalg.norm(difference.reshape(-1)))
+            return as_float(*scaled_norm(difference, 0, namespace_of([difference])))
         left, right = pair
         return block_sum([left, right._scaled(-1)]).norm()
 

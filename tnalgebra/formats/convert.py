@@ -22,6 +22,7 @@ Array = Any
 def cp_to_tt(tensor: CPTensor) -> TTTensor:
     """Diagonal cores: every inner rank is R. For ξ = multiply."""
     require_multiply(tensor.xi, "CP to TT", "to_ht() is exact for every ξ")
+    tensor = tensor._by_terms()
     xp, rank = namespace_of(tensor.factors), tensor.rank
     eye = xp.eye(rank, dtype=tensor.dtype)
     cores = [factor[None, :, :] * eye[:, None, :] for factor in tensor.factors]  # (R, n, R)
@@ -34,6 +35,7 @@ def cp_to_tt(tensor: CPTensor) -> TTTensor:
 def cp_to_ht(tensor: CPTensor, tree: DimensionTree) -> HTTensor:
     """Factors as frames, diagonal transfers, the weights at the root: every rank is R, for every ξ on finite parts."""
     require_finite("CP to HT", tensor)
+    tensor = tensor._by_terms() if tensor.xi.name == "multiply" else tensor
     xp, rank = namespace_of(tensor.factors), tensor.rank
     if not tree.inner:
         return HTTensor(tree, (tensor.factors[0] @ tensor.weights[:, None],), (), tensor.xi)

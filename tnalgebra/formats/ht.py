@@ -227,9 +227,9 @@ class HTTensor(Format):
 
     def network(self) -> list[Part]:
         """Leaves and transfers as parts of a network, modes by number; the 1 of the root is left out."""
-        root, parts = self.tree.nested, []
+        root, parts, eased = self.tree.nested, [], self._eased()
         bonds = {node: f"k{place}" for place, node in enumerate(self.tree.nodes)}
-        for node, array in zip((*range(self.ndim), *self.tree.inner), (*self.leaves, *self.transfers), strict=True):
+        for node, array in zip((*range(self.ndim), *self.tree.inner), (*eased.leaves, *eased.transfers), strict=True):
             below = [bonds[child] for child in node] if isinstance(node, tuple) else [node]
             parts.append(Part(array[..., 0], (*below,)) if node is root else Part(array, (*below, bonds[node])))
         return parts

@@ -8,7 +8,7 @@ from ..errors import AxisMismatchError, FormatError, IndexRangeError
 from ..execute.expression import evaluate
 from ..execute.memory import MemoryLimit
 from ..execute.namespace import as_array, namespace_of
-from ..execute.scaling import at_one
+from ..execute.scaling import normalised
 from .graphs import mode_labels, numbered
 from .indexing import Indexing
 from .parts import mode_product
@@ -49,7 +49,9 @@ class Modes(Indexing):
         if factor.ndim == 1:
             return self._contracted({mode: factor})
         (name, _), parts = self._carriers()[mode], self.parameters()
-        return self._rebuild({**parts, name: mode_product(factor, parts[name])})
+        parts[name], exponent = scaled_product(factor, parts[name])
+        found = self._rebuild(parts)
+        return found._evened(exponent) if exponent else found
 
     def sum(self, modes: int | Sequence[int] | None = None) -> Any:
         """Σ over some modes, or over all: a number. For ξ = multiply; no ranks change.
@@ -74,7 +76,7 @@ class Modes(Indexing):
         base = self._evened()
         parts, carriers, rows, total = base.parameters(), self._carriers(), {}, 0
         for mode, vector in vectors.items():
-            rows[mode], exponent = at_one(mode_product(vector, parts[carriers[mode][0]]))
+            rows[mode], exponent = scaled_product(vector, parts[carriers[mode][0]])
             total += exponent
         return base._without(rows)._evened(total)
 
@@ -109,7 +111,7 @@ class Modes(Indexing):
             raise IndexRangeError(f"a diagonal needs two different modes; got {first} and {second}")
         if self.shape[one] != self.shape[two]:
             raise AxisMismatchError(f"mode {one} has size {self.shape[one]}, but mode {two} has {self.shape[two]}")
-        return self._diagonal(one, two)
+        return self._evened()._diagonal(one, two)
 
     def matricize(
         self, rows: int | Sequence[int], cols: Sequence[int] | None = None, *, memory_limit: MemoryLimit = None
@@ -129,5 +131,14 @@ class Modes(Indexing):
             raise FormatError(f"rows {left} and cols {right} must share out the modes 0, …, {self.ndim - 1}, each once")
         names = numbered("i", self.ndim)
         node = self._graph(self._leaves(), mode_labels(self.ndim), tuple(names[mode] for mode in [*left, *right]))
-        dense = evaluate(node, self.parameters(), memory_limit=memory_limit)
+        parts = (self._evened() if self.xi.name == "multiply" else self).parameters()
+        dense = evaluate(node, parts, memory_limit=memory_limit)
         return dense.reshape(prod(self.shape[mode] for mode in left), -1)
+
+
+def scaled_product(factor: Array, part: Array) -> tuple[Array, int]:
+    """The product of a matrix or a vector with a part along its mode, at a moderate scale, and an exponent of 2."""
+    dtype = namespace_of([factor, part]).result_type(factor, part)
+    (factor, one), (part, two) = normalised(factor.astype(dtype, copy=False)), normalised(part)
+    product, three = normalised(mode_product(factor, part))
+    return product, one + two + three

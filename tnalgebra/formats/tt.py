@@ -156,7 +156,7 @@ class TTTensor(Format):
     def network(self) -> list[Part]:
         """The cores as parts of a network, modes by number; the bonds of size 1 at the ends are left out."""
         parts = []
-        for mode, core in enumerate(self.cores):
+        for mode, core in enumerate(self._eased().cores):
             ends = (0,) * (mode == 0) + (2,) * (mode == self.ndim - 1)
             labels = tuple(label for axis, label in enumerate((f"r{mode}", mode, f"r{mode + 1}")) if axis not in ends)
             parts.append(Part(core.reshape(tuple(n for axis, n in enumerate(core.shape) if axis not in ends)), labels))
