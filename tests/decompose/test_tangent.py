@@ -146,3 +146,26 @@ def test_bad_input_is_named():
         space.project(tna.CPTensor.random(SHAPE, 2, xi="hypot"))
     with pytest.raises(TypeError, match="unsupported operand"):
         space.random(seed=0) * None
+
+
+@pytest.mark.parametrize(
+    ("scale", "dtype"), [(1e20, "f4"), (1e30, "f4"), (1e-30, "f4"), (1e160, float), (1e-160, float), (1e300, complex)]
+)
+def test_tangent_vectors_have_every_scale(scale, dtype):
+    x = tna.TTTensor.random(SHAPE, 2, seed=0, dtype=dtype)
+    x, tol = x / x.norm() * scale, 1e-5 if dtype == "f4" else 1e-13
+    space = tna.TangentSpace(x)
+    for vector in (space.project(x), space.project(x.to_cp())):
+        assert vector.norm() / scale == pytest.approx(1, rel=tol)
+        assert vector.to_tt().distance(x) / scale < tol
+        assert space.retract(vector).distance(x * 2) / scale < tol
+    assert (vector / np.float32(3) - vector * (1 / 3)).norm() / scale < tol
+
+
+def test_products_on_the_way_of_a_projection_may_leave_the_range():
+    x = tna.TTTensor.random(SHAPE, 2, seed=0)
+    scales = (1e200, 1e200, 1e-200, 1e-200)
+    moved = tna.TTTensor([core * scale for core, scale in zip(x.cores, scales, strict=True)])
+    terms = tna.CPTensor([f * s for f, s in zip(x.to_cp().factors, scales[::-1], strict=True)])
+    for z in (moved, terms):
+        assert tna.TangentSpace(x).project(z).to_tt().distance(x) < 1e-12 * x.norm()

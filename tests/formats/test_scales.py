@@ -148,8 +148,27 @@ def test_scales_are_shared_as_they_can_be_held():
     assert shares(-7, 2) == [-4, -3]
     parts = [np.ones(1), np.ones(1), np.ones(1)]
     assert [np.log2(part[0]) for part in spread(parts, 100, 1)] == [0, 100, 0]
-    assert [np.log2(part[0]) for part in spread(parts, 700, 1)] == [94, 512, 94]
+    assert [np.log2(part[0]) for part in spread(parts, 700, 1)] == [0, 700, 0]
+    assert [np.log2(part[0]) for part in spread(parts, 1100, 1)] == [39, 1022, 39]
     assert [np.log2(part[0]) for part in spread(parts, -2990, 1)] == [-997, -997, -996]
+
+
+@pytest.mark.parametrize(("scale", "dtype"), [(1e160, float), (1e-300, complex), (1e20, "f4"), (1e-30, "f4")])
+@pytest.mark.parametrize("method", ["to_tt", "to_ht"])
+def test_the_center_holds_every_norm_that_its_dtype_holds(method, scale, dtype):
+    tensor = tna.TTTensor.random((4, 5, 6), rank=2, seed=0, dtype=dtype)
+    found = getattr(tensor / tensor.norm() * scale, method)().orthogonalize(1)
+    first = next(iter(found.parameters().values())).reshape(4, -1)
+    np.testing.assert_allclose(first.conj().T @ first, np.eye(first.shape[1]), atol=1e-6)
+    assert found.norm() == pytest.approx(scale, rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("number", [np.float32(3), np.float16(3), np.array(3, "f4"), np.float32(1e35)])
+def test_quotients_by_narrow_numbers_have_the_digits_of_the_tensor(kind, number):
+    tensor = kind.random((3, 4), rank=2, seed=0)
+    np.testing.assert_allclose((tensor / number).to_dense(), tensor.to_dense() / float(number), rtol=1e-13)
+    assert (kind.random((3, 4), rank=2, seed=0, dtype="f4") / np.float64(3)).dtype == np.float64
 
 
 @pytest.mark.parametrize("kind", KINDS)

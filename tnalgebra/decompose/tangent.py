@@ -1,14 +1,17 @@
 """The manifold of trains of fixed ranks: tangent spaces, projections, retraction and transport; for ξ = multiply."""
 
 from dataclasses import dataclass, field
-from math import sqrt
+from math import frexp, hypot
 from typing import Any
 
 import numpy as np
 
 from ..errors import AxisMismatchError, FormatError
 from ..execute.namespace import concatenate, namespace_of
+from ..execute.scaling import as_float, is_moderate, largest, normalised, rescaled
 from ..formats import CPTensor, Format, TTTensor
+from ..formats.arithmetic import as_divisor
+from ..formats.orthogonal import scaled_norm, tt_center
 from ..formats.parts import sealed
 from ..formats.structure import require_multiply
 
@@ -43,13 +46,17 @@ class TangentSpace:
     rights: tuple[Array, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Make the cores isometries from both sides; from the left, the last one carries the norm."""
+        """Make the cores isometries, both ways so that ranks are possible from both sides; the last left holds ‖X‖."""
         if not isinstance(self.point, TTTensor):
             raise FormatError(f"a tangent space is that of a TTTensor; got {type(self.point).__name__}")
         require_multiply(self.point.xi, "a tangent space", "there is no gauge freedom for other ξ")
-        right = self.point.orthogonalize(-1).orthogonalize(0)  # both ways, so that ranks are possible from both sides
-        object.__setattr__(self, "rights", right.cores)
-        object.__setattr__(self, "lefts", right.orthogonalize(-1).cores)
+        xp, last = namespace_of(self.point.cores), self.point.ndim - 1
+        once, exponent = tt_center(self.point.cores, last, xp)
+        rights, forth = tt_center(once, 0, xp)
+        lefts, back = tt_center(rights, last, xp)
+        lefts[last] = rescaled(lefts[last], exponent + forth + back)
+        object.__setattr__(self, "rights", sealed(rights))
+        object.__setattr__(self, "lefts", sealed(lefts))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -78,31 +85,41 @@ class TangentSpace:
         return TangentVector(self, (*deltas, *others))
 
     def _of_train(self, train: TTTensor) -> list[Array]:
-        """A train between U¹ ⋯ U^{k−1} and V^{k+1} ⋯ V^d, for every k."""
+        """A train between U¹ ⋯ U^{k−1} and V^{k+1} ⋯ V^d, for every k; exponents of 2 are kept apart on the way."""
         xp = namespace_of(self.lefts)
-        after = [xp.ones((1, 1), dtype=self.point.dtype)]
-        for core, right in zip(reversed(train.cores[1:]), reversed(self.rights[1:]), strict=True):
-            moved = xp.tensordot(core, after[-1], axes=1)  # (s, n, r)
-            after.append(xp.tensordot(moved, right.conj(), axes=((1, 2), (1, 2))))
-        before, found = xp.ones((1, 1), dtype=self.point.dtype), list[Array]()
-        for core, left in zip(train.cores, self.lefts, strict=True):
+        cores, shifts = zip(*map(normalised, train.cores), strict=True)
+        after = [(xp.ones((1, 1), dtype=self.point.dtype), sum(shifts))]
+        for core, right in zip(reversed(cores[1:]), reversed(self.rights[1:]), strict=True):
+            rest, exponent = after[-1]
+            moved = xp.tensordot(core, rest, axes=1)  # (s, n, r)
+            after.append(_normalised(xp.tensordot(moved, right.conj(), axes=((1, 2), (1, 2))), exponent))
+        before, total, found = xp.ones((1, 1), dtype=self.point.dtype), 0, list[Array]()
+        for mode, core in enumerate(cores):
+            if mode:
+                left = self.lefts[mode - 1].conj()
+                before, total = _normalised(xp.tensordot(left, moved, axes=((0, 1), (0, 1))), total)
+            rest, exponent = after.pop()
             moved = xp.tensordot(before, core, axes=1)  # (r, n, s)
-            found.append(xp.tensordot(moved, after.pop(), axes=1))
-            before = xp.tensordot(left.conj(), moved, axes=((0, 1), (0, 1)))
+            found.append(rescaled(xp.tensordot(moved, rest, axes=1), total + exponent))
         return found
 
     def _of_terms(self, z: CPTensor) -> list[Array]:
         """The same for a sum of products of vectors: one row a term stands for what is before and behind a mode."""
         xp = namespace_of(self.lefts)
-        after = [xp.ones((z.rank, 1), dtype=self.point.dtype)]
-        for factor, right in zip(reversed(z.factors[1:]), reversed(self.rights[1:]), strict=True):
-            moved = _rows(factor.T, after[-1])  # (R, n·s)
-            after.append(moved @ right.conj().reshape(len(right), -1).T)
-        before, found = z.weights[:, None], list[Array]()
-        for factor, left in zip(z.factors, self.lefts, strict=True):
+        factors, shifts = zip(*map(normalised, z.factors), strict=True)
+        after = [(xp.ones((z.rank, 1), dtype=self.point.dtype), sum(shifts))]
+        for factor, right in zip(reversed(factors[1:]), reversed(self.rights[1:]), strict=True):
+            rest, exponent = after[-1]
+            moved = _rows(factor.T, rest)  # (R, n·s)
+            after.append(_normalised(moved @ right.conj().reshape(len(right), -1).T, exponent))
+        (before, total), found = normalised(z.weights[:, None]), list[Array]()
+        for mode, factor in enumerate(factors):
+            if mode:
+                left = self.lefts[mode - 1].conj()
+                before, total = _normalised(moved @ left.reshape(-1, left.shape[2]), total)
+            rest, exponent = after.pop()
             moved = _rows(before, factor.T)  # (R, r·n)
-            found.append((moved.T @ after.pop()).reshape(left.shape))
-            before = moved @ left.conj().reshape(-1, left.shape[2])
+            found.append(rescaled((moved.T @ rest).reshape(self.lefts[mode].shape), total + exponent))
         return found
 
     def zero(self) -> "TangentVector":
@@ -179,7 +196,9 @@ class TangentVector:
     __rmul__ = __mul__
 
     def __truediv__(self, factor: Any) -> "TangentVector":
-        return self.__mul__(1 / factor)
+        if not isinstance(factor, int | float | complex | np.number):
+            return NotImplemented
+        return self.__mul__(1 / as_divisor(factor, self.deltas[0].dtype))
 
     def inner(self, other: "TangentVector") -> Any:
         """⟨self, other⟩ = Σ_k ⟨δ^k, δ′^k⟩, the first conjugated, for vectors of one space."""
@@ -189,26 +208,38 @@ class TangentVector:
 
     def norm(self) -> float:
         """Frobenius norm."""
-        return sqrt(max(float(self.inner(self).real), 0.0))
+        xp = namespace_of(self.deltas)
+        return hypot(*(as_float(*scaled_norm(delta, 0, xp)) for delta in self.deltas))
 
     def to_tt(self) -> TTTensor:
         """The vector as a train, of twice the ranks."""
         return self._blocks(None)
 
     def _blocks(self, last: Array | None) -> TTTensor:
-        """Cores [δ U], [V 0; δ U], …, [V; δ]; `last` is added to the last δ, as X is the vector with it alone."""
+        """Cores [δ U], [V 0; δ U], …, [V; δ]; `last` is added to the last δ, as X is the vector with it alone.
+
+        All δ have one scale, which the last core takes over where it is far from that of U and V.
+        """
         lefts, rights, deltas = self.space.lefts, self.space.rights, list(self.deltas)
         if last is not None:
             deltas[-1] = deltas[-1] + last
         if len(deltas) == 1:
             return TTTensor(sealed(deltas))
+        exponent = 0 if all(map(is_moderate, deltas)) else frexp(max(map(largest, deltas)))[1]
+        deltas = [rescaled(delta, -exponent) for delta in deltas]
         xp = namespace_of(lefts)
         cores = [concatenate([deltas[0], lefts[0]], 2, xp)]
         for left, right, delta in zip(lefts[1:-1], rights[1:-1], deltas[1:-1], strict=True):
             upper = concatenate([right, xp.zeros((right.shape[0], *left.shape[1:]), dtype=left.dtype)], 2, xp)
             cores.append(concatenate([upper, concatenate([delta, left], 2, xp)], 0, xp))
-        cores.append(concatenate([rights[-1], deltas[-1]], 0, xp))
+        cores.append(rescaled(concatenate([rights[-1], deltas[-1]], 0, xp), exponent))
         return TTTensor(sealed(cores))
+
+
+def _normalised(array: Array, exponent: int) -> tuple[Array, int]:
+    """An array times 2^exponent as one of moderate scale, and the exponent that is left."""
+    array, shift = normalised(array)
+    return array, exponent + shift
 
 
 def _rows(a: Array, b: Array) -> Array:

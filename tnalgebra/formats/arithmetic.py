@@ -35,6 +35,11 @@ def is_moderate_number(number: Any) -> bool:
     return not 0 < size < np.inf or 1 / LARGE < size < LARGE
 
 
+def as_divisor(number: Any, dtype: Any) -> Any:
+    """The number with the digits of this dtype as well: the inverse of a NumPy number has no more than the number."""
+    return np.result_type(number, dtype).type(number) if isinstance(number, np.generic | np.ndarray) else number
+
+
 def is_between(part: Array) -> bool:
     """Whether an array has no infinite entry, and is not zero."""
     return 0 < largest(part) < np.inf
@@ -101,7 +106,7 @@ class Arithmetic(Structure):
             return NotImplemented
         if not other:
             raise FormatError(f"a tensor divided by {other} has no finite entries")
-        return self._times(other, is_divisor=True)
+        return self._times(as_divisor(other, self.dtype), is_divisor=True)
 
     def _times(self, number: Any, *, is_divisor: bool = False) -> Self:
         """The multiple; where one part cannot hold it, all of them share its scale."""

@@ -38,9 +38,11 @@ def spread(parts: Sequence[Array], exponent: int, center: int) -> list[Array]:
 
     Where the center cannot hold the scale of the whole, no single part can, and the product of all still does.
     """
-    most = int(np.finfo(parts[0].real.dtype).maxexp) // 2
-    own = max(-most, min(most, exponent)) if len(parts) > 1 else exponent
-    rest = shares(exponent - own, len(parts) - 1)
+    limits, own = np.finfo(parts[0].real.dtype), exponent
+    if len(parts) > 1 and abs(exponent) > limits.maxexp // 2:
+        top = (exponent_of(parts[center]) or 0) + parts[center].size.bit_length() // 2  # that of the norm, at most
+        own = max(int(limits.minexp) - top, min(int(limits.maxexp) - 1 - top, exponent))
+    rest, most = shares(exponent - own, len(parts) - 1), limits.maxexp // 2
     if max(map(abs, rest), default=0) > most:  # too much for the others as well: all parts alike
         own, *rest = shares(exponent, len(parts))
     rest.insert(center, own)
