@@ -276,6 +276,17 @@ def test_formats_are_frozen_values():
     assert tensor[0] == 1
 
 
+def test_read_only_views_of_arrays_that_others_write_to_are_copied():
+    source = np.ones(3)
+    view = np.broadcast_to(source[None, :, None], (1, 3, 1))
+    tensor, constant = tna.TTTensor([view]), np.frombuffer(np.ones(3).tobytes()).reshape(1, 3, 1)
+    source[:] = 7
+    assert tensor.to_dense().tolist() == [1, 1, 1]
+    assert tna.TTTensor([constant]).cores[0] is constant
+    found = tna.TTTensor.random((4, 5, 6), rank=3, seed=0).round(eps=1e-3).orthogonalize(1)
+    assert all(old is new for old, new in zip(found.cores, tna.TTTensor(found.cores).cores, strict=True))
+
+
 def test_integer_parts_become_floating_and_views_are_taken_as_they_are(rng):
     assert tna.CPTensor([[[1], [2]], [[3], [4]]]).dtype == np.float64
     big = rng.standard_normal((6, 4, 2))

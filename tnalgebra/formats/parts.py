@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from math import exp, log
+from mmap import mmap
 from typing import Any
 
 import numpy as np
@@ -35,12 +36,21 @@ def frozen(array: Any, name: str, axes: Sequence[str]) -> Array:
         return array
     if array.dtype.char not in "fdFD" or not array.dtype.isnative:
         array = _for_blas(array, name)
-    elif array.flags.writeable:
-        array = array.copy()  # what the caller does with its array later is no concern of this one
-    else:
+    elif is_constant(array):
         return array
+    else:
+        array = array.copy()  # what the caller does with its array later is no concern of this one
     array.flags.writeable = False
     return array
+
+
+def is_constant(array: Any) -> bool:
+    """Whether nobody can write to the array, nor to one or to a buffer that it is a view of."""
+    while isinstance(array, np.ndarray):
+        if array.flags.writeable:
+            return False
+        array = array.base
+    return array is None or (isinstance(array, bytes | mmap) and memoryview(array).readonly)
 
 
 def _for_blas(array: Array, name: str) -> Array:
@@ -56,8 +66,9 @@ def sealed(arrays: Iterable[Array]) -> tuple[Array, ...]:
     """Arrays that the library has just made, read-only, so that a format keeps them without a copy."""
     found = tuple(arrays)
     for array in found:
-        if isinstance(array, np.ndarray):
+        while isinstance(array, np.ndarray):
             array.flags.writeable = False
+            array = array.base  # a result may be a view of what a library function has made
     return found
 
 
