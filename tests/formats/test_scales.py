@@ -135,6 +135,32 @@ def test_a_tensor_that_no_scale_saves_has_the_entries_that_its_dtype_has(kind):
     assert (tensor * tensor).log_norm() == pytest.approx(2 * 1000 * np.log(10) + 50 * np.log(2))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("factor", "entry"), [(0, 0.0), (np.nan, np.nan)])
+def test_long_tensors_of_zeros_and_of_no_numbers(kind, factor, entry):
+    tensor = in_format(kind, train([10.0] * 1000)) * factor
+    values = [tensor[(0,) * 1000], *tensor.gather([[0] * 1000]), tensor.sum(), tensor.evaluate([np.ones(2)] * 1000)]
+    np.testing.assert_array_equal(values, entry)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_no_number_holds_is_infinite(kind):
+    tensor = in_format(kind, train([1e10] * 500))
+    with np.errstate(over="ignore"):
+        assert tensor.sum(range(1, 500)).to_dense().tolist() == [np.inf] * 2
+        assert tensor[(slice(None),) + (0,) * 499].to_dense().tolist() == [np.inf] * 2
+        assert (tensor * 1e-10)[(0,) * 500] == np.inf
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", [float, complex])
+def test_vectors_of_far_scales_have_their_value(kind, dtype):
+    tensor = kind.random((3, 4, 2, 5), rank=2, seed=0, dtype=dtype)
+    vectors = [np.full(n, scale) for n, scale in zip(tensor.shape, (1e200, 1e200, 1e-200, 1e-200), strict=True)]
+    batch = [np.stack([vector, 0 * vector, np.ones(len(vector))]) for vector in vectors]
+    np.testing.assert_allclose(tensor.evaluate(batch) / tensor.sum(), [1, 0, 1], rtol=1e-10)
+
+
 @pytest.mark.parametrize(("scales", "dtype"), [([1e-300] * 3, float), ([1e300] * 2, float), ([1e30] * 2, "float32")])
 def test_norms_outlive_their_gauge(scales, dtype):
     tensor = train(scales, dtype)

@@ -15,6 +15,8 @@ __all__ = [
     "as_float",
     "as_number",
     "at_one",
+    "columns_at_one",
+    "each_shifted",
     "exponent_of",
     "is_moderate",
     "is_ordinary",
@@ -136,15 +138,35 @@ def at_one(array: Array) -> tuple[Array, int]:
 
 
 def rescaled(array: Array, exponent: int) -> Array:
-    """The array times 2^exponent, in two factors as one alone may overflow."""
-    half = exponent // 2
-    return array * 2.0**half * 2.0 ** (exponent - half) if exponent else array
+    """The array times 2^exponent, in as many factors as it takes, as one alone may overflow."""
+    if not exponent:
+        return array
+    most = 4 * quarter(array.dtype) - 2
+    exponent = max(-3 * most, min(3 * most, exponent))  # beyond, every number is infinite or zero
+    while exponent:
+        step = max(-most, min(most, exponent))
+        array, exponent = array * 2.0**step, exponent - step
+    return array
 
 
 def shifted(array: Array, exponents: Array, xp: Any) -> Array:
     """The array times 2^exponents, one for each entry of an axis."""
     half, dtype = exponents // 2, array.real.dtype
     return array * xp.ldexp(1.0, half).astype(dtype) * xp.ldexp(1.0, exponents - half).astype(dtype)
+
+
+def columns_at_one(array: Array, xp: Any) -> tuple[Array, Array]:
+    """A matrix with the largest entry of every column in [½, 1), and the exponents of 2 that were taken out."""
+    sizes = xp.max(xp.maximum(abs(array.real), abs(array.imag)), axis=0)
+    exponents = xp.where(xp.isfinite(sizes), xp.frexp(sizes)[1], 0)
+    return shifted(array, -exponents, xp), exponents
+
+
+def each_shifted(values: Array, exponents: Array, xp: Any) -> Array:
+    """Each of some numbers times its own power of two: infinite or 0 where no number of the dtype can hold it."""
+    parts = values.view(values.real.dtype).reshape(len(values), -1)  # the real and the imaginary ones
+    with np.errstate(over="ignore", under="ignore"):
+        return xp.ldexp(parts, exponents[:, None]).reshape(-1).view(values.dtype)
 
 
 def as_float(mantissa: float, exponent: int) -> float:

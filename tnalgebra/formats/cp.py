@@ -179,7 +179,7 @@ class CPTensor(Format):
         factors, weights, exponents = cp_columns(self.factors, self.weights, xp)
         is_safe = int(abs(exponents).sum(axis=0).max()) < np.finfo(self.weights.real.dtype).maxexp // 2
         is_even = int((exponents[:-1].max(axis=0) - exponents[:-1].min(axis=0)).max()) <= 2
-        if not exponent and (is_safe or is_even):
+        if not exponent and (is_safe or (is_even and bool(weights.all()))):  # 0 · ∞ would be no number
             return self
         weights, total = cp_weights(weights, exponents.sum(axis=0), xp)
         parts = evened([*factors, weights], exponent + total)

@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import AlgebraError, AxisMismatchError, FormatError, IndexRangeError
 from ..execute.expression import evaluate
 from ..execute.namespace import are_plain, as_array, concatenate, namespace_of
-from ..execute.scaling import at_one, is_ordinary
+from ..execute.scaling import at_one, columns_at_one, each_shifted, is_ordinary
 from .graphs import leaf
 from .structure import Structure, as_index
 
@@ -40,6 +40,16 @@ class Indexing(Structure):
         self._check_vectors(arrays)
         if arrays[0].ndim == 1:
             return self.evaluate([array[None, :] for array in arrays])[0]
+        found = self._values(arrays)
+        if self._is_safe(found):
+            return found
+        xp = namespace_of(arrays)
+        dtype = xp.result_type(self.dtype, *arrays)
+        columns, exponents = zip(*(columns_at_one(array.astype(dtype).T, xp) for array in arrays), strict=True)
+        return each_shifted(self._evened()._values([array.T for array in columns]), sum(exponents), xp)
+
+    def _values(self, arrays: Sequence[Array]) -> Array:
+        """The values for batches of vectors, a chunk of them at a time."""
         parts, chunk = self.parameters(), self._chunk()
         xp = namespace_of([*parts.values(), *arrays])
         pieces = []
@@ -50,8 +60,7 @@ class Indexing(Structure):
                 rows.append(xp.moveaxis(weighed, 0, axis))
             with np.errstate(over="ignore", invalid="ignore"):
                 pieces.append(self._batched(rows))
-        found = self._joined(pieces, *arrays)
-        return found if self._is_safe(found) else self._evened().evaluate(arrays)
+        return self._joined(pieces, *arrays)
 
     def _joined(self, pieces: Sequence[Array], *vectors: Array) -> Array:
         """The pieces in a row; where there is none, in the dtype of the tensor and the vectors."""
@@ -61,10 +70,8 @@ class Indexing(Structure):
         return concatenate(pieces, 0, xp) if pieces else xp.empty(0, dtype=xp.result_type(*vectors, self.dtype))
 
     def _is_safe(self, values: Array) -> bool:
-        """Whether values are no sign of parts of extreme scales: not all of them infinite or zero; for ξ ≠ multiply."""
-        if self.xi.name != "multiply" or is_ordinary(values):
-            return True
-        return self._evened() is self
+        """Whether values are no sign of extreme scales on the way: none infinite, zero or denormal, or ξ ≠ multiply."""
+        return self.xi.name != "multiply" or is_ordinary(values)
 
     def _check_vectors(self, arrays: Sequence[Array]) -> None:
         if len(arrays) != self.ndim:
@@ -86,11 +93,16 @@ class Indexing(Structure):
         Raises `IndexRangeError` with the mode, the index and the size.
         """
         points = checked_points(indices, self.shape)
+        found = self._gathered(points)
+        even = self if self._is_safe(found) else self._evened()
+        return found if even is self else even._gathered(points)
+
+    def _gathered(self, points: Array) -> Array:
+        """The entries, a chunk of them at a time."""
         chunk = POINTS if self._is_plain else self._chunk()
         with np.errstate(over="ignore", invalid="ignore"):
             pieces = [self._entries(points[start : start + chunk]) for start in range(0, len(points), chunk)]
-        found = self._joined(pieces)
-        return found if self._is_safe(found) else self._evened().gather(points)
+        return self._joined(pieces)
 
     @property
     def _is_plain(self) -> bool:

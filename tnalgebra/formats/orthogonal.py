@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..execute.scaling import at_one, exponent_of, norm_exponent, normalised, rescaled, shifted
+from ..execute.scaling import at_one, columns_at_one, exponent_of, largest, norm_exponent, normalised, rescaled, shifted
 from .qr import qr, triangle
 from .tree import DimensionTree, Nested
 
@@ -63,9 +63,13 @@ def evened(parts: Sequence[Array], exponent: int) -> list[Array] | None:
     sizes = (room if scale is None else abs(scale) for scale in map(norm_exponent, parts))
     if not exponent and sum(sizes) < room:
         return None
-    found = [exponent_of(part) or 0 for part in parts]
-    wanted = shares(exponent + sum(found), len(parts))
-    moves = [new - old for new, old in zip(wanted, found, strict=True)]
+    bounds = [largest(part) for part in parts]
+    found = [int(np.frexp(bound)[1]) if 0 < bound < np.inf else 0 for bound in bounds]
+    scaled = [place for place, bound in enumerate(bounds) if 0 < bound < np.inf]  # the others have no scale to share
+    wanted = shares(exponent + sum(found) if all(bounds) else 0, len(scaled))  # what zero is times has none either
+    moves = [0] * len(parts)
+    for place, share in zip(scaled, wanted, strict=True):
+        moves[place] = share - found[place]
     if not exponent and (sum(map(abs, found)) < room or max(map(abs, moves)) <= 1):
         return None
     return [rescaled(part, move) for part, move in zip(parts, moves, strict=True)]
@@ -87,9 +91,9 @@ def cp_columns(factors: Sequence[Array], weights: Array, xp: ModuleType) -> tupl
     """Factors and weights whose columns have entries of at most one, and the exponents of 2: (parts, terms)."""
     found, exponents = [], []
     for part in (*factors, weights[None, :]):
-        sizes = xp.max(xp.maximum(abs(part.real), abs(part.imag)), axis=0)
-        exponents.append(xp.where(xp.isfinite(sizes), xp.frexp(sizes)[1], 0))
-        found.append(shifted(part, -exponents[-1], xp))
+        columns, shifts = columns_at_one(part, xp)
+        found.append(columns)
+        exponents.append(shifts)
     return found[:-1], found[-1][0], xp.stack(exponents)
 
 
@@ -97,7 +101,7 @@ def cp_weights(weights: Array, exponents: Array, xp: ModuleType) -> tuple[Array,
     """Weights times 2^exponents, one a term, as an array of moderate numbers and the exponent of the largest."""
     there = exponents[weights != 0]
     top = int(xp.max(there)) if there.size else 0
-    return shifted(weights, xp.maximum(exponents - top, -4000), xp), top
+    return shifted(weights, xp.maximum(xp.minimum(exponents - top, 0), -4000), xp), top
 
 
 def scaled_norm(array: Array, exponent: int, xp: ModuleType) -> tuple[float, int]:
