@@ -106,6 +106,22 @@ def test_ranks_are_capped_and_the_price_is_told():
 
 
 @pytest.mark.parametrize("kind", [tna.CPTensor, tna.TTTensor, tna.HTTensor])
+def test_reports_say_what_was_asked_for_and_what_was_reached(kind):
+    with pytest.warns(
+        ConvergenceWarning, match=r"relative error of 0\.8.*, not eps = 0\.001; raise max_rank"
+    ) as caught:
+        found = kind.from_function(lambda i: np.cos(i.sum(1)), (3, 4, 5), eps=1e-3, max_rank=1)
+    assert (len(caught), caught[0].filename) == (1, __file__)
+    assert found.truncation.requested == 1e-3
+    assert found.truncation.bound == found.fit.error > 0.5
+    assert not found.truncation.is_reached
+    good = kind.from_function(lambda i: np.cos(i.sum(1)), (3, 4, 5), eps=1e-3)
+    assert good.truncation.bound == good.fit.error <= good.truncation.requested == 1e-3
+    with pytest.warns(ConvergenceWarning, match="not eps = 1e-12; raise max_calls = 300"):
+        kind.from_function(lambda i: 1 / (1 + i.sum(1)), (6,) * 4, eps=1e-12, max_calls=300)
+
+
+@pytest.mark.parametrize("kind", [tna.CPTensor, tna.TTTensor, tna.HTTensor])
 def test_initial_points_find_a_peak_that_random_points_miss(kind):
     peak = np.array([3, 41, 17, 29, 11, 37])
 

@@ -19,7 +19,7 @@ from .basis import exact_basis
 from .cp_search import Search
 from .dense import Dense, prepare
 
-__all__ = ["at_norm_one", "cp_fit", "cp_from_dense", "cp_round"]
+__all__ = ["at_norm_one", "cp_fit", "cp_from_dense", "cp_round", "problems"]
 
 Array = Any
 
@@ -138,21 +138,21 @@ def cp_round(tensor: CPTensor, *, eps: float | None = None, max_rank: int | None
 
 
 def _warn(rank: int, fit: FitReport, eps: float | None) -> None:
-    for problem in _problems(rank, fit, eps):
+    for problem in problems(rank, fit, eps):
         warnings.warn(problem, ConvergenceWarning, stacklevel=5)
 
 
-def _problems(rank: int, fit: FitReport, eps: float | None) -> Iterator[str]:
+def problems(
+    rank: int, fit: FitReport, eps: float | None, limit: str = "max_rank, restarts or sweeps"
+) -> Iterator[str]:
+    """What a warning says of a fit; limit: what to raise where it does not reach eps."""
     if fit.is_degenerate and (eps is None or fit.error > eps):
         yield (
             f"terms of the CP fit of rank {rank} grow against one another, so no best fit of this rank may exist "
             "(border rank); a larger rank does not have to"
         )
     if eps is not None and fit.error > eps:
-        yield (
-            f"CP of rank {rank} reached a relative error of {fit.error:.3g}, not eps = {eps:.3g}; "
-            "raise max_rank, restarts or sweeps"
-        )
+        yield (f"CP of rank {rank} reached a relative error of {fit.error:.3g}, not eps = {eps:.3g}; raise {limit}")
 
 
 def _zero(shape: tuple[int, ...], dtype: Any, eps: float | None, xp: Any) -> CPTensor:

@@ -16,6 +16,7 @@ from ..formats.parts import check_eps, check_rank, check_shape, sealed
 from ..formats.tree import as_tree, modes_of, renumbered
 from ..formats.truncation import FitReport
 from .budget import cut
+from .cp_fit import problems
 from .factor import svd
 from .maxvol import maxvol
 from .sampler import OutOfCalls, Sampler
@@ -74,7 +75,18 @@ def tt_from_function(
 def _train(
     sampler: Sampler, eps: float | None, max_rank: int | None, initial: Any = None, seed: Any = 0, sweeps: int = 20
 ) -> TTTensor:
-    """The train that interpolates what is sampled."""
+    """The train that interpolates what is sampled, with its reports and the warning that eps is not reached."""
+    train, fit, limit = _crossed(sampler, eps, max_rank, initial, seed, sweeps)
+    if eps is not None and fit.error > eps:
+        problem = f"TT-cross reached an estimated relative error of {fit.error:.3g}, not eps = {eps:.3g}; raise {limit}"
+        warnings.warn(problem, ConvergenceWarning, stacklevel=4)
+    return replace(train, fit=fit, truncation=TruncationReport(requested=eps, bound=fit.error))
+
+
+def _crossed(
+    sampler: Sampler, eps: float | None, max_rank: int | None, initial: Any, seed: Any, sweeps: int
+) -> tuple[TTTensor, FitReport, str]:
+    """The train, how its error was estimated, and what limits that."""
     sizes, eps, max_calls, rng = sampler.shape, check_eps(eps), sampler.max_calls, np.random.default_rng(seed)
     if eps is None and max_rank is None:
         raise RankError("from_function needs eps, max_rank, or both")
@@ -88,14 +100,10 @@ def _train(
     points = draw(sampler.tested)
     error = _relative(rounded.gather(points), sampler(points, reserve=0))
     is_converged = error <= eps if eps is not None else not is_out
-    if not is_converged and eps is not None:
-        why = f"max_calls = {max_calls}" if is_out else "max_rank or sweeps"
-        problem = f"TT-cross reached an estimated relative error of {error:.3g}, not eps = {eps:.3g}; raise {why}"
-        warnings.warn(problem, ConvergenceWarning, stacklevel=4)
     fit = FitReport(
         error=error, losses=(*losses, error), is_converged=is_converged, is_estimate=True, calls=sampler.calls
     )
-    return replace(rounded, fit=fit)
+    return rounded, fit, f"max_calls = {max_calls}" if is_out else "max_rank or sweeps"
 
 
 @implements("from_function", HTTensor)
@@ -126,7 +134,9 @@ def ht_from_function(
         options["initial"] = checked_points(initial, sizes)[:, order]
     sampler = Sampler(f, [sizes[mode] for mode in order], max_calls, order)
     train = _train(sampler, eps, max_rank, **options)
-    return on_leaves(train, tree, max_rank, eps)
+    found = on_leaves(train, tree, max_rank, eps)
+    assert found.fit is not None
+    return replace(found, truncation=TruncationReport(requested=eps, bound=found.fit.error))
 
 
 def on_leaves(train: TTTensor, tree: DimensionTree, max_rank: int | None, eps: float | None) -> HTTensor:
@@ -174,20 +184,22 @@ def cp_from_function(
     if eps is None and max_rank is None:
         raise RankError("from_function needs eps, max_rank, or both")
     half = 1e-10 if eps is None else (check_eps(eps) or 0.0) / 2
-    train = tt_from_function(f, shape, eps=half, max_calls=max_calls, initial=initial, seed=seed, sweeps=sweeps)
-    found: CPTensor = train.fit_cp(eps=None if eps is None else half, max_rank=max_rank, seed=seed, **options)
-    assert train.fit is not None
+    sampler = Sampler(f, check_shape(shape), max_calls)
+    train, by_cross, limit = _crossed(sampler, half, None, initial, seed, sweeps)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # they would name the half of eps
+        found: CPTensor = train.fit_cp(eps=None if eps is None else half, max_rank=max_rank, seed=seed, **options)
     assert found.truncation is not None
-    error = (
-        train.fit.error + found.truncation.bound
-    )  # of the train beside the function, and of the fit beside the train
+    error = by_cross.error + found.truncation.bound  # of the train beside the function, and of the fit beside the train
     fit = replace(
-        found.fit or train.fit,
+        found.fit or by_cross,
         error=error,
         is_estimate=True,
-        is_converged=error <= eps if eps is not None else train.fit.is_converged,
-        calls=train.fit.calls,
+        is_converged=error <= eps if eps is not None else by_cross.is_converged,
+        calls=by_cross.calls,
     )
+    for problem in problems(found.rank, fit, eps, "max_rank, restarts or sweeps" if by_cross.is_converged else limit):
+        warnings.warn(problem, ConvergenceWarning, stacklevel=3)
     return replace(found, fit=fit, truncation=TruncationReport(requested=eps, bound=error))
 
 
