@@ -26,6 +26,9 @@ class Branch(tuple[Any, ...]):
     def __ne__(self, other: object) -> bool:
         return not self == other
 
+    def __reduce__(self) -> Any:
+        return parsed, (repr(self),)
+
     def __repr__(self) -> str:
         return folded(self, repr, lambda parts: f"({', '.join(parts)}{',' * (len(parts) == 1)})")
 

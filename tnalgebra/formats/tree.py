@@ -8,7 +8,7 @@ import numpy as np
 
 from ..canvas import Diagram, Diagrammed, outline
 from ..errors import TreeError
-from .branch import Branch, Nested, folded, modes_of, postorder, renumbered
+from .branch import Branch, Nested, folded, modes_of, parsed, postorder, renumbered
 from .later import later
 
 __all__ = ["DimensionTree", "Nested", "as_tree", "climbed", "modes_of", "renumbered"]
@@ -60,6 +60,10 @@ class DimensionTree(Diagrammed):
                 raise TreeError(
                     f"branch {branch} of tree {self.nested} has {len(branch)} child; a branch joins two or more"
                 )
+
+    def __reduce__(self) -> Any:
+        """Pickle and copy by what is printed: Python would take nodes in nodes by recursion, a level a call."""
+        return _printed, (repr(self.nested),)
 
     @classmethod
     def from_nested(cls, nested: Any) -> "DimensionTree":
@@ -179,6 +183,10 @@ def _order(ndim: int) -> int:
     if not isinstance(ndim, int | np.integer) or isinstance(ndim, bool) or ndim < 1:
         raise TreeError(f"a tree needs a positive number of modes; got {ndim!r}")
     return int(ndim)
+
+
+def _printed(text: str) -> DimensionTree:
+    return DimensionTree(parsed(text))
 
 
 def _frozen(nested: Any) -> Nested:
