@@ -120,6 +120,15 @@ def test_layouts_of_memory_do_not_matter(kind):
         np.testing.assert_array_equal(view, before)
 
 
+@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("dtype", [">f8", ">f4", ">f2", ">c16", ">i4"])
+def test_every_order_of_bytes_is_taken(kind, dtype):
+    x = np.arange(24).reshape(2, 3, 4)
+    found = kind.from_dense(x.astype(dtype), eps=1e-4)
+    assert found.dtype.isnative
+    assert relative_error(found.to_dense(), x) < 1e-3
+
+
 def test_exact_ranks_are_found():
     """Sums of known tensors have the ranks that they should, not one more."""
     for seed in range(5):
@@ -306,6 +315,7 @@ NAN = np.array([[1.0, np.nan], [np.inf, 2.0]])
         (np.ones((2, 2)), {"eps": np.nan}, ToleranceError, "must be in [0, 1); got nan"),
         (np.ones((2, 2)), {"max_rank": 0}, RankError, "a rank must be at least 1; got 0"),
         (np.ones((2, 2)), {"max_rank": 1.5}, RankError, "rank must be an integer or a sequence"),
+        (np.ma.masked_equal([[1.0, 2.0]], 2), {"eps": 0.1}, FormatError, "from_dense needs every entry; from_samples"),
         (np.float64(3.0), {"eps": 0.1}, FormatError, "needs at least one mode, and no mode of size 0; got shape ()"),
         (
             np.ones((2, 0)),
@@ -329,3 +339,10 @@ def test_bad_input_of_one_format():
         tna.TTTensor.from_dense(np.ones((2, 2, 2)), max_rank=(1, 2, 3))
     with pytest.raises(TypeError, match="unexpected keyword argument 'rank'"):
         tna.TTTensor.from_dense(np.ones((2, 2)), rank=2)
+    for kind in (tna.TTTensor, tna.HTTensor):
+        with pytest.raises(
+            FormatError, match=re.escape("needs at least one mode, and no mode of size 0; got shape ()")
+        ):
+            kind.from_dense(np.array(3.0), eps=0.1, memory_limit=1)
+        with pytest.raises(FormatError, match="from_dense needs every entry"):
+            kind.from_dense(np.ma.masked_less(np.arange(24.0).reshape(2, 3, 4), 3), eps=0.1, memory_limit=100)

@@ -91,6 +91,8 @@ def test_sums_of_what_is_only_added_by_blocks():
         tna.stack_sum([tna.TTTensor.random(SHAPE, 2, xi="hypot")] * 2)
     with pytest.raises(FormatError, match="nothing to sum"):
         tna.stack_sum([])
+    with pytest.raises(FormatError, match="stack_sum needs formats; got ndarray: from_dense makes one of an array"):
+        tna.stack_sum([np.ones(3)])
     with pytest.raises(
         AxisMismatchError, match="mode 0 has size 3 in the left operand of stack_sum but 2 in the right"
     ):

@@ -204,6 +204,7 @@ def test_multiples_that_one_part_cannot_hold(kind):
     assert ((tensor * 1e-310) / 1e-310).norm() == pytest.approx(2)
     assert (tensor * 1e300 / 1e300)[0, 0] == pytest.approx(1)
     assert (tensor * (1e250 + 1e250j) / 1e250)[0, 0] == pytest.approx(1 + 1j)
+    assert (tensor * 10**400 / -(10**400))[0, 0] == pytest.approx(-1)
     assert (tensor * 0).norm() == 0
     assert (tensor * np.array(2.0)).norm() == (np.bool_(True) * tensor * 2).norm() == pytest.approx(4)
     with pytest.raises(FormatError, match="a tensor divided by 0 has no finite entries"):
@@ -284,6 +285,15 @@ def test_foreign_byte_orders_and_widths():
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", ["float32", "complex64", "float64"])
+@pytest.mark.parametrize("scale", [1.0, 2.0**40])
+def test_inner_products_have_the_dtype_of_the_tensors(kind, dtype, scale):
+    tensor = kind.random((3, 4, 5), rank=2, seed=0, dtype=dtype) * scale
+    assert type(tensor.inner(tensor)) is np.dtype(dtype).type
+    assert type(tensor.inner(tensor.to_dense())) is np.dtype(dtype).type
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int64", "uint64"])
 def test_short_and_unsigned_indices_do_not_wrap(kind, dtype):
     tensor = kind.random((2,) * 12, rank=3, seed=0)
@@ -298,6 +308,16 @@ def test_copies_stay_immutable():
         assert not any(core.flags.writeable for core in other.cores)
     fitted = tna.CPTensor.from_dense(np.ones((2, 3)), max_rank=1)
     assert pickle.loads(pickle.dumps(fitted)).truncation == fitted.truncation
+
+
+@pytest.mark.parametrize("count", [1, 3, 1200])
+def test_copies_of_deep_trees(count):
+    tree = tna.DimensionTree.linear(count)
+    tensor = tna.HTTensor.ones((1,) * count, tree=tree)
+    for copied in (copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))):
+        assert copied(tree) == tree
+        assert copied(tree.nested) == tree.nested
+        assert copied(tensor).tree == tree
 
 
 # --- many modes --------------------------------------------------------------------------------------------------

@@ -198,6 +198,8 @@ def test_networks_that_quimb_builds():
 
 
 def test_what_quimb_does_not_have():
+    with pytest.raises(FormatError, match="a MatrixProductState of quimb is needed; got ndarray"):
+        interop.from_quimb_mps(np.ones((2, 3)))
     with pytest.raises(FormatError, match="a periodic state is no train"):
         interop.from_quimb_mps(qtn.MPS_rand_state(4, 2, cyclic=True, seed=0))
     with pytest.raises(FormatError, match="has two sites at least; to_quimb takes a train of one mode"):

@@ -42,14 +42,18 @@ class Dense:
 def prepare(array: Any, what: str = "from_dense") -> Dense:
     """Check an array and scale it, if it needs it, by a power of two (which loses nothing).
 
-    Raises `NonFiniteError` with the number of NaN and infinite entries, `DTypeError`, `FormatError` for no modes.
+    Raises `NonFiniteError` with the number of such entries, `DTypeError`, `FormatError` for no modes and for masks.
     """
+    if np.ma.is_masked(array):
+        raise FormatError(f"{what} needs every entry; from_samples completes a tensor from those that are not masked")
     x = as_array(array)
     xp = namespace_of([x])
     if xp.__name__ not in ("numpy", "cupy"):
         raise DTypeError(f"{what} takes NumPy and CuPy arrays; got {type(x).__name__}, convert it first")
     if x.ndim == 0 or 0 in x.shape:
         raise FormatError(f"{what} needs at least one mode, and no mode of size 0; got shape {x.shape}")
+    if isinstance(x, np.ndarray) and not x.dtype.isnative:
+        x = x.astype(x.dtype.newbyteorder("="))
     if x.dtype.kind in "biu":
         x = x.astype(np.float64)
     elif x.dtype == np.float16:

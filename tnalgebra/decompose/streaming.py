@@ -46,14 +46,14 @@ def decomposed(
     array = array if hasattr(array, "dtype") else np.asarray(array)
     shape, requested = tuple(array.shape), check_eps(eps)
     entries = (as_bytes(LIMIT if memory_limit is None else memory_limit) or 0) // (array.dtype.itemsize * SHARE)
-    if prod(shape) <= entries or 0 in shape:
+    if prod(shape) <= entries or 0 in shape or not shape:
         return whole(np.asarray(array) if lazy else array, eps=eps, max_rank=max_rank, **options)
     slabs = list(_slabs(shape, entries))
     step = None if requested is None else requested / (4 * (1 + len(slabs).bit_length()))
     wide = doubled(max_rank)
 
     def partial(slab: tuple[slice, ...]) -> Partial:
-        tensor = whole(np.asarray(array[slab]), eps=step, max_rank=wide, **options)
+        tensor = whole(np.asarray(array[slab]) if lazy else array[slab], eps=step, max_rank=wide, **options)
         places = {m: (s.start, n) for m, (s, n) in enumerate(zip(slab, shape, strict=True)) if s != slice(0, n)}
         return Partial(inserted(tensor, places), log_lost=log_loss(tensor))
 

@@ -43,6 +43,8 @@ def stack_sum(tensors: Sequence[Any], *, eps: float | None = None, max_rank: Any
     terms, eps = list(tensors), check_eps(eps)
     if not terms:
         raise FormatError("nothing to sum: give at least one tensor")
+    if not isinstance(terms[0], Format):
+        raise FormatError(f"stack_sum needs formats; got {type(terms[0]).__name__}: from_dense makes one of an array")
     for other in terms[1:]:
         terms[0]._check_same_kind(other, "stack_sum")
         terms[0]._check_alike(other, "stack_sum")

@@ -177,8 +177,9 @@ def as_float(mantissa: float, exponent: int) -> float:
 
 def as_number(value: Any, exponent: int) -> Any:
     """The scalar value · 2^exponent on the host: infinite or 0 where no number of its dtype can hold it."""
-    if not exponent and isinstance(value, np.ndarray | np.generic):
-        return np.asarray(value)[()]
+    value = np.asarray(value) if isinstance(value, np.generic) else value
+    if not exponent and isinstance(value, np.ndarray):
+        return value[()]
     xp = namespace_of([value])
     with np.errstate(over="ignore", under="ignore"):
         if is_complex(value.dtype, xp):

@@ -40,6 +40,14 @@ def as_divisor(number: Any, dtype: Any) -> Any:
     return np.result_type(number, dtype).type(number) if isinstance(number, np.generic | np.ndarray) else number
 
 
+def parted(number: Any) -> tuple[Any, int]:
+    """A number as one of moderate size times a power of two; integers of Python may be too large for a float."""
+    if isinstance(number, int):
+        return number / (1 << number.bit_length()), number.bit_length()
+    exponent = int(np.frexp(max(abs(number.real), abs(number.imag)))[1])
+    return number * 2.0 ** -(exponent // 2) * 2.0 ** (exponent // 2 - exponent), exponent
+
+
 def is_between(part: Array) -> bool:
     """Whether an array has no infinite entry, and is not zero."""
     return 0 < largest(part) < np.inf
@@ -117,8 +125,7 @@ class Arithmetic(Structure):
             return plain
         if self.xi.name != "multiply":
             return self._scaled(1 / number if is_divisor else number)
-        exponent = int(np.frexp(max(abs(number.real), abs(number.imag)))[1])
-        mantissa = number * 2.0 ** -(exponent // 2) * 2.0 ** (exponent // 2 - exponent)
+        mantissa, exponent = parted(number)
         base = self._evened(-exponent if is_divisor else exponent)
         return base._scaled(1 / mantissa if is_divisor else mantissa)
 

@@ -77,6 +77,8 @@ def from_quimb_mps(mps: Any) -> TTTensor:
     >>> interop.from_quimb_mps(qtn.MPS_rand_state(5, bond_dim=3, seed=0)).ranks
     (1, 3, 3, 3, 3, 1)
     """
+    if not hasattr(mps, "site_ind"):
+        raise FormatError(f"a MatrixProductState of quimb is needed; got {type(mps).__name__}")
     if getattr(mps, "cyclic", False):
         raise FormatError("a periodic state is no train: its first bond leads to the last site; from_quimb takes it")
     cores = []
