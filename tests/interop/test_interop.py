@@ -142,6 +142,23 @@ def test_copy_nodes_are_labels_that_many_axes_share(rng):
     assert relative_error(interop.from_nodes([free, tail]).evaluate(), tail.tensor) < 1e-15
 
 
+def test_copy_nodes_that_are_connected_are_one_label():
+    vector, first, second = tn.Node(np.arange(3.0)), tn.CopyNode(3, 3), tn.CopyNode(2, 3)
+    vector[0] ^ first[0]
+    first[1] ^ second[0]
+    for edges in ([first[2], second[1]], [second[1], first[2]]):
+        np.testing.assert_array_equal(interop.from_nodes([vector, first, second], edges).evaluate(), np.diag([0, 1, 2]))
+
+
+def test_copy_nodes_alone_are_identities():
+    for rank, expected in ((1, np.ones(3)), (2, np.eye(3)), (3, np.einsum("ij,ik->ijk", np.eye(3), np.eye(3)))):
+        np.testing.assert_array_equal(interop.from_nodes([tn.CopyNode(rank, 3)]).evaluate(), expected)
+    first, second = tn.CopyNode(2, 3), tn.CopyNode(2, 3)
+    first[0] ^ second[0]
+    first[1] ^ second[1]
+    assert interop.from_nodes([first, second]).evaluate() == 3
+
+
 def test_graphs_that_are_not_whole_are_refused():
     a, b = tn.Node(np.ones((2, 3)), name="a"), tn.Node(np.ones((3, 4)), name="b")
     a[1] ^ b[0]

@@ -41,35 +41,42 @@ def from_nodes(nodes: Sequence[Any], output_edges: Sequence[Any] | None = None) 
             for end in (edge.node1, edge.node2):
                 if end is not None and id(end) not in known:
                     raise FormatError(f"node {node.name!r} is connected to {end.name!r}, which is not in the list")
-    arrays, terms, called = list[Any](), list[tuple[str, ...]](), list[str]()
-    dtypes = [node.tensor.dtype for node in nodes if not isinstance(node, tn.CopyNode)]
-    dtype = np.result_type(*dtypes) if dtypes else np.dtype(float)
     dangling = [edge for node in nodes for edge in node.edges if edge.is_dangling()]
     wanted = dangling if output_edges is None else list(output_edges)
     if sorted(map(id, wanted)) != sorted(map(id, dangling)):
         raise FormatError(
             f"output_edges must be the {len(dangling)} dangling edges of the nodes, each once; got {len(wanted)}"
         )
-    output, same = [names[id(edge)] for edge in wanted], dict[str, str]()
-    for node in nodes:
-        labels = tuple(names[id(edge)] for edge in node.edges)
-        if not isinstance(node, tn.CopyNode):
-            arrays.append(node.tensor)
-            terms.append(labels)
-            called.append(str(node.name))
-            continue
-        open_ones = [label for label in labels if label in output]
-        for label in labels:
-            _join(same, label, labels[0] if label not in open_ones[1:] else label)
-        for label in open_ones[1:]:  # an axis of its own, equal to the first
-            arrays.append(np.eye(node.dimension, dtype=dtype))
-            terms.append((open_ones[0], label))
-            called.append("copy")
-    network = Network(
-        tuple(arrays), tuple(tuple(_root(same, label) for label in term) for term in terms),
-        tuple(_root(same, label) for label in output),
-    )  # fmt: skip
-    return as_expression(network, called)
+    given = [node for node in nodes if not isinstance(node, tn.CopyNode)]
+    copies = {id(node): node for node in nodes if isinstance(node, tn.CopyNode)}
+    same = dict[str, str]()
+    for copy in copies.values():
+        for edge in copy.edges:
+            _join(same, names[id(copy.edges[0])], names[id(edge)])
+    roots = {edge: _root(same, name) for edge, name in names.items()}
+    terms = [tuple(roots[id(edge)] for edge in node.edges) for node in given]
+    eyes, output = _apart([names[id(edge)] for edge in wanted], [roots[id(edge)] for edge in wanted])
+    sizes = {roots[id(copy.edges[0])]: copy.dimension for copy in copies.values()}
+    alone = [(root,) for root in sizes if not any(root in term for term in (*terms, *eyes))]
+    dtype = np.result_type(*(node.tensor.dtype for node in given)) if given else np.dtype(float)
+    arrays = [node.tensor for node in given] + [np.eye(sizes[root], dtype=dtype) for root, _ in eyes]
+    arrays += [np.ones(sizes[root], dtype=dtype) for (root,) in alone]
+    called = [str(node.name) for node in given] + ["copy"] * (len(eyes) + len(alone))
+    return as_expression(Network(tuple(arrays), (*terms, *eyes, *alone), tuple(output)), called)
+
+
+def _apart(labels: Sequence[str], roots: Sequence[str]) -> tuple[list[tuple[str, str]], list[str]]:
+    """Labels of the result, each once: the first of those that are one takes its root, an identity leads to another."""
+    eyes, output, first = list[tuple[str, str]](), list[str](), dict[str, str]()
+    for label, root in zip(labels, roots, strict=True):
+        if root in first:
+            other = first[root] if label == root else label
+            eyes.append((root, other))
+            output.append(other)
+        else:
+            first[root] = label
+            output.append(root)
+    return eyes, output
 
 
 def _root(same: dict[str, str], label: str) -> str:
