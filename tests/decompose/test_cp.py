@@ -105,6 +105,25 @@ def test_fits_at_scales_that_no_norm_can_hold(entry):
     assert found.normalize().log_norm() == pytest.approx(train.log_norm(), rel=1e-9)
 
 
+@pytest.mark.parametrize("count", [40, 70])
+def test_modes_of_one_fibre_are_as_many_as_one_likes(count):
+    """NumPy takes 32 arrays in a grid, and 64 axes."""
+    train = tna.TTTensor.random((2,) * count, [2 if bond in (3, 9) else 1 for bond in range(count - 1)], seed=0)
+    tree = train.to_ht().round()
+    for tensor in (train, tree):
+        assert tensor.fit_cp(eps=1e-6).distance(train) < 1e-6 * train.norm()
+    assert tree.to_cp().distance(train) < 1e-12 * train.norm()
+    assert tna.DimensionTree.balanced(count).optimize(train).ndim == count
+    ones = tna.CPTensor.from_function(lambda points: np.ones(len(points)), (2,) * count, eps=1e-6)
+    assert ones.norm() == pytest.approx(2.0 ** (count / 2))
+
+
+def test_an_array_of_many_short_modes(rng):
+    x = rng.standard_normal((3, 4) + (1,) * 40)
+    assert relative_error(tna.CPTensor.from_dense(x, eps=1e-10).to_dense(), x) < 1e-9
+    assert tna.CPTensor.from_dense(np.ones((1,) * 40), max_rank=1).norm() == pytest.approx(1)
+
+
 def test_rounding_a_cp_tensor_is_a_fit_that_is_never_worse_than_eps():
     a, b = (tna.CPTensor.random((5, 6, 7), 2, seed=seed) for seed in (0, 1))
     assert (a + a).round(eps=1e-8).rank == 2

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..execute.threads import one_thread
 from ..formats import Format
-from ..formats.convert import trivial_factors
+from ..formats.convert import trivial_factors, without_ones
 from ..formats.truncation import FitReport
 from .als import als, is_degenerate
 from .basis import exact_basis
@@ -50,7 +50,7 @@ class Search:
 
     def __init__(self, x: Any, goal: float, seed: Any, restarts: int, sweeps: int) -> None:
         self.goal, self.rng, self.sweeps = goal, np.random.default_rng(seed), sweeps
-        self.x, self.bases = core_of_format(x) if isinstance(x, Format) else core_of(x)
+        self.x, self.bases, self.kept = short_core(x)
         self.restarts = restarts * (MORE if prod(self.x.shape) <= SMALL_CORE else 1)
 
     def run(self, cap: int | None) -> Fitted:
@@ -110,7 +110,9 @@ class Search:
         return factors, report
 
     def _lifted(self, factors: list[Array]) -> list[Array]:
-        return [factor if basis is None else basis @ factor for basis, factor in zip(self.bases, factors, strict=True)]
+        whole = dict.fromkeys(range(len(self.bases)), np.ones((1, factors[0].shape[1])))
+        whole |= dict(zip(self.kept, factors, strict=True))
+        return [whole[mode] if basis is None else basis @ whole[mode] for mode, basis in enumerate(self.bases)]
 
 
 def core_of(x: Array) -> tuple[Array, list[Array | None]]:
@@ -134,8 +136,17 @@ def core_of(x: Array) -> tuple[Array, list[Array | None]]:
     return np.ascontiguousarray(x), bases
 
 
-def core_of_format(x: Format) -> tuple[Any, list[Array | None]]:
-    """The same for a format: its core is an array if it is small, else a format whose modes are as short as may be."""
+def short_core(x: Any) -> tuple[Any, list[Array | None], list[int]]:
+    """The core of an array or a format without its modes of size 1, the bases of all modes, and the modes it has."""
+    if isinstance(x, Format):
+        return _core_of_format(x)
+    core, bases = core_of(x)
+    core, kept = without_ones(core)
+    return core, bases, kept
+
+
+def _core_of_format(x: Format) -> tuple[Any, list[Array | None], list[int]]:
+    """The same of a format: its core is an array if it is small, else a format whose modes are as short as may be."""
     bases: list[Array | None] = []
     parts = x.parameters()
     for mode, (name, axis) in enumerate(x._carriers()):
@@ -143,11 +154,15 @@ def core_of_format(x: Format) -> tuple[Any, list[Array | None]]:
         bases.append(np.linalg.qr(moved)[0] if moved.shape[1] < moved.shape[0] else None)
     for mode, basis in enumerate(bases):
         x = x if basis is None else x.mode_dot(basis.T.conj(), mode)
+    x, kept = without_ones(x)
     if prod(x.shape) > CORE:
-        return x, bases
+        return x, bases, kept
     core, inner = core_of(x.to_dense())
-    both = [a if b is None else b if a is None else a @ b for a, b in zip(bases, inner, strict=True)]
-    return core, both
+    for mode, basis in zip(kept, inner, strict=True):
+        outer = bases[mode]
+        bases[mode] = outer if basis is None else basis if outer is None else outer @ basis
+    core, rest = without_ones(core)
+    return core, bases, [kept[axis] for axis in rest]
 
 
 def starts(x: Any, rank: int, rng: Any, restarts: int) -> Iterator[list[Array]]:

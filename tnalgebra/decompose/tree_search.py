@@ -15,7 +15,7 @@ from ..formats.parts import check_eps
 from ..formats.tree import Nested, as_tree, modes_of
 from .basis import leading
 from .cp_fit import at_norm_one
-from .cp_search import core_of, core_of_format
+from .cp_search import short_core
 from .dense import prepare
 
 __all__ = ["tree_optimize"]
@@ -46,12 +46,12 @@ class _Sizes:
         if isinstance(tensor, Format):
             mantissa, exponent = tensor._multiply_norm()
             self.shape, tensor = tensor.shape, tensor.to_device("cpu")
-            core, _ = core_of_format(at_norm_one(tensor, mantissa, exponent) if mantissa else tensor)
+            core, _, kept = short_core(at_norm_one(tensor, mantissa, exponent) if mantissa else tensor)
         else:
             array = to_device(as_array(tensor), "cpu")
             self.shape = array.shape
             dense = prepare(array, "optimize")
-            core, _ = core_of(dense.array / (dense.norm or 1.0))
+            core, _, kept = short_core(dense.array / (dense.norm or 1.0))
         if isinstance(core, Format) or core.size > CORE:
             raise MemoryLimitError(
                 f"the Tucker core has the shape {tuple(core.shape)}, too large to compare trees by its matricizations; "
@@ -59,14 +59,15 @@ class _Sizes:
             )
         dense = prepare(core)
         cuts = max(1, 2 * len(self.shape) - 3)
-        self.core, self.total = dense.array, dense.norm**2
+        self.core, self.kept, self.total = dense.array, kept, dense.norm**2
         self.allowed = (dense.rounding**2 if eps is None else eps**2 / cuts) * self.total
         self._ranks: dict[frozenset[int], int] = {}
 
     def rank(self, modes: frozenset[int]) -> int:
         """Rank of the matricization with these modes as rows, at an equal share of the squared error."""
-        others = frozenset(range(self.core.ndim)) - modes
-        key = min(modes, others, key=lambda side: (prod(self.core.shape[m] for m in side), sorted(side)))
+        inside = frozenset(axis for axis, mode in enumerate(self.kept) if mode in modes)
+        others = frozenset(range(self.core.ndim)) - inside
+        key = min(inside, others, key=lambda side: (prod(self.core.shape[m] for m in side), sorted(side)))
         if not key:
             return 1
         if key not in self._ranks:

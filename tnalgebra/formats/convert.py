@@ -3,6 +3,8 @@
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from ..execute.memory import check_bytes
 from ..execute.namespace import namespace_of
 from .cp import CPTensor
@@ -13,7 +15,17 @@ from .structure import require_finite, require_multiply
 from .tree import DimensionTree
 from .tt import TTTensor
 
-__all__ = ["cp_to_ht", "cp_to_tt", "ht_to_cp", "ht_to_ht", "ht_to_tt", "trivial_factors", "tt_to_cp", "tt_to_ht"]
+__all__ = [
+    "cp_to_ht",
+    "cp_to_tt",
+    "ht_to_cp",
+    "ht_to_ht",
+    "ht_to_tt",
+    "trivial_factors",
+    "tt_to_cp",
+    "tt_to_ht",
+    "without_ones",
+]
 
 Array = Any
 
@@ -70,18 +82,30 @@ def ht_to_cp(tensor: HTTensor) -> CPTensor:
     It is the trivial decomposition of the core that is left when the frames are taken off; `fit_cp` finds small ranks.
     """
     require_multiply(tensor.xi, "HT to CP", "to_dense() gives the entries for other ξ")
-    xp, shape = namespace_of(tensor.leaves), tuple(leaf.shape[1] for leaf in tensor.leaves)
-    eyes = tuple(xp.eye(size, dtype=tensor.dtype) for size in shape)
-    core = HTTensor(tensor.tree, eyes, tensor.transfers).to_dense() if tensor.tree.inner else xp.ones(1, tensor.dtype)
-    return CPTensor(sealed(leaf @ factor for leaf, factor in zip(tensor.leaves, trivial_factors(core), strict=True)))
+    xp, frames = namespace_of(tensor.leaves), tensor.leaves
+    eyes = tuple(xp.eye(frame.shape[1], dtype=tensor.dtype) for frame in frames)
+    if not tensor.tree.inner:
+        return CPTensor(frames)
+    core, kept = without_ones(HTTensor(tensor.tree, eyes, tensor.transfers))
+    factors = trivial_factors(core.to_dense())
+    ones = xp.ones((1, factors[0].shape[1]), dtype=tensor.dtype)
+    whole = dict.fromkeys(range(tensor.ndim), ones) | dict(zip(kept, factors, strict=True))
+    return CPTensor(sealed(frame @ whole[mode] for mode, frame in enumerate(frames)))
+
+
+def without_ones(x: Any) -> tuple[Any, list[int]]:
+    """An array or a format without its modes of size 1, of which NumPy takes but few, and the modes that are left."""
+    kept = [mode for mode, size in enumerate(x.shape) if size > 1] or [0]
+    return x[tuple(slice(None) if mode in kept else 0 for mode in range(x.ndim))], kept
 
 
 def trivial_factors(array: Array) -> list[Array]:
     """CP factors of rank Πn / max n of any array: a fibre of the longest mode for every place of the others."""
     xp, long = namespace_of([array]), array.shape.index(max(array.shape))
     others = [size for mode, size in enumerate(array.shape) if mode != long]
-    grids = xp.meshgrid(*map(xp.arange, others), indexing="ij") if others else ()
-    factors = [xp.eye(size, dtype=array.dtype)[:, grid.reshape(-1)] for size, grid in zip(others, grids, strict=True)]
+    places = np.unravel_index(np.arange(prod(others)), others) if others else ()
+    eyes = [xp.eye(size, dtype=array.dtype) for size in others]
+    factors = [eye[:, xp.asarray(place)] for eye, place in zip(eyes, places, strict=True)]
     factors.insert(long, xp.moveaxis(array, long, 0).reshape(array.shape[long], -1))
     return factors
 
