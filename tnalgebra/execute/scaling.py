@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..algebra.scalar import is_complex
-from .namespace import is_numpy_like, namespace_of
+from .namespace import are_plain, is_numpy_like, namespace_of
 
 __all__ = [
     "are_near_one",
@@ -84,11 +84,10 @@ def _squares(dtype: Any) -> tuple[float, float]:
 
 def are_near_one(arrays: Sequence[Array]) -> bool:
     """Whether the norms of all tell that no product of some is far from one: the quick look that spares a long one."""
-    if any(type(array) is not np.ndarray for array in arrays):
+    if not are_plain(arrays):
         return False
     least, most = _near(arrays[0].dtype, len(arrays))
-    squares = [np.vdot(array, array).real for array in arrays]
-    return bool(least < min(squares) and max(squares) < most)
+    return all([least < np.vdot(array, array).real < most for array in arrays])
 
 
 @lru_cache(maxsize=64)

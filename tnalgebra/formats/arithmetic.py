@@ -65,6 +65,8 @@ class Arithmetic(Structure):
 
     def _check_sizes(self, other: "Arithmetic", sign: str) -> None:
         own, others = self.shape, other.shape
+        if own == others:
+            return
         if len(own) != len(others):
             raise FormatError(f"operands of {sign} have {len(own)} and {len(others)} modes")
         for mode, (left, right) in enumerate(zip(own, others, strict=True)):

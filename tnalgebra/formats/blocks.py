@@ -14,15 +14,13 @@ T = TypeVar("T", bound=Structure)
 
 
 def block_sum(tensors: Sequence[T]) -> T:
-    """Σ of tensors of one structure: blocks on the diagonal of every part; an axis that is no bond is shared.
-
-    One part has one scale for all of its blocks, so powers of two are evened before (ξ = multiply allows that).
-    """
+    """Σ of tensors of one structure: blocks on the diagonal of every part; an axis that is no bond is shared."""
     first = tensors[0]
-    given = [(tensor._eased() if tensor.xi.name == "multiply" else tensor).parameters() for tensor in tensors]
+    given = [tensor._blocks() for tensor in tensors]
     arrays = [array for parts in given for array in parts.values()]
     xp = namespace_of(arrays)
-    dtype = xp.result_type(*(next(iter(parts.values())) for parts in given))
+    dtypes = {next(iter(parts.values())).dtype for parts in given}
+    dtype = dtypes.pop() if len(dtypes) == 1 else xp.result_type(*dtypes)
     return first._rebuild(
         {name: _diagonal([parts[name] for parts in given], first._bonds(name), dtype, xp) for name in given[0]}
     )

@@ -185,6 +185,9 @@ class CPTensor(Format):
         parts = evened([*factors, weights], exponent + total)
         return type(self)(sealed(parts[:-1]), parts[-1]) if parts else type(self)(sealed(factors), weights)
 
+    def _blocks(self) -> dict[str, Array]:
+        return self.parameters()  # a block of columns keeps their scales
+
     def _by_terms(self) -> Self:
         return self._eased()
 

@@ -138,7 +138,8 @@ class Modes(Indexing):
 
 def scaled_product(factor: Array, part: Array) -> tuple[Array, int]:
     """The product of a matrix or a vector with a part along its mode, at a moderate scale, and an exponent of 2."""
-    dtype = namespace_of([factor, part]).result_type(factor, part)
-    (factor, one), (part, two) = normalised(factor.astype(dtype, copy=False)), normalised(part)
+    if factor.dtype != part.dtype:
+        factor = factor.astype(namespace_of([factor, part]).result_type(factor, part))
+    (factor, one), (part, two) = normalised(factor), normalised(part)
     product, three = normalised(mode_product(factor, part))
     return product, one + two + three

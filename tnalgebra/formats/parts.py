@@ -36,7 +36,7 @@ def frozen(array: Any, name: str, axes: Sequence[str]) -> Array:
         return array
     if array.dtype.char not in "fdFD" or not array.dtype.isnative:
         array = _for_blas(array, name)
-    elif is_constant(array):
+    elif not array.flags.writeable and (array.base is None or is_constant(array.base)):
         return array
     else:
         array = array.copy()  # what the caller does with its array later is no concern of this one
@@ -67,7 +67,7 @@ def sealed(arrays: Iterable[Array]) -> tuple[Array, ...]:
     found = tuple(arrays)
     for array in found:
         while isinstance(array, np.ndarray):
-            array.flags.writeable = False
+            array.setflags(write=False)
             array = array.base  # a result may be a view of what a library function has made
     return found
 

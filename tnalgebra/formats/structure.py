@@ -143,6 +143,15 @@ class Structure(ABC):
         """`_evened`, where a quick look at the parts does not tell that it would change nothing."""
         return self if are_near_one(list(self.parameters().values())) else self._evened()
 
+    def _blocks(self) -> dict[str, Array]:
+        """The parts as they can be laid beside those of others: as one part has one scale for all of its blocks, even.
+
+        For ξ other than multiply as they are.
+        """
+        parts = self.parameters()
+        is_even = self.xi.name != "multiply" or are_near_one(list(parts.values()))
+        return parts if is_even else self._evened().parameters()
+
     @abstractmethod
     def _scaled_norm(self) -> tuple[float, int]:
         """The norm as mantissa · 2^exponent."""
