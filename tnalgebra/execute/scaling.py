@@ -84,10 +84,11 @@ def _squares(dtype: Any) -> tuple[float, float]:
 
 def are_near_one(arrays: Sequence[Array]) -> bool:
     """Whether the norms of all tell that no product of some is far from one: the quick look that spares a long one."""
-    if not are_plain(arrays):
+    xp: Any = np if are_plain(arrays) else namespace_of(arrays)
+    if not is_numpy_like(xp):
         return False
     least, most = _near(arrays[0].dtype, len(arrays))
-    return all([least < np.vdot(array, array).real < most for array in arrays])
+    return all([least < float(xp.vdot(array, array).real) < most for array in arrays])
 
 
 @lru_cache(maxsize=64)

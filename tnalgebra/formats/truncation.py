@@ -11,8 +11,8 @@ class TruncationReport:
     """Relative Frobenius errors of a decomposition: what was asked, what is guaranteed, what each bond lost.
 
     requested: the `eps` that was asked for, None if only ranks were.
-    bound: no more than this was lost, relative to the norm of the whole; it exceeds `requested` only if a
-        maximal rank forced it to.
+    bound: no more than this was lost, relative to the norm of the whole (an estimate where the tensor's `fit` has one);
+        it exceeds `requested` only if a maximal rank or a limit of a search forced it to.
     discarded: the part of it at each bond; `bound` is the root of the sum of their squares.
     """
 
