@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import LawError
-from .operator import Operator
+from .operator import REDUCTIONS, Operator
 from .scalar import compile_arrays
 
 __all__ = ["check_laws"]
@@ -25,6 +25,8 @@ def check_laws(op: Operator, known: Mapping[str, Operator]) -> None:
     tnalgebra.errors.LawError: operator 'minus' is not commutative: ξ(-2.5, -1.0) = -1.5 but ξ(-1.0, -2.5) = 1.5
     """
     f = op.function(np)
+    if not op.samples:
+        raise LawError(f"operator {op.name!r} has no samples, on which its laws are checked; give Operator(samples=…)")
     x, y, z = (np.array(column) for column in zip(*product(op.samples, repeat=3), strict=True))
     u = np.full_like(x, op.unit)
     with np.errstate(all="ignore"):
@@ -42,17 +44,7 @@ def check_laws(op: Operator, known: Mapping[str, Operator]) -> None:
         _check(op, f"does not have the {unit}", "ξ({0}, {1}, u)", f(f(x, y), u), "ξ({0}, {1})", f(x, y), (x, y))
         if op.unit_is_strict:
             _check(op, f"does not have the strict {unit}", "ξ({0}, u)", f(x, u), "the value", x, (x,))
-        if op.repeat is not None:
-            triple = op.times(x, 3, np)
-            _check(
-                op,
-                "has another n-fold value than `repeat`",
-                "repeat({0}, 3)",
-                triple,
-                "ξ({0}, {0}, {0})",
-                f(f(x, x), x),
-                (x,),
-            )
+        _check_folds(op, x, y, z)
         _check_partial(op)
         _check_pieces(op)
         if op.is_translative:
@@ -94,6 +86,19 @@ def _check_distributes(op: Operator, over: Operator, x: Any, y: Any, z: Any) -> 
     _check(op, law, "ξ({0}, {1} ⊕ {2})", f(x, g(y, z)), "ξ({0}, {1}) ⊕ ξ({0}, {2})", g(f(x, y), f(x, z)), (x, y, z))
     start = np.full_like(x, over.unit)  # a reduction starts from the unit, so this must pass through ξ too
     _check(op, law, "ξ({0}, u ⊕ {1})", f(x, g(start, y)), "u ⊕ ξ({0}, {1})", g(start, f(x, y)), (x, y))
+
+
+def _check_folds(op: Operator, x: Any, y: Any, z: Any) -> None:
+    """The n-fold value, and the library's reduction, of three numbers are ξ of them."""
+    f = op.function(np)
+    if op.repeat is not None:
+        law, triple = "has another n-fold value than `repeat`", op.times(x, 3, np)
+        _check(op, law, "repeat({0}, 3)", triple, "ξ({0}, {0}, {0})", f(f(x, x), x), (x,))
+    if op.reduction is not None:
+        if op.reduction not in REDUCTIONS:
+            raise LawError(f"operator {op.name!r} has the reduction {op.reduction!r}; known: {', '.join(REDUCTIONS)}")
+        law, folded = f"is not what {op.reduction!r} folds", REDUCTIONS[op.reduction].reduce([x, y, z])
+        _check(op, law, "ξ(ξ({0}, {1}), {2})", f(f(x, y), z), f"{op.reduction} of them", folded, (x, y, z))
 
 
 def _check_share(op: Operator, x: Any, y: Any) -> None:

@@ -10,10 +10,20 @@ import numpy as np
 from ..errors import AlgebraError
 from .scalar import as_ufunc, cast, compiled, is_integral, number, temporaries
 
-__all__ = ["Operator"]
+__all__ = ["REDUCTIONS", "Operator"]
 
 Array = Any
 SAMPLES = (-2.5, -1.0, -0.375, 0.0, 0.5, 1.0, 1.75, 3.0)
+REDUCTIONS = {
+    "sum": np.add,
+    "prod": np.multiply,
+    "max": np.maximum,
+    "min": np.minimum,
+    "any": np.logical_or,
+    "all": np.logical_and,
+    "logsumexp": np.logaddexp,
+}
+"""What `Operator.reduction` may name, and the function of two numbers that each folds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +43,7 @@ class Operator:
     is_translative: whether ξ(x + c, y + c) = ξ(x, y) + c; with a generator g that is then an exponential.
     breakpoint: b(y), an expression in y, where ξ(x, y) is linear in x for x < b and for x > b: sums over it then
         become tables of slopes and intercepts.
-    reduction: the array function that folds an axis ("sum", "max", …); a tree of pairs is used without it.
+    reduction: the array function that folds an axis, one of `REDUCTIONS`; a tree of pairs is used without it.
     samples: numbers of the domain, on which `register_operator` checks every law declared here.
 
     >>> import tnalgebra as tna

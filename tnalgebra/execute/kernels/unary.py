@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...algebra import Operator, Pointwise
+from ...algebra.operator import REDUCTIONS
 from ...algebra.scalar import compile_arrays, is_complex, is_integral, is_numpy_like
 from ...errors import AlgebraError, DTypeError
 from ...plan import Step
@@ -29,14 +30,6 @@ __all__ = [
 
 Array = Any
 Kernel = Callable[..., Array]
-UFUNC = {
-    "sum": np.add,
-    "prod": np.multiply,
-    "max": np.maximum,
-    "min": np.minimum,
-    "any": np.logical_or,
-    "all": np.logical_and,
-}
 
 
 def lower_view(step: Step, xp: ModuleType) -> Kernel:
@@ -84,7 +77,7 @@ def lower_reduce(step: Step, xp: ModuleType) -> Kernel:
 def native(name: str, xp: ModuleType) -> Callable[[Array, tuple[int, ...]], Array]:
     """Return the library's reduction over axes; as in einsum, a sum of small integers keeps their dtype."""
     if xp is np:  # the ufunc is a layer of Python less
-        ufunc, is_truth = UFUNC[name], name in ("any", "all")
+        ufunc, is_truth = REDUCTIONS[name], name in ("any", "all")
         return lambda x, axes: ufunc.reduce(x, axis=axes, dtype=bool if is_truth else x.dtype)
     function = getattr(xp, name)  # CuPy's ufuncs reduce by add and multiply alone
     if name in ("sum", "prod"):
