@@ -7,6 +7,8 @@ import pytest
 from hypothesis import settings
 
 import tnalgebra
+from tnalgebra.algebra import registry
+from tnalgebra.algebra.builtin import BUILTIN
 
 # The same examples on every run. To search further: pytest --hypothesis-profile deep
 settings.register_profile("ci", deadline=None, derandomize=True, max_examples=60)
@@ -48,6 +50,12 @@ def kernels(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TNALGEBRA_CACHE_DIR", str(tmp_path_factory.mktemp("kernels")))
         yield
+
+
+@pytest.fixture
+def own_registry(monkeypatch):
+    """A registry of the builtin operators alone, put back afterwards."""
+    monkeypatch.setattr(registry, "_OPERATORS", {op.name: op for op in BUILTIN})
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 import tnalgebra as tna
 from tests.corpus import EQUATIONS, operands, relative_error
 from tests.execute.test_contract import truth
-from tnalgebra.algebra import SEMIRINGS, known_operators, registry
+from tnalgebra.algebra import SEMIRINGS, known_operators
 from tnalgebra.algebra.builtin import BUILTIN
 from tnalgebra.algebra.laws import check_laws
 from tnalgebra.algebra.scalar import as_ufunc, compile_arrays, parse, temporaries
@@ -19,12 +19,6 @@ from tnalgebra.execute.kernels.line import straight
 
 INF = np.inf
 SMOOTH = [op for op in BUILTIN if op.partial is not None]
-
-
-@pytest.fixture
-def own_registry(monkeypatch):
-    """A registry of the builtin operators alone, put back afterwards."""
-    monkeypatch.setattr(registry, "_OPERATORS", {op.name: op for op in BUILTIN})
 
 
 @pytest.mark.parametrize("op", BUILTIN, ids=str)

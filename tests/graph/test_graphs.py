@@ -1,6 +1,7 @@
 """Equations, nodes and sizes; and that merging nested nodes changes no number."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from tnalgebra.graph import Contract, Leaf, Map, Sum, label_sizes, parse, shape_
 from tnalgebra.graph.node import postorder
 from tnalgebra.graph.parse import from_interleaved
 from tnalgebra.graph.rewrite import inline
+from tnalgebra.plan import build_plan
 
 ADD, MULTIPLY, MAXIMUM, HYPOT = map(tna.operator, ("add", "multiply", "maximum", "hypot"))
 A, B = Leaf("A", ("i", "j")), Leaf("B", ("j", "k"))
@@ -203,6 +205,19 @@ def test_a_promise_about_leaves_is_none_about_functions_of_them(rng):
     node = product(*children, inputs="ij,jk,k", output="i", reduce=MAXIMUM)
     found = evaluate(node, arrays, nonnegative=True)
     assert relative_error(found, reference.evaluate(node, arrays)) < 1e-14
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_a_promise_about_leaves_is_none_about_operators_that_lose_it():
+    """A format with cores that are not negative may be negative, if its own ξ is; and ⊕ over nothing may be."""
+    tna.register_operator(tna.Operator(name="shifted", value="x + y - 1", unit=1.0))
+    cp = tna.CPTensor([np.array([[0.1], [0.2]]), np.array([[0.1], [0.3]])], xi="shifted")
+    weight = np.array([[0.0, 1.0], [0.5, 0.25]])
+    assert tna.contract("ij,kl->", cp, weight, reduce="maximum") == 0.0
+    e = tna.contract("i,ij->", tna.contract("ij->i", tna.leaf("A", "ij"), reduce="maximum"), tna.leaf("B", "ij"))
+    node, empty = replace(e.node, reduce=MAXIMUM), {"A": (2, 0), "B": (2, 3)}
+    assert not build_plan(node, empty, nonnegative=True).nonnegative
+    assert build_plan(node, {"A": (2, 1), "B": (2, 3)}, nonnegative=True).nonnegative
 
 
 def test_what_may_be_merged():

@@ -85,6 +85,13 @@ class Operator:
         return bool(self.apply(np.empty(0, np.int64), np.empty(0, np.int64)).dtype.kind == "f")
 
     @property
+    def keeps_sign(self) -> bool:
+        """Whether ξ of numbers that are not negative is not negative either, on samples."""
+        x = np.array([x for x in (*SAMPLES, *self.samples) if x >= 0])
+        with np.errstate(all="ignore"):
+            return bool((self.apply(x[:, None], x) >= 0).all())
+
+    @property
     def temporaries(self) -> int:
         """How many arrays ξ holds at once beside its buffer."""
         return temporaries(self.value, ("x", "y"))

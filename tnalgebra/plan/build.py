@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import count
 from math import prod
 
-from ..algebra import Pointwise
+from ..algebra import Operator, Pointwise
 from ..errors import MemoryLimitError
 from ..graph import Bundle, Contract, Labels, Leaf, Map, Node, Shaped, Stack, Sum, Take, label_sizes
 from ..graph.node import postorder
@@ -45,8 +45,7 @@ def build_plan(
     Raises `AxisMismatchError`, `UnknownNameError` for the optimizer, `MemoryLimitError` with the least that fits.
     """
     given, root = root, settled(root, shapes)  # a size that does not fit is named as the user nested it
-    if any(isinstance(node, Map) for node in postorder(root)):
-        nonnegative = False  # what a function makes of numbers that are not negative may be
+    nonnegative = nonnegative and _keeps_sign(root, shapes)
     choices = _choices(root) if all(map(all, shapes.values())) else ()
     merged = [inline(root, keep_shared=keep, nonnegative=nonnegative) for keep in choices]
     graphs = dict.fromkeys((*merged, root))  # a path through many merged nodes may be worse than the nesting given
@@ -62,6 +61,20 @@ def _choices(root: Node) -> tuple[bool, ...]:
     nodes = postorder(root)
     is_compared = any(isinstance(node, Contract) and isinstance(node.xi, Pointwise) for node in nodes)
     return (True,) if isinstance(root, Bundle) or is_compared else (False, True)
+
+
+def _keeps_sign(root: Node, shapes: Mapping[str, Shape]) -> bool:
+    """Whether no value below the root is negative where no leaf is: a function, an operator and ⊕ of nothing may be."""
+    found = shapes_of(root, shapes)
+    inner = {child for node in postorder(root) for child in node.operands}
+    return not any(isinstance(node, Map) for node in (root, *inner)) and all(
+        isinstance(node.xi, Operator)
+        and (node.xi.keeps_sign or len(node.operands) == 1)
+        and (node.reduce.keeps_sign or not node.summed)
+        and all(0 not in found[child] for child in node.operands)
+        for node in inner
+        if isinstance(node, Contract)
+    )
 
 
 def _too_large(plan: Plan, limit: int | None) -> MemoryLimitError:
