@@ -130,6 +130,17 @@ def test_integers_of_all_kinds(dtype, rng):
         assert relative_error(found, truth("ij,jk->ik", [a.astype(float), b.astype(float)], xi, reduce)) < 1e-13
 
 
+@pytest.mark.parametrize(
+    ("dtype", "a", "b", "xi", "reduce"),
+    [("bool", [1], [[1], [1]], "add", "rectifier"), ("uint8", [100], [[100], [1]], "multiply", "maximum"),
+     ("int64", [2**40], [[2**40], [1]], "multiply", "maximum"), ("int8", [5], [[7], [1]], "multiply", "maximum")],
+)  # fmt: skip
+def test_integers_that_wrap_are_reduced_in_the_order_of_the_equation(dtype, a, b, xi, reduce):
+    a, b = np.array(a, dtype), np.array(b, dtype)
+    planned = tna.contract_expression("i,ji->i", a.shape, b.shape, xi=xi, reduce=reduce)
+    np.testing.assert_array_equal(tna.contract("i,ji->i", a, b, xi=xi, reduce=reduce), planned(a, b))
+
+
 def test_mixed_dtypes_are_promoted(rng):
     a, b = rng.integers(-3, 4, (3, 5)), rng.standard_normal((5, 7)).astype("float32")
     assert tna.contract("ij,jk->ik", a, b).dtype == np.float64

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..algebra import Operator, Pointwise, operator
+from ..algebra import Operator, operator
 from ..errors import AlgebraError, AxisMismatchError, EquationError
 from ..graph import Contract, Leaf, Node
 from ..graph.parse import from_interleaved, parse
@@ -16,7 +16,8 @@ from ..plan.paths import Optimizer
 from .cache import plan_cache
 from .expression import Expression, _hashable, evaluate, merge
 from .memory import MemoryLimit, as_bytes, itemsize_of
-from .namespace import are_plain, as_array, device_of, is_nonnegative, is_numpy_like, namespace_of
+from .namespace import are_plain, as_array, device_of, is_numpy_like, namespace_of
+from .promise import are_nonnegative, is_kept
 from .run import Program
 
 __all__ = ["contract", "contract_expression", "contract_path"]
@@ -64,9 +65,8 @@ def contract(
     result = Expression(node, bound)
     if result.free:
         return result
-    return evaluate(
-        node, bound, optimize=optimize, memory_limit=memory_limit, nonnegative=_all_nonnegative(node, bound.values())
-    )
+    nonnegative = is_kept(node.xi, node.reduce, bound.values())
+    return evaluate(node, bound, optimize=optimize, memory_limit=memory_limit, nonnegative=nonnegative)
 
 
 def contract_path(
@@ -185,7 +185,7 @@ class PlannedContraction:
                 )
         rest = iter(arrays)
         full = [self._constants[i] if i in self._constants else next(rest) for i in range(len(self._plan.shapes))]
-        if self._plan.nonnegative and not _are_nonnegative(full):
+        if self._plan.nonnegative and not are_nonnegative(full):
             raise AlgebraError(
                 "planned with nonnegative=True, but an operand has a negative entry: the result would be wrong"
             )
@@ -255,7 +255,7 @@ def _contract_arrays(
     nonnegative = False
     if xi != "multiply" or reduce != "add":
         xi, reduce = operator(xi), operator(reduce)
-        nonnegative = _is_conditional(xi, reduce) and _are_nonnegative(arrays)
+        nonnegative = is_kept(xi, reduce, arrays)
     optimize = optimize if isinstance(optimize, str) else _hashable(optimize)
     shapes = (
         [(array.shape, array.dtype) for array in arrays]
@@ -280,20 +280,3 @@ def _contract_arrays(
         return Program(plan, xp)
 
     return plan_cache.get(key, build)(arrays)
-
-
-def _is_conditional(xi: Operator | Pointwise, reduce: Operator) -> bool:
-    return (
-        isinstance(xi, Operator)
-        and reduce.name in xi.distributes_over_nonnegative
-        and reduce.name not in xi.distributes_over
-    )
-
-
-def _all_nonnegative(node: Contract, arrays: Any) -> bool:
-    return _is_conditional(node.xi, node.reduce) and _are_nonnegative(list(arrays))
-
-
-def _are_nonnegative(arrays: Sequence[Array]) -> bool:
-    """Whether no entry is negative (nor NaN): one pass over operands, far less than the contraction."""
-    return all(is_nonnegative(array) for array in arrays)

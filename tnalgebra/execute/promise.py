@@ -1,0 +1,40 @@
+"""Whether operands keep the promise on which ξ distributes over more: that no number is negative."""
+
+from collections.abc import Collection
+from functools import reduce as folded
+from typing import Any
+
+import numpy as np
+
+from ..algebra import Operator, Pointwise
+from ..algebra.scalar import is_integral
+from .namespace import is_nonnegative, is_numpy_like, namespace_of
+
+__all__ = ["are_nonnegative", "is_kept"]
+
+Array = Any
+
+
+def is_kept(xi: Operator | Pointwise, reduce: Operator, arrays: Collection[Array]) -> bool:
+    """Whether ξ distributes over ⊕ on these operands, though not on all numbers."""
+    if not isinstance(xi, Operator) or reduce.name in xi.distributes_over:
+        return False
+    return reduce.name in xi.distributes_over_nonnegative and are_nonnegative(arrays) and _fit(xi, arrays)
+
+
+def are_nonnegative(arrays: Collection[Array]) -> bool:
+    """Whether no entry is negative (nor NaN): one pass over operands, far less than the contraction."""
+    return all(is_nonnegative(array) for array in arrays)
+
+
+def _fit(xi: Operator, arrays: Collection[Array]) -> bool:
+    """Whether integers hold ξ of the largest entries: what wraps is in no order. ξ grows with each argument here."""
+    xp = namespace_of(list(arrays))
+    if any(0 in array.shape or not is_integral(array.dtype, xp) for array in arrays):
+        return True
+    is_plain = is_numpy_like(xp)
+    numbers = [x for x in arrays if (x.dtype.kind != "b" if is_plain else x.dtype != xp.bool)]
+    limit = max((xp.iinfo(array.dtype).max for array in numbers), default=1)
+    largest = [1.0] * (len(arrays) - len(numbers)) + [float(xp.max(array)) for array in numbers]
+    with np.errstate(over="ignore"):
+        return bool(folded(xi.apply, largest) <= limit)
