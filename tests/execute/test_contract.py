@@ -247,6 +247,20 @@ def test_any_optimizer_gives_the_same_numbers(optimize, rng):
         assert relative_error(tna.contract("ij,jk,kl->il", a, b, c, xi=xi, optimize=optimize), expected) < 1e-13
 
 
+@pytest.mark.parametrize(
+    "path", [[(0, 1), (0, 2), (0, 1)], [(0, 1, 2), (0, 1)], [(0,), (0, 2, 3), (0, 1)], [(0, 1, 2, 3)]]
+)
+@pytest.mark.parametrize("xi", ["multiply", "add", "rectifier", "maximum"])
+def test_any_path_gives_the_same_numbers(path, xi, rng):
+    arrays = [rng.standard_normal(shape) for shape in ((3, 5), (5, 7), (7, 2), (2, 4))]
+    for equation, reduce in (
+        ("ij,jk,kl,lm->im", "add" if xi == "multiply" else "maximum"),
+        ("ij,jk,kl,lm->ijklm", "add"),
+    ):
+        found = tna.contract(equation, *arrays, xi=xi, reduce=reduce, optimize=path)
+        assert relative_error(found, truth(equation, arrays, xi, reduce)) < 1e-13
+
+
 def test_optimizer_objects_and_cotengra(rng):
     import opt_einsum
 

@@ -244,7 +244,8 @@ class Region:
         if self.is_pointwise:
             return (self.node.xi, tuple(tree for tree, _ in nodes)), parts
         everything = union(*(labels for _, labels in nodes))
-        for picked in find_path([labels for _, labels in nodes], everything, self.sizes, self.optimize):
+        optimize = self.optimize if len(terms) == len(self.node.operands) else "auto"  # a path given is for all of them
+        for picked in find_path([labels for _, labels in nodes], everything, self.sizes, optimize):
             if len(picked) == 1:
                 continue
             chosen = [nodes[i] for i in picked]
