@@ -198,6 +198,15 @@ def test_sizes_are_checked_before_nodes_are_merged():
         evaluate(Sum((A, Leaf("B", ("i", "j")))), {"A": np.ones((2, 3)), "B": np.ones((5, 7))})
 
 
+@pytest.mark.parametrize("xi", ["multiply", "rectifier"])
+def test_a_diagonal_of_what_broadcasts(xi):
+    """Two axes of a value are of one size where those of its operands are not."""
+    a, b = np.array([[2.0, 3.0]]), np.array([[5.0, 7.0], [11.0, 13.0]])
+    e = tna.contract("ii->i", tna.contract("ij,ij->ij", tna.leaf("A", "ij"), tna.leaf("B", "ij"), xi=xi))
+    np.testing.assert_array_equal(e.evaluate(A=a, B=b), np.diagonal(tna.operator(xi).apply(a, b)))
+    assert tna.value_and_grad(tna.contract("i->", e))(A=a, B=b)[1]["A"].shape == (1, 2)
+
+
 def test_a_promise_about_leaves_is_none_about_functions_of_them(rng):
     """multiply distributes over maximum on non-negative numbers, but −x is none."""
     arrays = {"A": rng.random((2, 3)), "B": rng.random((3, 5)), "C": rng.random(5)}

@@ -87,9 +87,14 @@ def _merge(outer: Contract, kept: set[Node], nonnegative: bool) -> Contract:
             inputs.append(labels)
             operands.append(child)
             continue
+        rename = dict(zip(child.output, labels, strict=True))
+        held = [rename.keys() & term for term in child.inputs]
+        if any(len({rename[label] for label in term}) < len(term) for term in held):
+            inputs.append(labels)  # a diagonal does not broadcast, but the terms of this value may
+            operands.append(child)
+            continue
         if len(outer.operands) == 1 and len(child.operands) > 1:
             xi = child.xi
-        rename = dict(zip(child.output, labels, strict=True))
         for label in child.summed:
             rename[label] = label if label not in taken else next(name for name in fresh if name not in taken)
             taken.add(rename[label])
