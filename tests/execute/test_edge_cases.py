@@ -141,6 +141,20 @@ def test_integers_that_wrap_are_reduced_in_the_order_of_the_equation(dtype, a, b
     np.testing.assert_array_equal(tna.contract("i,ji->i", a, b, xi=xi, reduce=reduce), planned(a, b))
 
 
+@pytest.mark.parametrize("dtype", [">f4", ">f8", ">c16", ">i4"])
+def test_the_order_of_bytes_changes_no_number(dtype, rng):
+    for xi, reduce in (
+        (("multiply", "add"), ("add", "add")) if dtype == ">c16" else (*PAIRS, ("logical_or", "logical_and"))
+    ):
+        for equation in EQUATIONS[::5]:
+            arrays = [(3 * array).astype(dtype) for array in operands(equation, rng)]
+            expected = tna.contract(
+                equation, *[x.astype(x.dtype.newbyteorder("=")) for x in arrays], xi=xi, reduce=reduce
+            )
+            found = tna.contract(equation, *arrays, xi=xi, reduce=reduce)
+            np.testing.assert_array_equal(found, expected, err_msg=f"{equation} {xi} {reduce}")
+
+
 def test_mixed_dtypes_are_promoted(rng):
     a, b = rng.integers(-3, 4, (3, 5)), rng.standard_normal((5, 7)).astype("float32")
     assert tna.contract("ij,jk->ik", a, b).dtype == np.float64

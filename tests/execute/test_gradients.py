@@ -540,3 +540,16 @@ def test_explained_gradients_give_the_same_numbers(xi, reduce):
 def test_a_gradient_prints_as_its_equations():
     expression = tna.contract("i,i->i", tna.leaf("A", "i"), tna.leaf("B", "i"), xi="add")
     assert str(expression.gradients("A", seed="G")["A"]) == ("t1[i] = G[i]\nout[i] = t1[i] in the shape of A[i]")
+
+
+@pytest.mark.parametrize("xi", ["multiply", "add", "rectifier"])
+@pytest.mark.parametrize("shapes", [((1, 3), (0, 3)), ((1, 1), (0, 3)), ((0, 1), (1, 3))])
+def test_a_size_of_one_broadcasts_to_nothing(xi, shapes):
+    """⊕ over nothing does not change with what would have been there."""
+    a, b = map(np.ones, shapes)
+    value, gradient = tna.value_and_grad(tna.contract("ij,ij->", tna.leaf("A", "ij"), tna.leaf("B", "ij"), xi=xi))(
+        A=a, B=b
+    )
+    assert value == 0
+    np.testing.assert_array_equal(gradient["A"], np.zeros(shapes[0]))
+    np.testing.assert_array_equal(gradient["B"], np.zeros(shapes[1]))

@@ -78,7 +78,12 @@ def native(name: str, xp: ModuleType) -> Callable[[Array, tuple[int, ...]], Arra
     """Return the library's reduction over axes; as in einsum, a sum of small integers keeps their dtype."""
     if xp is np:  # the ufunc is a layer of Python less
         ufunc, is_truth = REDUCTIONS[name], name in ("any", "all")
-        return lambda x, axes: ufunc.reduce(x, axis=axes, dtype=bool if is_truth else x.dtype)
+
+        def reduce_axes(x: Array, axes: tuple[int, ...]) -> Array:
+            dtype = x.dtype if x.dtype.isnative else x.dtype.newbyteorder("=")  # which a ufunc wants its dtype to be
+            return ufunc.reduce(x, axis=axes, dtype=bool if is_truth else dtype)
+
+        return reduce_axes
     function = getattr(xp, name)  # CuPy's ufuncs reduce by add and multiply alone
     if name in ("sum", "prod"):
         return lambda x, axes: function(x, axis=axes, dtype=x.dtype)
@@ -157,7 +162,7 @@ def lower_shape(step: Step, xp: ModuleType) -> Kernel:
 
 def reshaped(x: Array, names: Sequence[str], labels: Sequence[str], sizes: Mapping[str, int], xp: ModuleType) -> Array:
     """Sum axes that the result broadcasts, repeat those that it has beside, lay what is named twice on a diagonal."""
-    axes = tuple(axis for axis, name in enumerate(names) if sizes.get(name, x.shape[axis]) < x.shape[axis])
+    axes = tuple(axis for axis, name in enumerate(names) if sizes.get(name) == 1 and x.shape[axis] != 1)
     x = xp.sum(x, axis=axes, keepdims=True, dtype=x.dtype) if axes else x
     unique = list(dict.fromkeys(labels))
     x = x[tuple(slice(None) if label in names else None for label in unique)] if unique else x
