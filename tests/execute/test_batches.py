@@ -136,6 +136,14 @@ def test_nodes_that_some_members_share(rng):
     assert relative_error(both[1], np.stack([arrays["B"][1]] * 5)) == 0
 
 
+def test_equal_nodes_may_be_two_objects(rng):
+    """What no member differs in is known by what it is, not by where it is."""
+    arrays = {"A": rng.standard_normal((3, 3)), "B": rng.standard_normal((2, 3))}
+    e = tna.contract("ij,j,j->", tna.leaf("A", "ij"), tna.leaf("A", "ij")[0], tna.leaf("B", "j"))
+    found = tna.batched(e, "B").evaluate(**arrays)
+    assert relative_error(found, arrays["B"] @ (arrays["A"] * arrays["A"][0]).sum(0)) < 1e-14
+
+
 @pytest.mark.parametrize(("xi", "reduce"), [("hypot", "add"), ("add", "maximum"), ("multiply", "add")])
 def test_explained_loops_give_the_numbers_of_all_members(xi, reduce):
     inner = tna.contract("ij,jk->ik", tna.leaf("A", "ij"), tna.leaf("B", "jk"), xi=xi, reduce=reduce)

@@ -14,7 +14,7 @@ from .part import Shaped, Stack, Take
 __all__ = ["batched", "labels_of"]
 
 Done = Mapping[Node, Node]
-"""Nodes of the old graph to those of the new one; what no member differs in stays as it is."""
+"""Nodes of the old graph to those of the new one, which are equal where no member differs."""
 
 
 def labels_of(root: Node) -> set[str]:
@@ -38,7 +38,7 @@ def batched(root: Node, names: Container[str], label: str) -> Node:
     for node in postorder(root):
         if isinstance(node, Leaf):
             done[node] = Leaf(node.name, (label, *node.output)) if node.name in names else node
-        elif all(done[child] is child for child in node.operands):
+        elif all(done[child] == child for child in node.operands):
             done[node] = node
         else:
             done[node] = _batched(node, done, label)
@@ -47,11 +47,11 @@ def batched(root: Node, names: Container[str], label: str) -> Node:
 
 def _batched(node: Node, done: Done, label: str) -> Node:
     """A node on operands of which one or more have the label."""
-    source = next(done[child] for child in node.operands if done[child] is not child)
+    source = next(done[child] for child in node.operands if done[child] != child)
     match node:
         case Contract(xi, reduce, inputs, children, output):
             terms = tuple(
-                term if done[child] is child else (label, *term) for child, term in zip(children, inputs, strict=True)
+                term if done[child] == child else (label, *term) for child, term in zip(children, inputs, strict=True)
             )
             return Contract(xi, reduce, terms, tuple(done[child] for child in children), (label, *output))
         case Map(function, child):
@@ -59,7 +59,7 @@ def _batched(node: Node, done: Done, label: str) -> Node:
         case Take(child, axis, index):
             return Take(done[child], axis + 1, index)
         case Shaped(child, names, like, labels):
-            own = names if done[child] is child else (label, *names)
+            own = names if done[child] == child else (label, *names)
             return Shaped(done[child], own, _like(like, done, source), (label, *labels))
         case Stack(children, places, like, axis):
             slices = tuple(_repeated(child, done, source) for child in children)
@@ -73,7 +73,7 @@ def _batched(node: Node, done: Done, label: str) -> Node:
 
 def _repeated(node: Node, done: Done, source: Node) -> Node:
     """The value of a node for every member, also where it is the same for all of them."""
-    if done[node] is not node:
+    if done[node] != node:
         return done[node]
     axes = _axes(node, source)
     return Shaped(node, axes, _like(node, done, source), (source.output[0], *axes))
@@ -84,7 +84,7 @@ def _like(node: Node, done: Done, source: Node) -> Node:
 
     Only its shape is asked for, so it is never computed.
     """
-    if done[node] is not node:
+    if done[node] != node:
         return done[node]
     axes, (label, *rest) = _axes(node, source), source.output
     others = tuple(f"{label}{node.ndim + axis}" for axis in range(len(rest)))
