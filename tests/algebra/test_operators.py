@@ -14,7 +14,7 @@ from tnalgebra.algebra.builtin import BUILTIN
 from tnalgebra.algebra.laws import check_laws
 from tnalgebra.algebra.scalar import as_ufunc, compile_arrays, parse, temporaries
 from tnalgebra.algebra.schedule import schedule
-from tnalgebra.errors import AlgebraError, LawError, UnknownNameError
+from tnalgebra.errors import AlgebraError, DTypeError, LawError, UnknownNameError
 from tnalgebra.execute.kernels.line import straight
 
 INF = np.inf
@@ -206,6 +206,20 @@ def test_an_own_operator_is_as_good_as_a_builtin_one(fields, rng):
         x, y = rng.uniform(0.1, 0.9, (2, 50))
         slope = (mine.apply(x + 1e-6, y) - mine.apply(x - 1e-6, y)) / 2e-6
         np.testing.assert_allclose(mine.partials(x, y)[0], slope, rtol=1e-6)
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_a_constant_that_the_dtype_cannot_hold_is_named():
+    value = "minimum(x + y, 1000)"
+    tna.register_operator(tna.Operator(name="capped", value=value, unit=0.0, samples=(0.0, 1.0, 2.0)))
+    a = np.ones((2, 3), np.int8)
+    message = "cannot be computed.*: Python integer 1000 out of bounds for int8; use a wider dtype"
+    for names in ({"xi": "capped"}, {"reduce": "capped"}):
+        planned = tna.contract_expression("ij,ij->i", a, a, **names)
+        for call in (planned, lambda *operands, names=names: tna.contract("ij,ij->i", *operands, **names)):
+            with pytest.raises(DTypeError, match=message):
+                call(a, a)
+            assert call(a.astype(np.int16), a.astype(np.int16)).dtype == np.int16
 
 
 def test_integers_repeat_as_the_fold_does():

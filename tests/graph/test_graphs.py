@@ -328,3 +328,9 @@ def test_expressions_say_which_leaves_they_need(rng):
     ):  # fmt: skip
         with pytest.raises(EquationError, match=re.escape(message)):
             call()
+
+
+def test_a_leaf_may_have_any_name():
+    e, x = tna.contract("i,i->", tna.leaf("self", "i"), tna.leaf("call", "i")), {"self": np.ones(3), "call": np.ones(3)}
+    assert e.evaluate(**x) == e.compiled()(**x) == tna.value_and_grad(e)(**x)[0] == 3
+    assert e.plan(**x).shapes == tna.value_and_grad(e).plan(**x).shapes[:2] == ((3,), (3,))

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import LawError
+from ..errors import DTypeError, LawError
 from .schedule import Tree, schedule
 
 __all__ = [
@@ -163,10 +163,15 @@ def compile_arrays(expression: Tree, variables: tuple[str, ...], xp: ModuleType)
 
     def evaluate(*arrays: Array) -> Array:
         like, values = arrays[0], [*arrays, *line.constants]
-        for function, places, done in calls:
-            values.append(function([values[place] for place in places], like))
-            for place in done:
-                values[place] = None
+        try:
+            for function, places, done in calls:
+                values.append(function([values[place] for place in places], like))
+                for place in done:
+                    values[place] = None
+        except OverflowError as error:
+            raise DTypeError(
+                f"`{expression}` cannot be computed in {like.dtype}: {error}; use a wider dtype"
+            ) from error
         return values[line.ends[0]]
 
     return evaluate

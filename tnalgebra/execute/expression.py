@@ -85,7 +85,7 @@ class Expression(Diagrammed):
 
     __iter__ = None  # an integer of any size is an index, until sizes are known
 
-    def evaluate(self, *, optimize: Optimizer = "auto", memory_limit: MemoryLimit = None, **arrays: Array) -> Array:
+    def evaluate(self, /, *, optimize: Optimizer = "auto", memory_limit: MemoryLimit = None, **arrays: Array) -> Array:
         """Value of the expression for these leaves.
 
         Raises `EquationError` for a leaf that is missing or unknown, `AxisMismatchError` for sizes that do not fit.
@@ -147,6 +147,7 @@ class Expression(Diagrammed):
 
     def plan(
         self,
+        /,
         *,
         optimize: Optimizer = "auto",
         memory_limit: MemoryLimit = None,

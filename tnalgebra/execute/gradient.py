@@ -33,7 +33,7 @@ class ValueAndGrad:
         self._seed = unique("seed", leaf_names(expression.node))
         self._graphs: dict[frozenset[tuple[str, tuple[int, ...]]], Bundle] = {}
 
-    def __call__(self, *, memory_limit: MemoryLimit = None, **arrays: Array) -> tuple[Array, dict[str, Array]]:
+    def __call__(self, /, *, memory_limit: MemoryLimit = None, **arrays: Array) -> tuple[Array, dict[str, Array]]:
         """The value and, by name, the gradient for these leaves."""
         given = self._given(arrays)
         node = self._graph({name: tuple(array.shape) for name, array in given.items()})
@@ -43,7 +43,7 @@ class ValueAndGrad:
                 _, *gradients = evaluate(_absorbing(node), given, memory_limit=memory_limit)
         return value, dict(zip(self.wrt, gradients, strict=True))
 
-    def program(self, **arrays: Array) -> tuple[Program, dict[str, Array]]:
+    def program(self, /, **arrays: Array) -> tuple[Program, dict[str, Array]]:
         """The program for arrays of these shapes, and all leaves in the order in which it takes them."""
         given = self._given(arrays)
         node = self._graph({name: tuple(array.shape) for name, array in given.items()})
@@ -65,7 +65,7 @@ class ValueAndGrad:
         """The same with kernels that are compiled at the first call, see `tna.compile`."""
         return ValueAndGrad(self.expression, self.wrt, is_compiled=True)
 
-    def plan(self, *, memory_limit: MemoryLimit = None, **shapes: Any) -> Plan:
+    def plan(self, /, *, memory_limit: MemoryLimit = None, **shapes: Any) -> Plan:
         """The plan of value and gradient for leaves of these shapes; an array stands for its shape."""
         given = {**self.expression.shapes(shapes), self._seed: ()}
         return build_plan(self._graph(given), given, memory_limit=as_bytes(memory_limit))

@@ -154,7 +154,8 @@ class _Result:
     def _part(self, value: Array) -> Array:
         assert self.op is not None
         assert self.function is not None
-        part = self.xp.asarray(fold(self.op, value, self.axes, self.xp), dtype=self.dtype(value.dtype))
+        dtype = self.dtype(value.dtype)  # refuses what has no ⊕ before it is folded
+        part = self.xp.asarray(fold(self.op, value, self.axes, self.xp), dtype=dtype)
         if not self.op.unit_is_strict:  # a reduction starts from the unit: |x| for one entry under hypot
             part = self.function(part, number(self.op.unit, part.dtype, part, self.xp))
         return part

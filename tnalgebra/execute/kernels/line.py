@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...algebra.schedule import Schedule
+from ...errors import DTypeError
 from ...plan.formula import LIKE
 
 __all__ = ["Line", "straight"]
@@ -79,8 +80,11 @@ def _dtype(head: str, kinds: Sequence[Any]) -> Any:
     if head == LIKE:
         return np.result_type(*kinds[1:])
     values = [np.empty(0, kind) if isinstance(kind, np.dtype) else kind for kind in kinds]
-    with np.errstate(all="ignore"):
-        return np.asarray(getattr(np, head)(*values)).dtype
+    try:
+        with np.errstate(all="ignore"):
+            return np.asarray(getattr(np, head)(*values)).dtype
+    except OverflowError as error:  # a constant that the integers do not hold
+        raise DTypeError(f"{head!r} of integers cannot be computed: {error}; use a wider dtype") from error
 
 
 def _like(value: Array, *others: Array) -> Array:
