@@ -271,6 +271,26 @@ def test_optimizer_objects_and_cotengra(rng):
         np.testing.assert_allclose(tna.contract("ij,jk,kl->il", a, b, c, optimize=optimize), a @ b @ c)
 
 
+def test_one_random_search_serves_many_contractions(rng):
+    """Slices of several sizes, nested contractions and one call after the other are each another problem."""
+    import opt_einsum
+
+    search = opt_einsum.RandomGreedy(max_repeats=2)
+    a, b, c, d = (rng.standard_normal((30, 30)) for _ in range(4))
+    leaves = {name: tna.leaf(name, "ij") for name in "ABCD"}
+    inner = tna.contract("ij,jk,kl->il", *(leaves[name] for name in "ABC"), xi="maximum", reduce="minimum")
+    nested = tna.contract("ij,jk,kl,lm->im", inner, leaves["D"], leaves["A"], leaves["B"])
+    first = tna.contract("ij,jk,kl,lm->im", a, b, c, d, optimize=search)
+    assert len(search.costs) == 2
+    np.testing.assert_allclose(first, a @ b @ c @ d)
+    np.testing.assert_allclose(tna.contract("ij,jk,kl->il", a, b, c, optimize=search), a @ b @ c)
+    np.testing.assert_allclose(
+        tna.contract("ij,jk,kl,lm->im", a, b, c, d, optimize=search, memory_limit="20kB"), a @ b @ c @ d
+    )
+    arrays = dict(zip("ABCD", (a, b, c, d), strict=True))
+    np.testing.assert_allclose(nested.evaluate(optimize=search, **arrays), nested.evaluate(**arrays))
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from copy import copy
 from functools import partial
 from inspect import signature
+from math import inf
 from typing import Any
 
+from opt_einsum.path_random import RandomOptimizer
 from opt_einsum.paths import _PATH_OPTIONS, get_path_fn
 
 from ..errors import PathError, UnknownNameError
@@ -89,7 +92,18 @@ def _call(finder: Callable[..., Any], *arguments: Any) -> Any:
         signature(finder).bind(*arguments)
     except TypeError:
         arguments = arguments[:-1]
+    if isinstance(finder, RandomOptimizer) and getattr(finder, "_first_call_args", arguments[:3]) != arguments[:3]:
+        finder = _unused(finder)
     return finder(*arguments)
+
+
+def _unused(finder: RandomOptimizer) -> RandomOptimizer:
+    """The same random search for another problem: opt_einsum's remember the first, but slices and nests are many."""
+    other = copy(finder)
+    other.costs, other.sizes, other.best = [], [], {"flops": inf, "size": inf}
+    other._managing_executor = False  # the pool stays with the one that opened it
+    del other._first_call_args
+    return other
 
 
 def _checked(path: Sequence[Sequence[int]], count: int) -> Path:
