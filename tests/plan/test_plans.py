@@ -142,6 +142,26 @@ def test_a_memory_limit_holds(equation, sizes, xi, reduce, rng):
         tna.contract_path(equation, *arrays, xi=xi, reduce=reduce, memory_limit=least - 1)
 
 
+def test_a_memory_limit_counts_operands_in_another_dtype(rng):
+    """Integers of which logarithms are taken, and floats beside wider ones, are copied before the first step."""
+    few = rng.integers(0, 9, (97, 97, 31))
+    single, double = rng.random((301, 307), np.float32), rng.random((307, 11))
+    for equation, arrays, reduce, limit in (
+        ("dfb->bf", (few,), "logaddexp", 3_000_000),
+        ("ij,jk->ik", (single, double), "maximum", 1_000_000),
+    ):
+        expected = tna.contract(equation, *arrays, reduce=reduce)
+        found, peak = measured(functools.partial(tna.contract, equation, *arrays, reduce=reduce, memory_limit=limit))
+        assert relative_error(found, expected) < 1e-14
+        assert peak <= limit + SLACK
+    e = tna.contract("ij,jk->ik", tna.leaf("A", "ij"), tna.leaf("B", "jk"))
+    message = (
+        "memory_limit is 700000 bytes, but .* with every label sliced as far as it can be, 739256 of them for operands"
+    )
+    with pytest.raises(MemoryLimitError, match=message):
+        e.evaluate(A=single, B=double, memory_limit=700_000)
+
+
 def test_costs_of_known_products():
     plan = tna.contract_path("ij,jk->ik", (3, 5), (5, 7))
     assert (plan.flops, plan.bytes_moved, plan.peak_bytes) == (2 * 3 * 5 * 7, 8 * (15 + 35 + 21), 8 * 21)

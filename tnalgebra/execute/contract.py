@@ -15,7 +15,7 @@ from ..plan import Plan, build_plan
 from ..plan.paths import Optimizer
 from .cache import plan_cache
 from .expression import Expression, _hashable, evaluate, merge
-from .memory import MemoryLimit, as_bytes, itemsize_of
+from .memory import MemoryLimit, as_bytes, cast_bytes, itemsize_of
 from .namespace import are_plain, as_array, device_of, is_numpy_like, namespace_of
 from .promise import are_nonnegative, is_kept
 from .run import Program
@@ -276,6 +276,7 @@ def _contract_arrays(
             memory_limit=as_bytes(memory_limit, device_of(arrays[0])),
             itemsize=itemsize_of([array.dtype for array in arrays], xp, node),
             nonnegative=nonnegative,
+            held=0 if memory_limit is None else cast_bytes(arrays, xp, node),
         )
         return Program(plan, xp)
 

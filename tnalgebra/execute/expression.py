@@ -18,7 +18,7 @@ from ..graph.vjp import leaves_of, paired, vjp_by_name
 from ..plan import Plan, build_plan
 from ..plan.paths import Optimizer
 from .cache import plan_cache
-from .memory import MemoryLimit, as_bytes, check_room, itemsize_of
+from .memory import MemoryLimit, as_bytes, cast_bytes, check_room, itemsize_of
 from .namespace import are_plain, as_array, device_of, is_numpy_like, namespace_of
 from .run import Program
 
@@ -286,6 +286,7 @@ def program_for(
             memory_limit=limit,
             itemsize=itemsize_of([array.dtype for array in values], xp, node),
             nonnegative=nonnegative,
+            held=0 if memory_limit is None else cast_bytes(values, xp, node),
         )
         check_room(plan, values)
         return Program(plan, xp, is_compiled=is_compiled)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from math import prod
 from types import ModuleType
 from typing import Any
 
@@ -17,7 +18,7 @@ from ..plan import Plan
 from ..plan.plan import AXES
 from .namespace import device_of, is_numpy_like, namespace_of
 
-__all__ = ["MemoryLimit", "as_bytes", "check_bytes", "check_room", "itemsize_of"]
+__all__ = ["MemoryLimit", "as_bytes", "cast_bytes", "check_bytes", "check_room", "itemsize_of"]
 
 MemoryLimit = int | str | None
 LARGE = 1 << 30
@@ -86,6 +87,20 @@ def itemsize_of(dtypes: Sequence[Any], xp: ModuleType, node: Node) -> int:
     plain = [op for op in operators if isinstance(op, Operator) and (op.is_complex or widest.kind != "c")]
     applied = [op.apply(empty, empty) for op in plain]
     return max(int(value.dtype.itemsize) for value in (empty, *applied))
+
+
+def cast_bytes(arrays: Sequence[Any], xp: ModuleType, node: Node) -> int:
+    """Bytes of the operands that a program takes as copies, in the dtype of the result."""
+    if not arrays:
+        return 0
+    try:
+        common = xp.result_type(*(array.dtype for array in arrays))
+    except TypeError:  # a library that does not mix them is given them as they are
+        return 0
+    if is_integral(common, xp) and any(op.is_floating for op in operators_of(node)):
+        common = np.dtype(float) if is_numpy_like(xp) else xp.float64
+    size = common.itemsize if is_numpy_like(xp) else _bits(common, xp) // 8
+    return sum(prod(array.shape) * size for array in arrays if array.dtype != common)
 
 
 def _bits(dtype: Any, xp: ModuleType) -> int:

@@ -36,8 +36,11 @@ def build_plan(
     memory_limit: int | None = None,
     itemsize: int = 8,
     nonnegative: bool = False,
+    held: int = 0,
 ) -> Plan:
     """Plan a graph on leaves of the given shapes; the leaves are the first slots, in the order of `shapes`.
+
+    held: bytes of the limit that are taken while the plan runs, by copies of leaves in another dtype.
 
     A node that is used twice may be merged into both users or computed once: both are planned, the cheaper is kept. It
     is computed once where ties of its value are looked for, as other pairs would round otherwise, and nothing is merged
@@ -49,11 +52,13 @@ def build_plan(
     choices = _choices(root) if all(map(all, shapes.values())) else ()
     merged = [inline(root, keep_shared=keep, nonnegative=nonnegative) for keep in choices]
     graphs = dict.fromkeys((*merged, root))  # a path through many merged nodes may be worse than the nesting given
-    plans = [_Builder(graph, shapes, optimize, memory_limit, itemsize, nonnegative).plan() for graph in graphs]
-    fitting = [plan for plan in plans if memory_limit is None or plan.peak_bytes <= memory_limit]
+    limit = None if memory_limit is None else memory_limit - held
+    plans = [_Builder(graph, shapes, optimize, limit, itemsize, nonnegative).plan() for graph in graphs]
+    fitting = [plan for plan in plans if limit is None or plan.peak_bytes <= limit]
     if not fitting:
-        raise _too_large(min(plans, key=lambda plan: plan.peak_bytes), memory_limit)
-    return replace(min(fitting, key=lambda plan: (plan.axes > AXES, plan.flops)), node=given)
+        raise _too_large(min(plans, key=lambda plan: plan.peak_bytes), memory_limit, held)
+    best = min(fitting, key=lambda plan: (plan.axes > AXES, plan.flops))
+    return replace(best, node=given, memory_limit=memory_limit)
 
 
 def _choices(root: Node) -> tuple[bool, ...]:
@@ -77,13 +82,13 @@ def _keeps_sign(root: Node, shapes: Mapping[str, Shape]) -> bool:
     )
 
 
-def _too_large(plan: Plan, limit: int | None) -> MemoryLimitError:
+def _too_large(plan: Plan, limit: int | None, held: int) -> MemoryLimitError:
     """The error that names the step of the highest peak, which is the least limit that would do."""
     peaks = [peak_bytes(plan.steps[: i + 1]) for i in range(len(plan.steps))]
     worst = plan.steps[peaks.index(max(peaks))]
     return MemoryLimitError(
-        f"memory_limit is {limit} bytes, but `{worst.equation}` needs at least {max(peaks)} bytes "
-        "with every label sliced as far as it can be"
+        f"memory_limit is {limit} bytes, but `{worst.equation}` needs at least {max(peaks) + held} bytes "
+        "with every label sliced as far as it can be" + f", {held} of them for operands in another dtype" * bool(held)
     )
 
 
