@@ -84,9 +84,9 @@ def is_nonnegative(array: Array) -> bool:
     xp = namespace_of([array])
     if is_complex(array.dtype, xp):
         return False
-    if not is_numpy_like(xp) and array.dtype == xp.bool:  # the array standard does not order truth values
-        return True
-    return bool(xp.all(array >= 0))
+    if is_numpy_like(xp):
+        return bool((array >= 0).all())
+    return array.dtype == xp.bool or bool(xp.all(array >= 0))  # the array standard does not order truth values
 
 
 def device_of(array: Array) -> str:

@@ -16,8 +16,8 @@ Array = Any
 
 
 def is_kept(xi: Operator | Pointwise, reduce: Operator, arrays: Collection[Array]) -> bool:
-    """Whether ξ distributes over ⊕ on these operands, though not on all numbers."""
-    if not isinstance(xi, Operator) or reduce.name in xi.distributes_over:
+    """Whether ξ distributes over ⊕ on these operands, though not on all numbers; of one alone nobody needs to know."""
+    if len(arrays) < 2 or not isinstance(xi, Operator) or reduce.name in xi.distributes_over:
         return False
     return reduce.name in xi.distributes_over_nonnegative and are_nonnegative(arrays) and _fit(xi, arrays)
 
@@ -30,8 +30,9 @@ def are_nonnegative(arrays: Collection[Array]) -> bool:
 def _fit(xi: Operator, arrays: Collection[Array]) -> bool:
     """Whether integers hold ξ of the largest entries: what wraps is in no order. ξ grows with each argument here."""
     xp = namespace_of(list(arrays))
-    if any(0 in array.shape or not is_integral(array.dtype, xp) for array in arrays):
-        return True
+    for array in arrays:
+        if not is_integral(array.dtype, xp) or 0 in array.shape:
+            return True
     is_plain = is_numpy_like(xp)
     numbers = [x for x in arrays if (x.dtype.kind != "b" if is_plain else x.dtype != xp.bool)]
     limit = max((xp.iinfo(array.dtype).max for array in numbers), default=1)

@@ -77,13 +77,13 @@ def lower_reduce(step: Step, xp: ModuleType) -> Kernel:
 def native(name: str, xp: ModuleType) -> Callable[[Array, tuple[int, ...]], Array]:
     """Return the library's reduction over axes; as in einsum, a sum of small integers keeps their dtype."""
     if xp is np:  # the ufunc is a layer of Python less
-        ufunc, is_truth = REDUCTIONS[name], name in ("any", "all")
-
-        def reduce_axes(x: Array, axes: tuple[int, ...]) -> Array:
-            dtype = x.dtype if x.dtype.isnative else x.dtype.newbyteorder("=")  # which a ufunc wants its dtype to be
-            return ufunc.reduce(x, axis=axes, dtype=bool if is_truth else dtype)
-
-        return reduce_axes
+        ufunc = REDUCTIONS[name]
+        if name in ("any", "all"):
+            return lambda x, axes: ufunc.reduce(x, axis=axes, dtype=bool)
+        # a ufunc refuses a dtype of the other byte order
+        return lambda x, axes: ufunc.reduce(
+            x, axis=axes, dtype=x.dtype if x.dtype.isnative else x.dtype.newbyteorder("=")
+        )
     function = getattr(xp, name)  # CuPy's ufuncs reduce by add and multiply alone
     if name in ("sum", "prod"):
         return lambda x, axes: function(x, axis=axes, dtype=x.dtype)
