@@ -15,7 +15,7 @@ from .step import Step, Tree, union, volume
 
 __all__ = ["Region", "Term", "Tile", "make_tile"]
 
-NEAR, FAR = 5, 8
+NEAR, FAR = 3, 8
 """Multiplications of a matrix product in the time in which one entry is read from the cache, and from memory."""
 
 
