@@ -12,7 +12,7 @@ import tnalgebra as tna
 from tests.corpus import relative_error
 from tnalgebra.algebra import registry
 from tnalgebra.errors import EquationError
-from tnalgebra.execute.kernels import factors, jit, matrix
+from tnalgebra.execute.kernels import factors, jit, matrix, ordered
 
 pytest.importorskip("numba")
 pytestmark = pytest.mark.usefixtures("by_steps")
@@ -131,10 +131,11 @@ def test_any_size(rows, inner, columns, pair, seed):
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize(("shape", "equation"), [((67, 129), "ij,jk->ik"), ((5, 17, 129), "bij,bjk->bik")])
 def test_threads_share_the_rows(threads, shape, equation, rng, monkeypatch, only):
-    monkeypatch.setattr(matrix, "thread_count", lambda: threads)
-    monkeypatch.setattr(matrix, "SHARE", 1)
+    for module in (matrix, ordered):
+        monkeypatch.setattr(module, "thread_count", lambda: threads)
+        monkeypatch.setattr(module, "SHARE", 1)
     x, y = rng.standard_normal(shape), rng.standard_normal((*shape[:-2], shape[-1], 31))
-    for xi in ("rectifier", "logaddexp"):
+    for xi in ("rectifier", "logaddexp", "hypot"):
         found, expected = both(equation, x, y, xi, "add")
         assert relative_error(found, expected) < 1e-14
 
@@ -147,8 +148,26 @@ def test_limits_of_threads_hold(rng, monkeypatch):
     )
     x, y = rng.standard_normal((8, 5)), rng.standard_normal((5, 16))
     with threadpool_limits(1):
-        both("ij,jk->ik", x, y, "rectifier", "add")
+        both("ij,jk->ik", x, y, "hypot", "add")
     assert counts == [1]
+
+
+@pytest.mark.parametrize(
+    "pair", [("rectifier", "add"), ("add", "maximum"), ("add", "minimum"), ("multiply", "maximum")]
+)
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-13), ("float32", 2e-5)])
+@pytest.mark.parametrize("shape", [(1, 13, 601, 523), (3, 6, 256, 256), (2, 1, 257, 17), (1, 300, 3, 1)], ids=str)
+def test_orders_of_numbers_in_blocks_that_are_not_whole(pair, dtype, tolerance, shape, rng):
+    xi, reduce = pair
+    batches, rows, inner, columns = shape
+    x, y = (rng.standard_normal(s).astype(dtype) for s in ((batches, rows, inner), (batches, inner, columns)))
+    if xi == "add":
+        x[:, 0], y[:, :, -1] = (-np.inf, -np.inf) if reduce == "maximum" else (np.inf, np.inf)
+    found, _ = both("bij,bjk->bik", x, y, xi, reduce)
+    pairs = {"rectifier": lambda a, b: np.maximum(np.maximum(a, b), 0)}.get(xi, getattr(np, xi, None))
+    truth = np.stack([getattr(np, reduce).reduce(pairs(x[:, i, :, None], y), axis=1) for i in range(rows)], axis=1)
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found, truth, rtol=tolerance, atol=tolerance)
 
 
 def test_what_a_compiled_function_takes(rng):
@@ -167,16 +186,20 @@ def test_what_a_compiled_function_takes(rng):
         tna.compile(e)(A=x)
 
 
-def test_a_kernel_that_does_not_compile_is_done_without(rng, monkeypatch):
+@pytest.mark.parametrize("xi", ["hypot", "rectifier"])
+def test_a_kernel_that_does_not_compile_is_done_without(xi, rng, monkeypatch):
     def broken(*_):
         raise jit.numba_or_none().errors.TypingError("no")
 
     monkeypatch.setattr(matrix, "jitted", lambda *_: broken)
+    monkeypatch.setattr(ordered, "native", broken)
+    ordered._machine.cache_clear()
     x, y = rng.standard_normal((3, 5)), rng.standard_normal((5, 16))
-    planned = tna.contract_expression("ij,jk->ik", x.shape, y.shape, xi="rectifier")
+    planned = tna.contract_expression("ij,jk->ik", x.shape, y.shape, xi=xi)
     with pytest.warns(RuntimeWarning, match="a kernel does not compile, NumPy's is used: .*no"):
         found = tna.compile(planned)(x, y)
     np.testing.assert_allclose(found, planned(x, y), rtol=1e-14)
+    ordered._machine.cache_clear()
 
 
 def test_what_takes_seconds_is_compiled_unasked(rng, monkeypatch, only):

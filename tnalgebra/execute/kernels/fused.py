@@ -163,14 +163,14 @@ TURNED = f"""
 """
 
 
-def tile_head(arrays: Sequence[str], names: Sequence[str], itemsize: int, *numbers: int, kind: str = "tiles") -> str:
+def tile_head(arrays: Sequence[str], names: Sequence[str], itemsize: int, *given: object, kind: str = "tiles") -> str:
     """The beginning of a kernel of addresses that multiplies tiles: where its arrays are, and its numbers.
 
-    kind: the function that makes the tiles, numbers: what it is given.
+    kind: the function that makes the tiles; given: what it is told.
     """
     tiles = f"""from tnalgebra.execute.kernels.tiles import {kind}
 
-t = {kind}("float{8 * itemsize}", {", ".join(map(str, numbers))})
+t = {kind}("float{8 * itemsize}", {", ".join(map(repr, given))})
 pack, multiply = t.pack, t.multiply
 """
     lines = [f"    {name}_at = b[s[{2 * i}]] + s[{2 * i + 1}]" for i, name in enumerate(arrays)]

@@ -16,7 +16,6 @@ from typing import Any
 from ...algebra.schedule import Schedule
 
 __all__ = [
-    "FINITE",
     "FUNCTIONS",
     "VALUE",
     "attempted",
@@ -45,8 +44,6 @@ VALUE = {
     "logaddexp": "logaddexp({0}, {1})", "hypot": "hypot({0}, {1})",
 }  # fmt: skip
 """As NumPy does it: NaN arrives, whatever it is compared with."""
-FINITE = {**VALUE, "maximum": "{0} if {0} > {1} else {1}", "minimum": "{0} if {0} < {1} else {1}"}
-"""Where there is no NaN, one instruction will do."""
 HEAD = """# {version}
 from math import inf, sqrt
 

@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 
 from ...algebra.scalar import parse
-from ...algebra.schedule import Schedule, Tree, schedule
+from ...algebra.schedule import Tree, schedule
 from ...plan import Step
 from ...plan.cost import layout
 from ...plan.formula import formula
 from ...plan.step import volume
 from ..threads import in_threads, thread_count
 from .factors import log_of_product
+from .fused import lanes
 from .jit import attempted, can_compile, jitted, numba_or_none
+from .ordered import HEADS, Ordered, ordered_product
 from .panel import Panel
 
 __all__ = ["is_matrix", "lower_matrix"]
@@ -30,8 +32,6 @@ VECTOR = 16
 SHARE = 1 << 20
 """Evaluations of ξ that are worth threads."""
 LOG_OF_SUM = ("log", (("add", ("x0", "x1")),))
-NUMBERS = ("add", "maximum", "minimum")
-"""Functions that make NaN of infinities of both signs only."""
 
 
 def lower_matrix(step: Step, xp: ModuleType, plain: Kernel) -> Kernel:
@@ -44,11 +44,11 @@ def lower_matrix(step: Step, xp: ModuleType, plain: Kernel) -> Kernel:
     is_turned = volume(groups.columns, step.sizes) < volume(groups.rows, step.sizes)
     if tree == LOG_OF_SUM and step.reduce.reduction == "sum":
         return _shaped(step, is_turned, log_of_product, plain)
-    value = schedule((_flat(tree),), ("x1", "x0") if is_turned else ("x0", "x1"))
-    fold = schedule((parse(step.reduce.value, ("x", "y")),), ("x", "y"))
-    if not can_compile(value, fold):
+    names = ("x1", "x0") if is_turned else ("x0", "x1")
+    value, fold = _flat(tree, names[1]), parse(step.reduce.value, ("x", "y"))
+    if not can_compile(schedule((value,), names), schedule((fold,), ("x", "y"))):
         return plain
-    return _shaped(step, is_turned, _by_panels(value, fold, step.reduce.unit), plain)
+    return _shaped(step, is_turned, _by_panels(value, fold, names, step.reduce.unit), plain)
 
 
 def is_matrix(step: Step) -> bool:
@@ -61,17 +61,17 @@ def is_matrix(step: Step) -> bool:
     return shared and max(volume(group, step.sizes) for group in (groups.rows, groups.columns)) >= VECTOR
 
 
-def _flat(tree: Tree) -> Tree:
-    """Chains of one order take their constants first, so that these meet an operand once and not in every pair."""
+def _flat(tree: Tree, columns: str) -> Tree:
+    """Chains of one order begin with constants and the operand in vectors: these meet once, and not in every pair."""
     if not isinstance(tree, tuple):
         return tree
-    head, children = tree[0], tuple(map(_flat, tree[1]))
+    head, children = tree[0], tuple(_flat(child, columns) for child in tree[1])
     if head not in ("maximum", "minimum"):
         return head, children
     chain: list[Tree] = []
     for child in children:
         chain.extend(child[1] if isinstance(child, tuple) and child[0] == head else (child,))
-    chain.sort(key=lambda part: not isinstance(part, int | float))
+    chain.sort(key=lambda part: (not isinstance(part, int | float), part != columns))
     return reduce(lambda x, y: (head, (x, y)), chain)
 
 
@@ -104,19 +104,31 @@ def _shaped(step: Step, is_turned: bool, make: Callable[[Array, Array], Array | 
     return matrix
 
 
-def _by_panels(value: Schedule, fold: Schedule, unit: float) -> Callable[[Array, Array], Array | None]:
-    heads = [head for line in (value, fold) for head, _, _ in line.calls]
+def _by_panels(value: Tree, fold: Tree, names: tuple[str, str], unit: float) -> Callable[[Array, Array], Array | None]:
+    """By tiles where no number is NaN on the way and the expressions are simple, else by passes over columns."""
+    lines = schedule((value,), names), schedule((fold,), ("x", "y"))
+    heads = [head for line in lines for head, _, _ in line.calls]
     is_ordered = not {"maximum", "minimum"}.isdisjoint(heads)
-    steps = sum(head not in ("maximum", "minimum") for head, _, _ in value.calls)
-    is_simple = is_ordered and steps < 2 and {*heads} <= {*NUMBERS, "multiply"}
+    steps = sum(head not in ("maximum", "minimum") for head, _, _ in lines[0].calls)
+    is_simple = is_ordered and steps < 2 and HEADS.issuperset(heads)
+    ordered = _renamed(value, dict(zip(names, ("x0", "x1"), strict=True)))
 
     def panels(x: Array, y: Array) -> Array | None:
-        is_finite = is_simple and _has_no_nan(x, y, "multiply" in heads)
-        kernel = jitted(Panel(value, fold, is_finite).text(x.dtype), x.dtype.name)
+        if is_simple and _has_no_nan(x, y, "multiply" in heads):
+            vectors = 1 if y.shape[2] <= lanes(x.itemsize) else 2
+            return ordered_product(Ordered(ordered, fold, vectors, x.itemsize), x, y, unit)
+        kernel = jitted(Panel(*lines).text(x.dtype), x.dtype.name)
         out = np.full((*x.shape[:2], y.shape[2]), unit, x.dtype)
         return out if _shared_out(kernel, x, y, out) else None
 
     return panels
+
+
+def _renamed(tree: Tree, names: dict[str, str]) -> Tree:
+    """The expression in other variables."""
+    if isinstance(tree, tuple):
+        return tree[0], tuple(_renamed(child, names) for child in tree[1])
+    return names[tree] if isinstance(tree, str) else tree
 
 
 def _has_no_nan(x: Array, y: Array, is_product: bool) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ...algebra.schedule import Schedule
-from .jit import FINITE, VALUE, written
+from .jit import written
 
 __all__ = ["Panel"]
 
@@ -20,12 +20,11 @@ COLUMNS, DEPTH = 4096, 32
 class Panel:
     """out[b, i, j] = out[b, i, j] ⊕ ⊕_k ξ(x[b, i, k], y[b, k, j]), for arrays in C's order.
 
-    value: ξ of x and y. fold: ⊕ of what there is and a value. is_finite: whether no number is NaN on the way.
+    value: ξ of x and y. fold: ⊕ of what there is and a value.
     """
 
     value: Schedule
     fold: Schedule
-    is_finite: bool
 
     def text(self, dtype: Any) -> str:
         """The function of x, y, out, and the first and last batch and row that a thread takes.
@@ -54,14 +53,13 @@ class Panel:
         return "\n".join(lines) + "\n"
 
     def _pass(self, rows: int, inner: int) -> list[str]:
-        table = FINITE if self.is_finite else VALUE
         lines = [f"    b{v} = y{v}[j]" for v in range(inner)]
         for u in range(rows):
             lines.append(f"    s{u} = o{u}[j]")
             for v in range(inner):
-                (term,) = written(self.value, [f"a{u}_{v}", f"b{v}"], "t", "    ", lines, table)
+                (term,) = written(self.value, [f"a{u}_{v}", f"b{v}"], "t", "    ", lines)
                 lines.append(f"    p = {term}")
-                (total,) = written(self.fold, [f"s{u}", "p"], "f", "    ", lines, table)
+                (total,) = written(self.fold, [f"s{u}", "p"], "f", "    ", lines)
                 lines.append(f"    s{u} = {total}")
             lines.append(f"    o{u}[j] = s{u}")
         return ["for j in range(j1 - j0):", *lines]

@@ -15,12 +15,15 @@ from llvmlite import ir
 from numba import carray, njit, types
 from numba.extending import intrinsic
 
+from ...algebra.schedule import Tree
 from .fused import ROWS, lanes
 from .intrinsics import FLOATS, pointer
 
-__all__ = ["factors", "tiles"]
+__all__ = ["factors", "ordered", "tiles"]
 
 WORD = ir.IntType(64)
+Combine = Callable[[Any, Any, Any, Any], Any]
+"""What is made of an entry of A, a vector of B, and the vector of C that there is."""
 
 
 @cache
@@ -44,6 +47,34 @@ def factors(name: str, vectors: int, group: int) -> SimpleNamespace:
     """
     tiles = [_factors(name, rows, vectors, group) for rows in range(1, 5)]
     return SimpleNamespace(pack=_pack(name, vectors), multiply=_of_rows(tiles))
+
+
+@cache
+def ordered(name: str, vectors: int, value: Tree, fold: Tree) -> SimpleNamespace:
+    """The functions pack and multiply, here for ⊕ of ξ: `fold` of t and x, and `value` of x and y, without NaN.
+
+    multiply(rows, …) is C[u, v] = C[u, v] ⊕ ⊕_k ξ(A[u, k], B[k, v]) for u < rows and all v in registers.
+    """
+
+    def combine(builder: Any, entry: Any, part: Any, total: Any) -> Any:
+        term = _expression(builder, value, {"x0": entry, "x1": part})
+        return _expression(builder, fold, {"x": total, "y": term})
+
+    tiles = [_tile(name, rows, vectors, combine) for rows in range(1, ROWS + 1)]
+    return SimpleNamespace(pack=_pack(name, vectors), multiply=_of_rows(tiles))
+
+
+def _expression(builder: Any, tree: Tree, given: dict[str, Any]) -> Any:
+    """An expression of vectors in additions, multiplications and orders."""
+    if isinstance(tree, str):
+        return given[tree]
+    if not isinstance(tree, tuple):
+        kind = next(iter(given.values())).type
+        return ir.Constant(kind, [float(tree)] * kind.count)
+    a, b = (_expression(builder, child, given) for child in tree[1])
+    if tree[0] in ("add", "multiply"):
+        return builder.fadd(a, b) if tree[0] == "add" else builder.fmul(a, b)
+    return builder.select(builder.fcmp_ordered(">" if tree[0] == "maximum" else "<", a, b), a, b)
 
 
 def _of_rows(tiles: Sequence[Any]) -> Any:
@@ -131,17 +162,21 @@ def _vector(name: str) -> Any:
     return ir.VectorType(FLOATS[8 * size][2], lanes(size))
 
 
-def _tile(name: str, rows: int, vectors: int) -> Any:
-    """C += A B for one number of rows."""
-    return _coded(lambda builder, args: _loop(builder, _vector(name), np.dtype(name).itemsize, rows, vectors, args))
+def _tile(name: str, rows: int, vectors: int, combine: Combine | None = None) -> Any:
+    """C += A B for one number of rows, or what else is made of C and of entries of A and B."""
+    size, combine = np.dtype(name).itemsize, combine or _multiply_add
+    return _coded(lambda builder, args: _loop(builder, _vector(name), size, rows, vectors, combine, args))
 
 
-def _loop(builder: Any, vector: Any, itemsize: int, rows: int, vectors: int, args: Any) -> None:
+def _multiply_add(builder: Any, entry: Any, part: Any, total: Any) -> Any:
+    name = f"llvm.fmuladd.v{entry.type.count}{entry.type.element.intrinsic_name}"
+    kind = ir.FunctionType(entry.type, [entry.type] * 3)
+    return builder.call(builder.module.declare_intrinsic(name, (), kind), [entry, part, total])
+
+
+def _loop(builder: Any, vector: Any, itemsize: int, rows: int, vectors: int, combine: Combine, args: Any) -> None:
     c, c_row, b, b_row, a, a_row, a_column, depth, is_first = args
     width = itemsize * vector.count
-    name = f"llvm.fmuladd.v{vector.count}{vector.element.intrinsic_name}"
-    multiply_add = builder.module.declare_intrinsic(name, (), ir.FunctionType(vector, [vector] * 3))
-
     heads = [builder.add(a, builder.mul(a_row, WORD(u))) for u in range(rows)]
     lines = [builder.add(c, builder.mul(c_row, WORD(u))) for u in range(rows)]
     spots = [_place(builder, line, vector, width * v) for line in lines for v in range(vectors)]
@@ -158,7 +193,7 @@ def _loop(builder: Any, vector: Any, itemsize: int, rows: int, vectors: int, arg
             builder, builder.load(_place(builder, builder.add(head, step), vector.element), align=itemsize), vector
         )
         totals = sums[u * vectors : (u + 1) * vectors]
-        ends += [builder.call(multiply_add, [entry, part, total]) for part, total in zip(parts, totals, strict=True)]
+        ends += [combine(builder, entry, part, total) for part, total in zip(parts, totals, strict=True)]
     following = [builder.add(count, WORD(1)), builder.add(row, b_row), *ends]
     for phi, first, then in zip((count, row, *sums), (WORD(0), b, *start), following, strict=True):
         phi.add_incoming(first, before)
