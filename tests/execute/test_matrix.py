@@ -12,7 +12,7 @@ import tnalgebra as tna
 from tests.corpus import relative_error
 from tnalgebra.algebra import registry
 from tnalgebra.errors import EquationError
-from tnalgebra.execute.kernels import factors, jit, matrix, ordered
+from tnalgebra.execute.kernels import factors, jit, matrix, native, ordered
 
 pytest.importorskip("numba")
 pytestmark = pytest.mark.usefixtures("by_steps")
@@ -192,14 +192,14 @@ def test_a_kernel_that_does_not_compile_is_done_without(xi, rng, monkeypatch):
         raise jit.numba_or_none().errors.TypingError("no")
 
     monkeypatch.setattr(matrix, "jitted", lambda *_: broken)
-    monkeypatch.setattr(ordered, "native", broken)
-    ordered._machine.cache_clear()
+    monkeypatch.setattr(native, "native", broken)
+    native.machine_of.cache_clear()
     x, y = rng.standard_normal((3, 5)), rng.standard_normal((5, 16))
     planned = tna.contract_expression("ij,jk->ik", x.shape, y.shape, xi=xi)
     with pytest.warns(RuntimeWarning, match="a kernel does not compile, NumPy's is used: .*no"):
         found = tna.compile(planned)(x, y)
     np.testing.assert_allclose(found, planned(x, y), rtol=1e-14)
-    ordered._machine.cache_clear()
+    native.machine_of.cache_clear()
 
 
 def test_what_takes_seconds_is_compiled_unasked(rng, monkeypatch, only):

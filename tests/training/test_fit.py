@@ -579,9 +579,12 @@ def test_a_schedule_may_hold_itself_and_modules(moons, tmp_path):
     def rate(step):
         return 0.01 if step < 9 else rate(step - 8) / numpy.sqrt(2)
 
-    path = tmp_path / "run.tna"
-    for epochs in (1, 2):
-        tna.fit(network(), *sequences(moons), epochs=epochs, checkpoint=path, optimizer=tna.SGD(rate))
+    options = {"epochs": 2, "optimizer": tna.SGD(rate), "seed": 0}
+    kept = {**options, "checkpoint": tmp_path / "run.tna"}
+    tna.fit(network(), *sequences(moons), **{**kept, "epochs": 1})
+    resumed, whole = (tna.fit(network(), *sequences(moons), **given) for given in (kept, options))
+    for name, part in whole.network.parameters().items():
+        np.testing.assert_array_equal(resumed.network.parameters()[name], part)
 
 
 def test_a_checkpoint_with_more_epochs_than_are_asked_for_is_refused(moons, tmp_path):

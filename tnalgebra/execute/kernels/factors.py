@@ -4,7 +4,6 @@ A few factors are multiplied; then the exponent of the product is put aside, as 
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 from math import log
 from typing import Any
 
@@ -12,8 +11,7 @@ import numpy as np
 
 from ..threads import shares, thread_count
 from .fused import filled, lanes, tile_head
-from .jit import native, numba_or_none, told
-from .native import Machine
+from .native import machine_of
 
 __all__ = ["Factors", "log_of_product"]
 
@@ -101,7 +99,7 @@ def log_of_product(x: Array, y: Array) -> Array | None:
     group = next((group for group, room in rooms.items() if 1 / room <= low and high <= room), None)
     if group is None:
         return None
-    machine = _machine(Factors(group, 1 if columns <= lanes(x.itemsize) else 2, x.itemsize))
+    machine = machine_of(Factors(group, 1 if columns <= lanes(x.itemsize) else 2, x.itemsize))
     if machine is None:
         return None
     out = np.empty((batches, rows, columns), x.dtype)
@@ -114,13 +112,3 @@ def log_of_product(x: Array, y: Array) -> Array | None:
         jobs.append(((x, y, out, *own), (*batch, *lines, rows, inner, columns)))
     machine(jobs)
     return out
-
-
-@lru_cache(maxsize=16)
-def _machine(kernel: Factors) -> Machine | None:
-    """The kernel, None where it does not compile."""
-    try:
-        return Machine(native(kernel.text(), f"float{8 * kernel.itemsize}"))
-    except numba_or_none().errors.NumbaError as error:
-        told(error)
-        return None

@@ -1,14 +1,15 @@
 """Kernels that work on addresses: what calls one or many of them, and matrix products by BLAS."""
 
 from collections.abc import Sequence
-from typing import Any
+from functools import lru_cache
+from typing import Any, Protocol
 
 import numpy as np
 
 from .crew import run_tasks
-from .jit import jitted
+from .jit import jitted, native, numba_or_none, told
 
-__all__ = ["CONTIGUOUS", "HEAD", "HEADER", "RUN", "Machine", "address", "matrix_text"]
+__all__ = ["CONTIGUOUS", "HEAD", "HEADER", "RUN", "Machine", "address", "machine_of", "matrix_text"]
 
 HEAD = """from numba import carray
 from numpy import dot, int64
@@ -88,6 +89,25 @@ class Machine:
             tasks.append((self._kernel.address, table, table + 8 * (2 * count + HEADER)))
             lines.append(line)
         run_tasks(tasks)
+
+
+class Kernel(Protocol):
+    """A kernel of addresses that knows its text and the size of its numbers."""
+
+    @property
+    def itemsize(self) -> int: ...
+
+    def text(self) -> str: ...
+
+
+@lru_cache(maxsize=128)
+def machine_of(kernel: Kernel) -> Machine | None:
+    """The kernel as a function of arrays, None where it does not compile."""
+    try:
+        return Machine(native(kernel.text(), f"float{8 * kernel.itemsize}"))
+    except numba_or_none().errors.NumbaError as error:
+        told(error)
+        return None
 
 
 def address(array: Any) -> int:

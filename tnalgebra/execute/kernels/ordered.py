@@ -1,7 +1,6 @@
 """⊕_k ξ(x[b, i, k], y[b, k, j]) where ξ and ⊕ add, multiply and order numbers: sums of a few rows stay in registers."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -9,8 +8,7 @@ import numpy as np
 from ...algebra.schedule import Tree
 from ..threads import shares, thread_count
 from .fused import BLOCK_COLUMNS, DEPTH, ROWS, filled, lanes, tile_head
-from .jit import native, numba_or_none, told
-from .native import Machine
+from .native import machine_of
 
 __all__ = ["HEADS", "Ordered", "ordered_product"]
 
@@ -69,7 +67,7 @@ for b in range(b_first, b_last):
 
 def ordered_product(kernel: Ordered, x: Array, y: Array, unit: float) -> Array | None:
     """The result for arrays of three axes, with no NaN on the way; None where the kernel does not compile."""
-    machine = _machine(kernel)
+    machine = machine_of(kernel)
     if machine is None:
         return None
     (batches, rows, inner), columns = x.shape, y.shape[2]
@@ -83,13 +81,3 @@ def ordered_product(kernel: Ordered, x: Array, y: Array, unit: float) -> Array |
         jobs.append(((x, y, out, block), (*batch, *lines, rows, inner, columns, padded)))
     machine(jobs)
     return out[..., :columns]
-
-
-@lru_cache(maxsize=64)
-def _machine(kernel: Ordered) -> Machine | None:
-    """The kernel, None where it does not compile."""
-    try:
-        return Machine(native(kernel.text(), f"float{8 * kernel.itemsize}"))
-    except numba_or_none().errors.NumbaError as error:
-        told(error)
-        return None
