@@ -1,5 +1,6 @@
 """Compiled matrix products of ⊕ and ξ against NumPy's kernels, on odd sizes, strides, and numbers that are not finite."""
 
+import itertools
 import warnings
 
 import numpy as np
@@ -12,7 +13,7 @@ import tnalgebra as tna
 from tests.corpus import relative_error
 from tnalgebra.algebra import registry
 from tnalgebra.errors import EquationError
-from tnalgebra.execute.kernels import factors, jit, matrix, native, ordered
+from tnalgebra.execute.kernels import factors, jit, matrix, native, tiled
 
 pytest.importorskip("numba")
 pytestmark = pytest.mark.usefixtures("by_steps")
@@ -92,13 +93,42 @@ def test_a_vector(equation, rng, only):
 
 
 @pytest.mark.parametrize(("xi", "reduce"), PAIRS)
-def test_infinities_and_nan_arrive_as_in_numpy(xi, reduce, rng):
+@pytest.mark.parametrize("where", ["x", "y", "xy"])
+def test_infinities_and_nan_arrive_as_in_numpy(xi, reduce, where, rng):
     for values in ([np.nan], [np.inf], [-np.inf], [np.inf, -np.inf], [np.nan, np.inf], [-0.0]):
-        x, y = rng.standard_normal((5, 6)), rng.standard_normal((6, 17))
-        for value in values:
-            x[rng.integers(5), rng.integers(6)] = y[rng.integers(6), rng.integers(17)] = value
-        found, expected = both("ij,jk->ik", x, y, xi, reduce)
-        np.testing.assert_allclose(found, expected, rtol=1e-13)
+        for rows, columns in ((5, 17), (17, 5)):
+            x, y = rng.standard_normal((rows, 6)), rng.standard_normal((6, columns))
+            for value, operand in itertools.product(values, where):
+                {"x": x, "y": y}[operand].flat[rng.integers(30)] = value
+            found, expected = both("ij,jk->ik", x, y, xi, reduce)
+            np.testing.assert_allclose(found, expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "reduce", "dtype", "tolerance"),
+    [
+        ("maximum(abs(x), abs(y))", 0.0, "minimum", "float64", 1e-15),
+        ("x + y - x * y", 0.0, "maximum", "float64", 1e-14),
+        ("-maximum(-x, -y)", np.inf, "add", "float32", 2e-6),
+        ("sqrt(x * x + y * y)", 0.0, "add", "float64", 1e-14),
+        ("1 / (1 / x + 1 / y)", np.inf, "add", "float32", 2e-6),
+        ("abs(x) + abs(y)", 0.0, "maximum", "float32", 1e-6),
+    ],
+)
+def test_operators_of_ones_own(value, unit, reduce, dtype, tolerance, rng, only, monkeypatch):
+    monkeypatch.setattr(registry, "_OPERATORS", dict(registry._OPERATORS))
+    samples = (0.5, 1.0, 3.0)
+    tna.register_operator(tna.Operator(name="own", value=value, unit=unit, unit_is_strict=False, samples=samples))
+    for number in (0.5, np.nan, np.inf, -np.inf):
+        for where in ("x", "y", "xy"):
+            operands = {"x": rng.uniform(0.1, 2, (13, 7)), "y": rng.uniform(0.1, 2, (7, 29))}
+            for operand in where:
+                operands[operand].flat[5] = number
+            x, y = (array.astype(dtype) for array in operands.values())
+            found, expected = both("ij,jk->ik", x, y, "own", reduce)
+            assert found.dtype == dtype
+            np.testing.assert_array_equal(np.isfinite(found), np.isfinite(expected))
+            np.testing.assert_allclose(found, expected, rtol=tolerance)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -131,7 +161,7 @@ def test_any_size(rows, inner, columns, pair, seed):
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize(("shape", "equation"), [((67, 129), "ij,jk->ik"), ((5, 17, 129), "bij,bjk->bik")])
 def test_threads_share_the_rows(threads, shape, equation, rng, monkeypatch, only):
-    for module in (matrix, ordered):
+    for module in (matrix, tiled):
         monkeypatch.setattr(module, "thread_count", lambda: threads)
         monkeypatch.setattr(module, "SHARE", 1)
     x, y = rng.standard_normal(shape), rng.standard_normal((*shape[:-2], shape[-1], 31))
@@ -147,9 +177,23 @@ def test_limits_of_threads_hold(rng, monkeypatch):
         matrix, "in_threads", lambda work, length, count: (counts.append(count), work(slice(0, length)))
     )
     x, y = rng.standard_normal((8, 5)), rng.standard_normal((5, 16))
+    x[3, 2] = np.nan
     with threadpool_limits(1):
-        both("ij,jk->ik", x, y, "hypot", "add")
+        both("ij,jk->ik", x, y, "rectifier", "add")
     assert counts == [1]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("scale", [1e-40, 1e-30, 1.0, 1e30, 1e38])
+def test_roots_are_right_to_the_last_place_at_every_scale(dtype, scale, rng):
+    """By multiplications, by instructions, and by both where a number is too small or too large for the former."""
+    x = rng.uniform(0, scale, (2, 13, 1)).astype(dtype)
+    x[0, 3], x[1] = 0, x[1] * np.geomspace(1e-7, 1, 13)[:, None]
+    for y in (np.zeros((2, 1, 18), dtype), rng.uniform(0, scale / 2, (2, 1, 18)).astype(dtype)):
+        found = tiled.tiled_product(tiled.ROOT_OF_SUM, ("add", ("x", "y")), x, y, 0.0)
+        truth = np.sqrt((x + y).astype("longdouble"))
+        assert np.all(np.abs(found - truth) <= np.spacing(truth.astype(dtype)))
+        assert not np.any(found[truth == 0])
 
 
 @pytest.mark.parametrize(

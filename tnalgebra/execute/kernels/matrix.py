@@ -18,10 +18,9 @@ from ...plan.formula import formula
 from ...plan.step import volume
 from ..threads import in_threads, thread_count
 from .factors import log_of_product
-from .fused import lanes
 from .jit import attempted, can_compile, jitted, numba_or_none
-from .ordered import HEADS, Ordered, ordered_product
 from .panel import Panel
+from .tiled import tiled_product, trusting
 
 __all__ = ["is_matrix", "lower_matrix"]
 
@@ -105,18 +104,13 @@ def _shaped(step: Step, is_turned: bool, make: Callable[[Array, Array], Array | 
 
 
 def _by_panels(value: Tree, fold: Tree, names: tuple[str, str], unit: float) -> Callable[[Array, Array], Array | None]:
-    """By tiles where no number is NaN on the way and the expressions are simple, else by passes over columns."""
+    """By tiles where these give it, else by passes over columns."""
     lines = schedule((value,), names), schedule((fold,), ("x", "y"))
-    heads = [head for line in lines for head, _, _ in line.calls]
-    is_ordered = not {"maximum", "minimum"}.isdisjoint(heads)
-    steps = sum(head not in ("maximum", "minimum") for head, _, _ in lines[0].calls)
-    is_simple = is_ordered and steps < 2 and HEADS.issuperset(heads)
-    ordered = _renamed(value, dict(zip(names, ("x0", "x1"), strict=True)))
+    are_trusted, named = trusting(*lines), _renamed(value, dict(zip(names, ("x0", "x1"), strict=True)))
 
     def panels(x: Array, y: Array) -> Array | None:
-        if is_simple and _has_no_nan(x, y, "multiply" in heads):
-            vectors = 1 if y.shape[2] <= lanes(x.itemsize) else 2
-            return ordered_product(Ordered(ordered, fold, vectors, x.itemsize), x, y, unit)
+        if are_trusted is not None and are_trusted(x, y):
+            return tiled_product(named, fold, x, y, unit)
         kernel = jitted(Panel(*lines).text(x.dtype), x.dtype.name)
         out = np.full((*x.shape[:2], y.shape[2]), unit, x.dtype)
         return out if _shared_out(kernel, x, y, out) else None
@@ -129,13 +123,6 @@ def _renamed(tree: Tree, names: dict[str, str]) -> Tree:
     if isinstance(tree, tuple):
         return tree[0], tuple(_renamed(child, names) for child in tree[1])
     return names[tree] if isinstance(tree, str) else tree
-
-
-def _has_no_nan(x: Array, y: Array, is_product: bool) -> bool:
-    """Whether ξ of these numbers is never NaN: all are finite, or all infinities have one sign and only add."""
-    low, high = min(x.min(), y.min()), max(x.max(), y.max())
-    is_above, is_below = bool(low > -np.inf), bool(high < np.inf)
-    return (is_above and is_below) or (not is_product and not np.isnan(low) and (is_above or is_below))
 
 
 def _shared_out(kernel: Kernel, x: Array, y: Array, *outs: Array) -> bool:
