@@ -59,7 +59,7 @@ exp, log, log1p, logaddexp, hypot = f.exp, f.log, f.log1p, f.logaddexp, f.hypot
 """
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc"}}
 FUNCTIONS = re.compile(r"\b(exp|log|log1p|logaddexp|hypot)\(")
-FILES = ("elementary.py", "intrinsics.py", "job.py", "tiles.py")
+FILES = ("elementary.py", "intrinsics.py", "job.py", "tiles.py", "vectors.py")
 """Modules whose functions kernels call."""
 CONDITIONS = {"logical_and": (0, 1), "logical_or": (0, 1), "where": (0,)}
 

@@ -18,11 +18,11 @@ from numba.extending import intrinsic
 from ...algebra.schedule import Tree
 from .fused import ROWS, lanes
 from .intrinsics import FLOATS, pointer
+from .vectors import called, expression
 
 __all__ = ["factors", "terms", "tiles"]
 
 WORD = ir.IntType(64)
-ARITHMETIC = {"add": "fadd", "subtract": "fsub", "multiply": "fmul", "divide": "fdiv", "negative": "fneg"}
 Combine = Callable[[Any, Any, Any, Any, int], Any]
 """What is made of an entry of A, a vector of B, and the vector of C that there is, the so many'th in registers."""
 
@@ -62,68 +62,11 @@ def terms(name: str, vectors: int, value: Tree, fold: Tree) -> SimpleNamespace:
         values = ("sqrt", value[1]), value
 
     def combine(builder: Any, entry: Any, part: Any, total: Any, place: int) -> Any:
-        term = _expression(builder, values[place % len(values)], {"x0": entry, "x1": part})
-        return _expression(builder, fold, {"x": total, "y": term})
+        term = expression(builder, values[place % len(values)], {"x0": entry, "x1": part})
+        return expression(builder, fold, {"x": total, "y": term})
 
     tiles = [_tile(name, rows, vectors, combine) for rows in range(1, ROWS + 1)]
     return SimpleNamespace(pack=_pack(name, vectors), multiply=_of_rows(tiles))
-
-
-def _expression(builder: Any, tree: Tree, given: dict[str, Any]) -> Any:
-    """An expression of vectors in arithmetic, roots and orders."""
-    if isinstance(tree, str):
-        return given[tree]
-    if not isinstance(tree, tuple):
-        kind = next(iter(given.values())).type
-        return ir.Constant(kind, [float(tree)] * kind.count)
-    head, parts = tree[0], [_expression(builder, child, given) for child in tree[1]]
-    if head in ("maximum", "minimum"):
-        return builder.select(builder.fcmp_ordered(">" if head == "maximum" else "<", *parts), *parts)
-    if head == "root":
-        return _root(builder, *parts)
-    if head in ("abs", "sqrt"):
-        return _called(builder, "fabs" if head == "abs" else "sqrt", *parts)
-    return getattr(builder, ARITHMETIC[head])(*parts)
-
-
-def _root(builder: Any, x: Any) -> Any:
-    """√x, for 0 and numbers in the range of float32, by multiplications.
-
-    s (1 − d/2 + 3d²/8) with an estimate r of 1/√x, s = x r and d = s r − 1; for float64, r is corrected so before.
-    The error is below one unit in the last place, as that of the estimate is below 2⁻¹¹.
-    """
-
-    def number(value: float) -> Any:
-        return ir.Constant(x.type, [value] * x.type.count)
-
-    most, is_double = number(float(np.finfo("float32").max)), x.type.element == ir.DoubleType()
-    r = _inverse_root(builder, x)
-    r = builder.select(builder.fcmp_ordered(">", r, most), most, r)  # where it is 1/√0, so that s is 0
-    for is_last in (False, True) if is_double else (True,):
-        s = builder.fmul(x, r)
-        d = _called(builder, "fma", s, r, number(-1.0))
-        more, r = _called(builder, "fma", d, number(0.375), number(-0.5)), s if is_last else r
-        r = _called(builder, "fma", builder.fmul(r, d), more, r)
-    return r
-
-
-def _inverse_root(builder: Any, x: Any) -> Any:
-    """1/√x to 11 bits, in the range of float32, by an instruction for four or eight numbers."""
-    vector, index = x.type, ir.IntType(32)
-    if vector.element == ir.DoubleType():
-        single = ir.VectorType(ir.FloatType(), vector.count)
-        return builder.fpext(_inverse_root(builder, builder.fptrunc(x, single)), vector)
-    width = min(8, vector.count)
-    part = ir.VectorType(vector.element, width)
-    name = {4: "llvm.x86.sse.rsqrt.ps", 8: "llvm.x86.avx.rsqrt.ps.256"}[width]
-    estimate = builder.module.declare_intrinsic(name, (), ir.FunctionType(part, [part]))
-
-    def places(start: int, stop: int) -> Any:
-        return ir.Constant(ir.VectorType(index, stop - start), [*range(start, stop)])
-
-    parts = [builder.shuffle_vector(x, x, places(i, i + width)) for i in range(0, vector.count, width)]
-    found = [builder.call(estimate, [part]) for part in parts]
-    return found[0] if len(found) == 1 else builder.shuffle_vector(*found, places(0, vector.count))
 
 
 def _of_rows(tiles: Sequence[Any]) -> Any:
@@ -218,15 +161,7 @@ def _tile(name: str, rows: int, vectors: int, combine: Combine | None = None) ->
 
 
 def _multiply_add(builder: Any, entry: Any, part: Any, total: Any, _: int) -> Any:
-    return _called(builder, "fmuladd", entry, part, total)
-
-
-def _called(builder: Any, function: str, *vectors: Any) -> Any:
-    """A function of LLVM's own of vectors of one kind."""
-    vector = vectors[0].type
-    name = f"llvm.{function}.v{vector.count}{vector.element.intrinsic_name}"
-    kind = ir.FunctionType(vector, [vector] * len(vectors))
-    return builder.call(builder.module.declare_intrinsic(name, (), kind), vectors)
+    return called(builder, "fmuladd", entry, part, total)
 
 
 def _loop(builder: Any, vector: Any, itemsize: int, rows: int, vectors: int, combine: Combine, args: Any) -> None:
