@@ -5,14 +5,15 @@ from dataclasses import replace
 from itertools import count
 from math import prod
 
-from ..algebra import Operator, Pointwise
+from ..algebra import Operator
 from ..errors import MemoryLimitError
 from ..graph import Bundle, Contract, Labels, Leaf, Map, Node, Shaped, Stack, Sum, Take, label_sizes
 from ..graph.node import postorder
-from ..graph.rewrite import inline, settled
+from ..graph.rewrite import settled
 from ..graph.sizes import Shape, shapes_of
 from .cost import gathered, peak_bytes, priced
 from .early import early
+from .forms import forms, least_work
 from .legality import judge
 from .paths import Optimizer
 from .plan import AXES, Plan
@@ -42,30 +43,23 @@ def build_plan(
 
     held: bytes of the limit that are taken while the plan runs, by copies of leaves in another dtype.
 
-    A node that is used twice may be merged into both users or computed once: both are planned, the cheaper is kept. It
-    is computed once where ties of its value are looked for, as other pairs would round otherwise, and nothing is merged
-    where a size is 0: ⊕ over nothing is its unit, which need not pass through ξ.
+    The cheapest plan of all forms of the graph is kept.
     Raises `AxisMismatchError`, `UnknownNameError` for the optimizer, `MemoryLimitError` with the least that fits.
     """
     given, root = root, settled(root, shapes)  # a size that does not fit is named as the user nested it
     nonnegative = nonnegative and _keeps_sign(root, shapes)
-    choices = _choices(root) if all(map(all, shapes.values())) else ()
-    merged = [inline(root, keep_shared=keep, nonnegative=nonnegative) for keep in choices]
-    graphs = dict.fromkeys((*merged, root))  # a path through many merged nodes may be worse than the nesting given
     limit = None if memory_limit is None else memory_limit - held
-    plans = [_Builder(graph, shapes, optimize, limit, itemsize, nonnegative).plan() for graph in graphs]
-    fitting = [plan for plan in plans if limit is None or plan.peak_bytes <= limit]
+    plans, fitting = list[Plan](), list[Plan]()
+    for graph in forms(root, shapes, nonnegative):
+        if any(plan.axes <= AXES and plan.flops < least_work(graph, shapes) for plan in fitting):
+            continue
+        plan = _Builder(graph, shapes, optimize, limit, itemsize, nonnegative).plan()
+        plans.append(plan)
+        fitting += [plan] if limit is None or plan.peak_bytes <= limit else []
     if not fitting:
         raise _too_large(min(plans, key=lambda plan: plan.peak_bytes), memory_limit, held)
     best = min(fitting, key=lambda plan: (plan.axes > AXES, plan.flops))
     return replace(best, node=given, memory_limit=memory_limit)
-
-
-def _choices(root: Node) -> tuple[bool, ...]:
-    """Whether shared nodes stay as they are; what is wanted together is there to be shared."""
-    nodes = postorder(root)
-    is_compared = any(isinstance(node, Contract) and isinstance(node.xi, Pointwise) for node in nodes)
-    return (True,) if isinstance(root, Bundle) or is_compared else (False, True)
 
 
 def _keeps_sign(root: Node, shapes: Mapping[str, Shape]) -> bool:
@@ -235,8 +229,9 @@ class _Builder:
 
         steps = steps_for(sizes)
         if self.limit is not None and peak_bytes([*self.steps, *steps]) > self.limit:
-            steps = [self._loop(node, terms, sizes, steps_for)]
-        slot = self._append(steps)
+            steps = [priced(self._loop(node, terms, sizes, steps_for), self.itemsize)]
+        self.steps.extend(steps)
+        slot = steps[-1].output
         if node.output == full.output:
             return slot
         return self._append([Step("shape", (slot,), next(self.slots), (node.output,), full.output, whole)])

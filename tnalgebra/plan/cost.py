@@ -78,7 +78,10 @@ def _merges(term: Labels, batch: Labels, free: Labels, inner: Labels) -> bool:
     """Whether each group is a run of neighbouring axes, with a group that BLAS can stride over last."""
 
     def is_run(group: Labels) -> bool:
-        return not group or group in (term[i : i + len(group)] for i in range(len(term)))
+        if not group:
+            return True
+        start = term.index(group[0])
+        return term[start : start + len(group)] == group
 
     return all(map(is_run, (batch, free, inner))) and (not batch or term[-1] not in batch)
 

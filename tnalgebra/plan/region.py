@@ -1,8 +1,9 @@
 """One `Contract` to steps: pairs on the path where sums may move, one blocked step where they may not."""
 
+from collections import Counter
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import compress, takewhile
+from itertools import chain, compress, takewhile
 from math import prod
 
 from ..algebra import Operator, Pointwise, distributes
@@ -81,7 +82,7 @@ class Region:
         elif not self.is_free or self.optimize is False:
             self._blocked(terms, self.node.output)
         else:
-            self._pairs([self._presum(term, terms) for term in terms])
+            self._pairs(terms)
         return self.steps
 
     def _emit(self, kind: str, terms: Sequence[Term], result: Labels, tree: Tree | None = None, text: str = "") -> Term:
@@ -101,19 +102,19 @@ class Region:
             return self._emit("reduce", [term], result)
         return self._emit("view", [term], result, text=text)
 
-    def _presum(self, term: Term, terms: Sequence[Term]) -> Term:
-        """Reduce the labels that no other operand and not the output carries: legal, as ξ distributes."""
-        elsewhere = {label for other in terms if other is not term for label in other.labels} | set(self.node.output)
-        return term if isinstance(term.source, Tile) else self._kept(term, elsewhere)
-
-    def _pairs(self, terms: list[Term]) -> None:
-        """Follow the path; a label is summed in the step after which no one needs it."""
+    def _pairs(self, operands: Sequence[Term]) -> None:
+        """Follow the path; a label is summed as soon as no other operand needs it."""
+        wanted = Counter(chain(self.node.output, *(term.labels for term in operands)))
+        shared = {label for label, count in wanted.items() if count > 1}
+        terms = [term if isinstance(term.source, Tile) else self._kept(term, shared) for term in operands]
         for picked in find_path([term.labels for term in terms], self.node.output, self.sizes, self.optimize):
             chosen = [terms[i] for i in picked]
-            terms = [term for i, term in enumerate(terms) if i not in picked]
-            needed = {label for term in terms for label in term.labels} | set(self.node.output)
-            result = tuple(label for label in union(*(term.labels for term in chosen)) if label in needed)
+            for i in sorted(picked, reverse=True):
+                del terms[i]
+            wanted.subtract(chain(*(term.labels for term in chosen)))
+            result = tuple(label for label in union(*(term.labels for term in chosen)) if wanted[label])
             terms.append(self._pair(chosen, result if terms else self.node.output, is_last=not terms))
+            wanted.update(terms[-1].labels)
 
     def _pair(self, chosen: list[Term], result: Labels, is_last: bool) -> Term:
         tiles = [term for term in chosen if isinstance(term.source, Tile)]
