@@ -72,6 +72,24 @@ def test_infinities_and_nan_arrive_as_in_numpy(xi, reduce):
             np.testing.assert_allclose(found[1][name], plain[1][name], rtol=1e-13)
 
 
+@pytest.mark.parametrize("reduce", ["maximum", "minimum"])
+def test_terms_that_tie_are_computed_as_their_maximum_is(reduce, rng, own_registry):
+    """Where the slope has a function that no kernel has, the value is not compiled either: it might round otherwise."""
+    partial = "0.5 + 0.5 * tanh((x - y) / 2)"
+    tna.register_operator(tna.Operator(name="soft", value="logaddexp(x, y)", unit=-np.inf, partial=partial))
+    expression, _, shapes = scalar("ij,jk->ik", EQUATIONS["ij,jk->ik"], "soft", reduce)
+    arrays = {name: rng.uniform(0, 2, shape) for name, shape in shapes.items()}
+    assert_same(*both_ways(expression, arrays), rtol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_products_of_many_numbers_are_taken_in_their_order(dtype):
+    x = np.full((4, 512), 10 ** (6 / 7), dtype)
+    x[:, ::8] = 1e-6  # their products stay between 1e-6 and 1, those of every eighth do not
+    planned = tna.contract_expression("ij,ij->i", x.shape, x.shape, xi="maximum", reduce="multiply")
+    np.testing.assert_allclose(tna.compile(planned)(x, x), planned(x, x), rtol=1e-4)
+
+
 def test_a_network_and_its_siblings():
     unit = tna.contract("bi,bj->bij", tna.leaf("A", "bi"), tna.leaf("H", "bj"), xi="rectifier")
     expression = tna.contract("bk,bk->", tna.contract("bij,ijk->bk", unit, tna.leaf("G", "ijk")), tna.leaf("W", "bk"))

@@ -82,6 +82,15 @@ def test_numbers_far_apart(equation, scale, rng):
     assert relative_error(semiring(equation, x, y) / scale, truth(equation, x, y) / scale) < 1e-14
 
 
+@pytest.mark.parametrize(("dtype", "size"), [("float32", 300.0), ("float32", 1e4), ("float64", 1e8), ("float64", 1e17)])
+def test_large_numbers_that_cancel_leave_no_error(dtype, size, rng):
+    x, y = ((rng.standard_normal((29, 29)) + shift).astype(dtype) for shift in (size, -size))
+    expected = np.logaddexp.reduce(x.astype("longdouble")[:, :, None] + y.astype("longdouble"), axis=1)
+    planned = tna.contract_expression("ij,jk->ik", x.shape, y.shape, xi="add", reduce="logaddexp")
+    for found in (planned(x, y), tna.compile(planned)(x, y)):
+        assert relative_error(found, expected) < 4 * np.finfo(dtype).eps
+
+
 def test_what_no_shift_can_save_is_computed_by_itself(rng, slow):
     """The largest of a row and the largest of a column meet numbers that are lost beside them."""
     x, y = rng.standard_normal((31, 29)), rng.standard_normal((29, 23))

@@ -196,6 +196,13 @@ def test_roots_are_right_to_the_last_place_at_every_scale(dtype, scale, rng):
         assert not np.any(found[truth == 0])
 
 
+def test_zeros_of_either_sign_have_the_root_zero(rng):
+    x, y = rng.uniform(1, 2, (1, 5, 6)).astype("float32"), rng.uniform(1, 2, (1, 6, 18)).astype("float32")
+    x[0, 2, 3], y[0, 3, 4] = -0.0, -0.0
+    found = tiled.tiled_product(tiled.ROOT_OF_SUM, ("add", ("x", "y")), x, y, 0.0)
+    assert relative_error(found, np.sqrt(x[..., None] + y[:, None]).sum(2)) < 1e-6
+
+
 @pytest.mark.parametrize(
     "pair", [("rectifier", "add"), ("add", "maximum"), ("add", "minimum"), ("multiply", "maximum")]
 )

@@ -15,7 +15,7 @@ from .capture import CapturedProgram, captured_program, is_capturable
 from .fuse import fused, grouped
 from .kernels import lower
 from .kernels.blocked import blocks, lower_siblings
-from .kernels.compiled import lower_compiled
+from .kernels.compiled import are_alike, lower_compiled
 from .kernels.cuda import lower_cuda_siblings
 from .kernels.fold import fold, lower_folded
 from .kernels.jit import numba_or_none
@@ -50,6 +50,7 @@ class Program:
     )
 
     def __init__(self, plan: Plan, xp: ModuleType, *, is_compiled: bool = False) -> None:
+        is_compiled = is_compiled and (xp is not np or are_alike(plan.steps))
         plan = fused(plan) if is_compiled and xp is np and numba_or_none() else plan
         self.plan, self._xp = plan, xp
         operators = plan.operators
@@ -199,7 +200,7 @@ def _lowered(
             kernel = (here if xp is np else lower_cuda_siblings)(group, xp)
             calls.append((kernel, inputs_of, slots, done))
         else:
-            is_fast = is_compiled or (xp is np and _pays(step))
+            is_fast = is_compiled or (xp is np and _pays(step) and are_alike(steps))
             kernel = _loop(step, xp) if step.kind == "loop" else lower(step, xp, is_compiled=is_fast)
             calls.append((kernel, inputs_of, slots[0], done))
     return calls, len(steps), tuple(number[slot] for slot in outputs)

@@ -17,9 +17,9 @@ from ...plan.step import Tree, union, volume
 from ..threads import in_threads, thread_count
 from .blocked import loop_order, lower_siblings
 from .evaluator import Block, Evaluator
-from .jit import attempted, can_compile, jitted, numba_or_none, written
+from .jit import FOLD, attempted, can_compile, jitted, numba_or_none, written
 
-__all__ = ["CompiledEvaluator", "lower_compiled"]
+__all__ = ["CompiledEvaluator", "are_alike", "lower_compiled"]
 
 Array = Any
 Kernel = Callable[..., Array]
@@ -45,6 +45,15 @@ def lower_compiled(steps: Sequence[Step], xp: ModuleType) -> Kernel:
         return plain(*arrays)  # type: ignore[no-any-return]
 
     return compiled
+
+
+def are_alike(steps: Sequence[Step]) -> bool:
+    """Whether all that is compared for equality compiles: NumPy's functions may round in another way than a kernel's.
+
+    A term that equals its maximum would not be found, and have no slope.
+    """
+    found = [formulas([step.tree], len(step.terms), is_expanded=False) for step in steps if step.tree is not None]
+    return all(can_compile(calls) or all(head != "equal" for head, _, _ in calls.calls) for calls in found)
 
 
 class Nests:
@@ -176,7 +185,7 @@ def _source(calls: Schedule, folds: Sequence[Schedule | None], steps: Sequence[S
         place = f"s{k}" if order[-1] in step.summed else entry(f"o{k}", step.result)
         if fold is not None:
             lines.append(f"{inside}p{k} = {place}")
-            (end,) = written(fold, [f"p{k}", end], f"f{k}_", inside, lines)
+            (end,) = written(fold, [f"p{k}", end], f"f{k}_", inside, lines, FOLD)
         lines.append(f"{inside}{place} = {end}")
     lines += [f"{after}{entry(f'o{k}', steps[k].result)} = s{k}" for k in kept]
     return "\n".join(lines) + "\n"

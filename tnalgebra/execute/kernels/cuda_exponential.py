@@ -41,7 +41,7 @@ class CudaExponentials:
             lower_cuda(_map(step, (term, own), term, substituted(g, {"x": SHIFTED})), xp)
             for term, own in zip(step.terms, kept, strict=True)
         ]
-        whole: Tree = ("add", (("add", (substituted(inverse, {"x": "x0"}), "x1")), "x2"))
+        whole: Tree = ("add", (substituted(inverse, {"x": "x0"}), ("add", ("x1", "x2"))))
         self.finished = lower_cuda(_map(step, (step.result, *kept), step.result, whole), xp)
         self._ready: dict[Any, tuple[Kernel, Kernel] | None] = {}
 

@@ -9,7 +9,7 @@ from numba.extending import intrinsic
 
 __all__ = [
     "added", "as_integer", "as_number", "call", "fma", "loaded", "nearest", "pause", "pointer", "stored", "swapped",
-    "word", "yielded",
+    "total", "word", "yielded",
 ]  # fmt: skip
 
 FLOATS = {32: (types.float32, types.int32, ir.FloatType()), 64: (types.float64, types.int64, ir.DoubleType())}
@@ -42,6 +42,12 @@ def nearest(_: Any, x: Any) -> Any:
 def fma(_: Any, x: Any, y: Any, z: Any) -> Any:
     """X · y + z, rounded once."""
     return x(x, y, z), lambda _c, builder, _s, args: builder.fma(*args)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def total(_: Any, x: Any, y: Any) -> Any:
+    """X + y in a sum whose terms may be added in any order."""
+    return x(x, y), lambda _c, builder, _s, args: builder.fadd(*args, flags=("reassoc",))
 
 
 @intrinsic  # type: ignore[untyped-decorator]

@@ -57,7 +57,10 @@ from tnalgebra.execute.kernels.elementary import functions
 f = functions("{dtype}")
 exp, log, log1p, logaddexp, hypot = f.exp, f.log, f.log1p, f.logaddexp, f.hypot
 """
-OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc"}}
+FOLD = {**VALUE, "add": "total({0}, {1})"}
+"""The same in ⊕: sums may be taken in any order, products may not, as a part of one may be beyond the range."""
+TOTAL = "from tnalgebra.execute.kernels.intrinsics import total\n"
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 FUNCTIONS = re.compile(r"\b(exp|log|log1p|logaddexp|hypot)\(")
 FILES = ("elementary.py", "intrinsics.py", "job.py", "tiles.py", "vectors.py")
 """Modules whose functions kernels call."""
@@ -123,7 +126,7 @@ def native(text: str, dtype: str) -> Any:
 
 def _function(text: str, dtype: str) -> tuple[Callable[..., Any], bool]:
     """The function of a text, and whether Numba may keep what it compiles."""
-    head = HEAD + ELEMENTARY * bool(FUNCTIONS.search(text))
+    head = HEAD + ELEMENTARY * bool(FUNCTIONS.search(text)) + TOTAL * ("total(" in text)
     text = f"{head.format(dtype=dtype, version=_version())}\n\n{text}"
     scope: dict[str, Any] = {"__name__": __name__}  # Numba imports the module of what it finds on the disk
     path = _stored(text)

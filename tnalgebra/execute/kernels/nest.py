@@ -8,7 +8,7 @@ from typing import Self
 
 from ...algebra.schedule import Schedule
 from ...graph import Labels
-from .jit import FUNCTIONS, written
+from .jit import FOLD, FUNCTIONS, written
 from .native import HEAD
 
 __all__ = ["Operand", "Result", "nest_text", "outermost", "summed"]
@@ -153,7 +153,7 @@ def _round(
         if result.fold is not None:
             if k not in held:
                 lines.append(f"{indent}s{k} = {place}")
-            (end,) = written(result.fold, [f"s{k}", end], f"f{k}_", indent, lines)
+            (end,) = written(result.fold, [f"s{k}", end], f"f{k}_", indent, lines, FOLD)
         lines.append(f"{indent}{place} = {end}")
     return lines
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ...algebra.schedule import Schedule
-from .jit import written
+from .jit import FOLD, written
 
 __all__ = ["Panel"]
 
@@ -59,7 +59,7 @@ class Panel:
             for v in range(inner):
                 (term,) = written(self.value, [f"a{u}_{v}", f"b{v}"], "t", "    ", lines)
                 lines.append(f"    p = {term}")
-                (total,) = written(self.fold, [f"s{u}", "p"], "f", "    ", lines)
+                (total,) = written(self.fold, [f"s{u}", "p"], "f", "    ", lines, FOLD)
                 lines.append(f"    s{u} = {total}")
             lines.append(f"    o{u}[j] = s{u}")
         return ["for j in range(j1 - j0):", *lines]

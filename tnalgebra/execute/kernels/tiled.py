@@ -105,6 +105,8 @@ def _has_roots(x: Array, y: Array) -> bool:
     least, most = trusted(np.dtype("float32"))
     for array in (x, y):
         low, high = array.min(), array.max()
+        if low == 0 and np.signbit(array).any():  # the inverse root of −0 is −∞
+            return False
         low = array.min(where=array > 0, initial=high) if low == 0 < high else low
         if not ((least < low and high < most) or low == high == 0):
             return False
