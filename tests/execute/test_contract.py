@@ -56,6 +56,15 @@ def test_pairs_that_distribute_only_on_nonnegative_numbers(rng):
                     )
 
 
+def test_zero_times_infinity_keeps_no_order():
+    x, y, z = np.array([[1.0, 1.0]]), np.array([[0.0, 1.0], [1.0, 1.0]]), np.array([[np.inf], [1.0]])
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(tna.contract("ij,jk,kl->il", x, y, z, reduce="maximum"))
+    planned = tna.contract_expression("ij,jk->ik", x.shape, y.shape, reduce="maximum", nonnegative=True)
+    with pytest.raises(AlgebraError, match="an entry that is negative, infinite or NaN"):
+        planned(x, np.full((2, 2), np.inf))
+
+
 @st.composite
 def equations(draw):
     """Random einsum strings: repeated labels, labels of one operand alone, scalars, any output."""

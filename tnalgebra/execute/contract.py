@@ -81,7 +81,7 @@ def contract_path(
     """Plan of a contraction from shapes alone; nothing is computed.
 
     operands: as in `contract`, a shape (or anything with `.shape`) in place of each array.
-    nonnegative: promise that no operand has a negative entry; multiply then distributes over maximum as well.
+    nonnegative: promise that all entries are finite and none negative; multiply then distributes over maximum as well.
 
     >>> import tnalgebra as tna
     >>> tna.contract_path("ij,jk,kl->il", (3, 4), (4, 5), (5, 6), xi="logaddexp").is_reorderable
@@ -187,7 +187,8 @@ class PlannedContraction:
         full = [self._constants[i] if i in self._constants else next(rest) for i in range(len(self._plan.shapes))]
         if self._plan.nonnegative and not are_nonnegative(full):
             raise AlgebraError(
-                "planned with nonnegative=True, but an operand has a negative entry: the result would be wrong"
+                "planned with nonnegative=True, but an operand has an entry that is negative, infinite or NaN: "
+                "the result would be wrong"
             )
         xp = namespace_of(full)
         if xp.__name__ not in self._programs:

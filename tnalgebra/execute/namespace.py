@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..algebra.scalar import is_complex, is_numpy_like
+from ..algebra.scalar import is_complex, is_integral, is_numpy_like
 from ..errors import DeviceError, DTypeError
 
 __all__ = [
@@ -80,13 +80,16 @@ def concatenate(arrays: Sequence[Array], axis: int, xp: ModuleType) -> Array:
 
 
 def is_nonnegative(array: Array) -> bool:
-    """Whether no entry is negative (nor NaN, nor complex)."""
+    """Whether no entry is negative (nor NaN, nor complex), nor infinite: 0 · ∞ is no product that keeps an order."""
     xp = namespace_of([array])
     if is_complex(array.dtype, xp):
         return False
     if is_numpy_like(xp):
-        return bool((array >= 0).all())
-    return array.dtype == xp.bool or bool(xp.all(array >= 0))  # the array standard does not order truth values
+        return bool(((array >= 0) & (array < np.inf)).all())
+    if array.dtype == xp.bool:  # the array standard does not order truth values
+        return True
+    are_finite = is_integral(array.dtype, xp) or bool(xp.all(xp.isfinite(array)))
+    return are_finite and bool(xp.all(array >= 0))
 
 
 def device_of(array: Array) -> str:
