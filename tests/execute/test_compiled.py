@@ -1,11 +1,8 @@
 """Compiled kernels against NumPy's, on every pulled-back step that there is."""
 
 import itertools
-import os
-import subprocess
 import sys
 import threading
-import warnings
 
 import numpy as np
 import pytest
@@ -133,28 +130,3 @@ def test_without_numba_there_is_one_warning(monkeypatch):
     finally:
         jit.numba_or_none.cache_clear()
         tna.plan_cache.clear()
-
-
-def test_kernels_are_found_on_the_disk(tmp_path):
-    code = (
-        "import numpy as np, tnalgebra as tna\n"
-        "e = tna.contract('i,i->', tna.leaf('A', 'i'), tna.leaf('B', 'i'), xi='rectifier')\n"
-        "print(tna.value_and_grad(e).compiled()(A=np.array([1.0, -2.0]), B=np.array([0.5, 3.0]))[1]['A'].tolist())"
-    )
-    for _ in range(2):
-        environment = {**os.environ, "TNALGEBRA_CACHE_DIR": str(tmp_path)}
-        run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
-        assert (run.stdout, run.stderr) == ("[1.0, 0.0]\n", "")
-    assert list(tmp_path.glob("**/*.nbc"))
-
-
-def test_a_folder_that_cannot_be_written_is_done_without(monkeypatch, tmp_path):
-    blocked = tmp_path / "file"
-    blocked.write_text("")
-    monkeypatch.setenv("TNALGEBRA_CACHE_DIR", str(blocked / "below"))
-    jit.jitted.cache_clear()
-    tna.plan_cache.clear()
-    expression, _, shapes = scalar("ij,jk->ik", ((2, 3), (3, 5)), "maximum")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert_same(*both_ways(expression, random(shapes)), 1e-12)

@@ -19,7 +19,8 @@ def compile(planned: PlannedContraction | ValueAndGrad | Expression) -> Callable
     planned: what `contract_expression` or `value_and_grad` gave, or an `Expression`, which is called with its leaves by
         name. Networks need no call of this function: `fit` compiles where an epoch takes seconds.
     The first call takes about a second for each kernel that is new to this machine: they are kept on the disk, below
-    `TNALGEBRA_CACHE_DIR` if it is set. Compiled are steps over ξ on NumPy's float32 and float64 arrays, by the
+    `TNALGEBRA_CACHE_DIR` if it is set. A disk that cannot be written, or on which a kernel is damaged, costs this time
+    again and is told by a warning. Compiled are steps over ξ on NumPy's float32 and float64 arrays, by the
     expressions of the operator, and as a whole plans whose values take at most 64 MiB, which the next call uses again.
     Functions that a compiler makes no faster, such as tanh, stay with NumPy, and so does everything where Numba is
     missing or a kernel does not compile, with a warning. Threads are those that BLAS may use, so that `threadpoolctl`

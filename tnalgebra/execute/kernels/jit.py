@@ -1,11 +1,10 @@
-"""Scalar expressions as lines of Python that Numba compiles, and kernels that are kept on the disk.
+"""Scalar expressions as lines of Python that Numba compiles, and the kernels that are made of them.
 
 Numba is optional and imported when a program asks for compiled kernels. Functions that it would compute number by
 number stay with NumPy, whose own are vectorised; so are those of `elementary`.
 """
 
 import hashlib
-import os
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ...algebra.schedule import Schedule
+from .kept import Kept
 
 __all__ = [
     "FUNCTIONS",
@@ -111,27 +111,36 @@ def numba_or_none() -> Any:
 @lru_cache(maxsize=512)
 def jitted(text: str, dtype: str) -> Kernel:
     """The kernel of a text, compiled at its first call or recalled from the disk."""
-    kernel, is_stored = _function(text, dtype)
-    return numba_or_none().njit(cache=is_stored, **OPTIONS)(kernel)  # type: ignore[no-any-return]
+    kernel, kept = _function(text, dtype)
+    made: Any = numba_or_none().njit(**OPTIONS)(kernel)
+    made._cache = kept
+    return made  # type: ignore[no-any-return]
 
 
 @lru_cache(maxsize=2048)
 def native(text: str, dtype: str) -> Any:
     """The same as machine code with an address, for a function of two addresses; compiled at once."""
+    from numba.core.ccallback import CFunc
+
     numba = numba_or_none()
-    kernel, is_stored = _function(text, dtype)
+    kernel, kept = _function(text, dtype)
     options = {name: value for name, value in OPTIONS.items() if name != "nogil"}
-    return numba.cfunc(numba.void(numba.int64, numba.int64), cache=is_stored, **options)(kernel)
+    made: Any = CFunc(kernel, ((numba.int64, numba.int64), numba.void), {}, options)
+    made._cache = kept
+    made.compile()
+    return made
 
 
-def _function(text: str, dtype: str) -> tuple[Callable[..., Any], bool]:
-    """The function of a text, and whether Numba may keep what it compiles."""
+def _function(text: str, dtype: str) -> tuple[Callable[..., Any], Kept]:
+    """The function of a text, and what the disk keeps of it."""
     head = HEAD + ELEMENTARY * bool(FUNCTIONS.search(text)) + TOTAL * ("total(" in text)
     text = f"{head.format(dtype=dtype, version=_version())}\n\n{text}"
+    name = f"kernel_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     scope: dict[str, Any] = {"__name__": __name__}  # Numba imports the module of what it finds on the disk
-    path = _stored(text)
-    exec(compile(text, str(path or "<kernel>"), "exec"), scope)
-    return scope["kernel"], path is not None
+    exec(compile(text, f"<{name}>", "exec"), scope)
+    kernel = scope["kernel"]
+    kernel.__qualname__ = name  # machine code of several processes meets in one: its symbols are named after this
+    return kernel, Kept(f"{name} {OPTIONS}")
 
 
 def attempted(kernel: Kernel, *arguments: Any) -> bool:
@@ -173,24 +182,6 @@ def told(error: Exception) -> None:
 
 @lru_cache(maxsize=1)
 def _version() -> str:
-    """A digest of the functions that kernels call: Numba sees a change of a kernel's own text alone."""
+    """A digest of the functions that kernels call: a name is made of a kernel's own text and of this."""
     texts = (Path(__file__).with_name(name).read_bytes() for name in FILES)
     return hashlib.sha256(b"".join(texts)).hexdigest()[:16]
-
-
-def _stored(text: str) -> Path | None:
-    """The file of this text, by which Numba knows what it has compiled; None where none can be written."""
-    root = (
-        os.environ.get("TNALGEBRA_CACHE_DIR")
-        or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tnalgebra"
-    )
-    path = Path(root) / f"kernel_{hashlib.sha256(text.encode()).hexdigest()[:16]}.py"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            part = path.with_suffix(f".{os.getpid()}")
-            part.write_text(text, encoding="utf-8")
-            part.replace(path)
-    except (OSError, RuntimeError):
-        return None
-    return path
