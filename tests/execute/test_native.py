@@ -351,13 +351,10 @@ def test_threads_share_out_the_steps_of_a_shallow_network(xi, dtype, tolerance, 
 def test_who_cannot_lead_the_threads_works_alone(three_threads):
     fast, _, given = objective_of("rectifier", "float64")
     slope = fast(*given)[1].copy()
-    job = crew.led(3)
-    try:
-        assert job
-        assert not crew.led(2)
+    with crew.free_crew().busy:
+        assert crew.free_crew() is None
         np.testing.assert_array_equal(fast(*given)[1], slope)
-    finally:
-        crew.left()
+    assert crew.free_crew() is not None
 
 
 @pytest.mark.parametrize(("length", "step"), [(1, 1), (5, 1), (8, 1), (97, 1), (97, 6), (4, 6)])

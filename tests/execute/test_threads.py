@@ -76,6 +76,35 @@ def test_a_forked_process_has_threads_of_its_own():
     assert found.stdout == "7\n"
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+def test_a_child_has_the_contexts_of_its_own_thread_alone():
+    """Whatever another thread held at the fork: a context, or the lock itself."""
+    code = (
+        "import os, signal, threading, time\n"
+        "from tnalgebra.execute import threads\n"
+        "before, begun, done = threads.thread_count(), threading.Event(), threading.Event()\n"
+        "def hold():\n"
+        "    with threads.one_thread():\n"
+        "        with threads._LOCK: begun.set(); time.sleep(0.2)\n"
+        "        done.wait()\n"
+        "thread = threading.Thread(target=hold)\n"
+        "thread.start()\n"
+        "begun.wait()\n"
+        "with threads.one_thread():\n"
+        "    child = os.fork()\n"
+        "    signal.alarm(20)\n"
+        "    inside = len(threads._held)\n"
+        "after = len(threads._held)\n"
+        "if child == 0: os._exit((inside, after, threads.thread_count()) != (1, 0, before))\n"
+        "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), inside, after)\n"
+        "done.set()\n"
+        "thread.join()\n"
+        "print(len(threads._held), threads.thread_count() == before)"
+    )
+    found = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "0 2 1\n0 True\n"
+
+
 def test_shares_of_a_share_and_errors_in_one():
     seen, lock = np.zeros(60, int), threading.Lock()
 

@@ -15,7 +15,7 @@ from ..plan import Plan, Step
 from ..plan.generated import exponential
 from .fuse import grouped
 from .kernels.bilinear import unit
-from .kernels.crew import led, left
+from .kernels.crew import free_crew
 from .kernels.jit import jitted, native, numba_or_none, told
 from .kernels.matrix import is_matrix
 from .kernels.native import CONTIGUOUS, HEADER, RUN, address
@@ -94,12 +94,13 @@ class NativeProgram:
         """Run on leaves and arrays for the values; leaves that lie otherwise are copied."""
         place, room = _room(self._bytes)
         threads = min(self._made.threads, thread_count()) if self._made.threads > 1 else 1
-        job = led(threads) if threads > 1 else 0
-        try:
-            is_done = self._run(id(given), place, place + self._table, self._at, job, threads)
-        finally:
-            if job:
-                left()
+        addresses = id(given), place, place + self._table, self._at
+        crew = free_crew() if threads > 1 else None
+        if crew is None:
+            is_done = self._run(*addresses, 0, threads)
+        else:
+            with crew.busy:
+                is_done = self._run(*addresses, crew.lead(threads), threads)
         _rooms().append((place, room))
         if not is_done:
             self._go(tuple([np.asarray(np.require(x, requirements=["C", "A"])) for x in given]))

@@ -6,14 +6,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
 from functools import lru_cache
-from threading import Lock, local
+from threading import RLock, get_ident, local
 from typing import Any
 
 __all__ = ["in_threads", "one_thread", "shares", "thread_count"]
 
-_LOCK, _IN_POOL = Lock(), local()
-_held: list[Any] = []
-"""One entry for each context in which BLAS has one thread; the first knows how many it had."""
+_LOCK, _IN_POOL = RLock(), local()  # a signal handler may come to the lock while its own thread has it
+_held: list[int] = []
+"""The thread of each context in which BLAS has one thread."""
+_limits: list[Any] = []
+"""What knows how many BLAS had before the first of them."""
 
 
 @lru_cache(maxsize=1)
@@ -27,16 +29,23 @@ def _controller() -> Any:
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Context in which every BLAS runs on one thread; of several at once the last to leave gives the others back."""
+    controller, own = _controller(), get_ident()
     with _LOCK:
-        _held.append(_controller().limit(limits=1) if not _held else None)
+        if not _held:
+            _limits.append(controller.limit(limits=1))
+        _held.append(own)
     try:
         yield
     finally:
         with _LOCK:
-            if len(_held) > 1:
-                _held.pop()
-            else:
-                _held.pop().restore_original_limits()
+            _held.remove(own)
+            _restore()
+
+
+def _restore() -> None:
+    """Give BLAS its threads back where no context is left."""
+    if _limits and not _held:
+        _limits.pop().restore_original_limits()
 
 
 def thread_count() -> int:
@@ -89,5 +98,13 @@ def _pool(count: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(count, "tnalgebra", _begin)
 
 
+def _after_fork() -> None:
+    """Go on with the one thread that follows a process into its child, and with its contexts."""
+    _pool.cache_clear()
+    _held[:] = [thread for thread in _held if thread == get_ident()]
+    _restore()
+    _LOCK.release()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not follow a process into its child
+    os.register_at_fork(before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_after_fork)

@@ -9,7 +9,8 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
-from threading import Lock, Semaphore, Thread
+from queue import SimpleQueue
+from threading import Lock, Thread
 from time import sleep
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from .jit import jitted
 
-__all__ = ["BASE", "DONE", "PATIENCE", "STRIDE", "TASKS", "THREADS", "TICKET", "Task", "led", "left", "run_tasks"]
+__all__ = ["BASE", "DONE", "PATIENCE", "STRIDE", "TASKS", "THREADS", "TICKET", "Task", "free_crew", "run_tasks"]
 
 Task = tuple[int, int, int]
 """The address of a function, and its two arguments."""
@@ -68,66 +69,69 @@ def kernel(function, first, second):
 
 def run_tasks(tasks: Sequence[Task]) -> None:
     """Run tasks at the same time; here, where no worker comes for them."""
-    job = led(len(tasks)) if len(tasks) > 1 else 0
-    if not job:
+    crew = free_crew() if len(tasks) > 1 else None
+    if crew is None:
         for task in tasks:
             _native(ALONE)(*task)
         return
-    try:
+    with crew.busy:
         words = np.array(tasks, np.int64)
-        _native(SHARE)(job, words.__array_interface__["data"][0], len(tasks), len(tasks))
-    finally:
-        left()
+        _native(SHARE)(crew.lead(len(tasks)), words.__array_interface__["data"][0], len(tasks), len(tasks))
 
 
-def led(threads: int) -> int:
-    """The job of so many threads, whose workers are awake or wake up; 0 where another thread leads it.
-
-    Who has it calls `left` when the work is done.
-    """
+def free_crew() -> "Crew | None":
+    """The workers of this process; None where another call leads them."""
     crew = _crew()
-    return crew.job if crew.lead(min(threads, MOST)) else 0
+    return None if crew.busy.locked() else crew
 
 
-def left() -> None:
-    """Let others lead the workers."""
-    _crew().busy.release()
+class Crew:
+    """The workers of a process, and the words of their job.
 
-
-class _Crew:
-    """The workers of this process, and the words of their job."""
+    Who leads them holds `busy`, by `with`: an interrupt at any place lets go of it. Of two who find it free at once one
+    waits for the other.
+    """
 
     def __init__(self) -> None:
-        self.busy, self._bells = Lock(), list[Semaphore]()
+        self.busy, self._bells = Lock(), list[SimpleQueue[None]]()
+        self._due: SimpleQueue[None] | None = None
         room = np.zeros(8 * (MOST + 4), np.int64)
         self._words = room[-(room.__array_interface__["data"][0] // 8) % 8 :]
-        self.job = self._words.__array_interface__["data"][0]
+        self._job: int = self._words.__array_interface__["data"][0]
         self._rang, self._serve = _native(RANG), _native(SERVE)
 
-    def lead(self, threads: int) -> bool:
-        """Begin to lead so many threads, this one among them; False where another does."""
-        if not self.busy.acquire(blocking=False):
-            return False
+    def lead(self, threads: int) -> int:
+        """The job of so many threads, this one among them, whose workers are awake or wake up."""
+        wanted = min(threads, MOST) - 1
         with suppress(RuntimeError):  # the interpreter is shutting down and starts no threads
-            while len(self._bells) < threads - 1:
-                bell, own = Semaphore(0), len(self._bells) + 1
+            while len(self._bells) < wanted:
+                bell, own = SimpleQueue[None](), len(self._bells) + 1
                 Thread(target=self._work, args=(bell, own), name="tnalgebra", daemon=True).start()
                 self._bells.append(bell)
-        for own, bell in enumerate(self._bells[: threads - 1], 1):
-            if self._rang(self.job, own):
-                bell.release()
-        return True
+        self._ring_due()
+        for own, bell in enumerate(self._bells[:wanted], 1):
+            self._due = bell
+            if self._rang(self._job, own):
+                bell.put(None)
+        self._due = None
+        return self._job
+
+    def _ring_due(self) -> None:
+        """Ring where an interrupt came between mark and bell; a worker who is rung twice looks for parts twice."""
+        if self._due is not None:
+            self._due.put(None)
 
     def end(self) -> None:
         """Return when no worker is awake, nor ever will be: nothing may run on where memory is no longer there."""
         self._words[END // 8] = 1
+        self._ring_due()
         while self._words[AWAKE // 8 :: 8].any():
             sleep(0)
 
-    def _work(self, bell: Semaphore, own: int) -> None:
+    def _work(self, bell: SimpleQueue[None], own: int) -> None:
         while True:
-            bell.acquire()
-            self._serve(self.job, own)
+            bell.get()
+            self._serve(self._job, own)
 
 
 @lru_cache(maxsize=8)
@@ -135,16 +139,20 @@ def _native(text: str) -> Any:
     return jitted(text, "float64")
 
 
-@lru_cache(maxsize=1)
-def _crew() -> _Crew:
-    return _Crew()
+_crews: dict[str, Crew] = {}
+"""The one crew of this process, once it is needed."""
+
+
+def _crew() -> Crew:
+    """The crew, of which threads that come at once make several and keep one: a lock would not outlive a fork."""
+    return _crews.get("") or _crews.setdefault("", Crew())
 
 
 @atexit.register
 def _end() -> None:
-    if _crew.cache_info().currsize:
-        _crew().end()
+    for crew in _crews.values():
+        crew.end()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_crew.cache_clear)  # threads do not follow a process into its child
+    os.register_at_fork(after_in_child=_crews.clear)  # threads do not follow a process into its child
