@@ -416,3 +416,44 @@ def test_one_program_after_the_other_has_the_same_memory(rng):
         assert abs(found - 2 * (array**2).sum()) < 1e-13 * found
         assert len(native._rooms()) == 1
         assert ([room for room, _ in native._rooms()] != before) is is_new
+
+
+def square(size):
+    """A program of squares, whose values are kept between two steps."""
+    node = tna.contract("i,i->i", tna.leaf("A", "i"), tna.leaf("A", "i"), xi="hypot")
+    loss = tna.contract("i,i->", node, node)
+    return native.native_program(loss.plan(A=(size,), memory_limit="1GiB"), np.dtype("float64"))
+
+
+def test_nothing_is_kept_of_a_large_call(rng, monkeypatch):
+    native._rooms.cache_clear()
+    monkeypatch.setattr(native, "ROOM", 1 << 12)
+    small, large = square(31), square(5003)
+    small([rng.standard_normal(31)])
+    (before,) = native._rooms()
+    large([rng.standard_normal(5003)])
+    assert [*native._rooms()] == [before]
+    assert before[1].size <= native.ROOM
+
+
+def test_of_many_calls_at_once_a_few_leave_their_memory(monkeypatch):
+    native._rooms.cache_clear()
+    rooms = [native._room(size) for size in range(1, 3 * native.KEPT)]
+    assert len({place for place, _ in rooms}) == len(rooms)
+    at_once, run = threading.Barrier(2 * native.KEPT), square(31)
+    monkeypatch.setattr(run, "_run", lambda *_, run=run._run: (at_once.wait(10), run(*_))[1])
+    threads = [threading.Thread(target=run, args=([np.ones(31)],)) for _ in range(2 * native.KEPT)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not at_once.broken
+    assert len(native._rooms()) == native.KEPT
+
+
+def test_what_is_too_small_is_given_back_for_what_is_enough():
+    native._rooms.cache_clear()
+    large, small = native._room(1009), native._room(7)
+    native._rooms().extend([large, small])
+    assert native._room(31) is large
+    assert len(native._rooms()) == 0

@@ -14,10 +14,11 @@ from ..graph.parse import from_interleaved, parse
 from ..plan import Plan, build_plan
 from ..plan.paths import Optimizer
 from .cache import plan_cache
-from .expression import Expression, _hashable, evaluate, merge
+from .expression import Expression, evaluate, merge
 from .memory import MemoryLimit, as_bytes, cast_bytes, itemsize_of
 from .namespace import are_plain, as_array, device_of, is_numpy_like, namespace_of
 from .promise import are_nonnegative, is_kept
+from .recall import hashable
 from .run import Program
 
 __all__ = ["contract", "contract_expression", "contract_path"]
@@ -94,7 +95,7 @@ def contract_path(
     return build_plan(
         node,
         {leaf.name: shape for leaf, shape in zip(leaves, shapes, strict=True)},
-        optimize=_hashable(optimize),
+        optimize=hashable(optimize),
         memory_limit=as_bytes(memory_limit),
         itemsize=itemsize_of([np.dtype(dtype)], np, node),
         nonnegative=nonnegative,
@@ -149,11 +150,15 @@ class PlannedContraction:
 
     __slots__ = ("_constants", "_is_compiled", "_is_plain", "_plan", "_programs", "_shapes")
 
-    def __init__(self, plan: Plan, constants: Mapping[int, Array], *, is_compiled: bool = False) -> None:
+    def __init__(self, plan: Plan, constants: Mapping[int, Array], is_compiled: bool = False) -> None:
         self._plan, self._constants, self._is_compiled = plan, constants, is_compiled
         self._is_plain = not constants and not plan.nonnegative
         self._shapes = [shape for position, shape in enumerate(plan.shapes) if position not in constants]
         self._programs: dict[str, Program] = {"numpy": Program(plan, np, is_compiled=is_compiled)}
+
+    def __reduce__(self) -> Any:
+        """Copies and pickles make their programs themselves."""
+        return PlannedContraction, (self._plan, self._constants, self._is_compiled)
 
     @property
     def plan(self) -> Plan:
@@ -257,7 +262,7 @@ def _contract_arrays(
     if xi != "multiply" or reduce != "add":
         xi, reduce = operator(xi), operator(reduce)
         nonnegative = is_kept(xi, reduce, arrays)
-    optimize = optimize if isinstance(optimize, str) else _hashable(optimize)
+    optimize = optimize if isinstance(optimize, str) else hashable(optimize)
     shapes = (
         [(array.shape, array.dtype) for array in arrays]
         if is_numpy_like(xp)

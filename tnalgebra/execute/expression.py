@@ -17,12 +17,11 @@ from ..graph.show import show_labels
 from ..graph.vjp import leaves_of, paired, vjp_by_name
 from ..plan import Plan, build_plan
 from ..plan.paths import Optimizer
-from .cache import plan_cache
-from .memory import MemoryLimit, as_bytes, cast_bytes, check_room, itemsize_of
-from .namespace import are_plain, as_array, device_of, is_numpy_like, namespace_of
-from .run import Program
+from .memory import MemoryLimit, as_bytes
+from .namespace import are_plain, as_array
+from .recall import hashable, program_for
 
-__all__ = ["Expression", "evaluate", "evaluate_scaled", "leaf", "leaf_names", "merge", "program_for", "unique"]
+__all__ = ["Expression", "evaluate", "evaluate_scaled", "leaf", "leaf_names", "merge", "unique"]
 
 Array = Any
 MOST = 64
@@ -94,26 +93,7 @@ class Expression(Diagrammed):
 
     def compiled(self) -> Callable[..., Array]:
         """`evaluate` as a function of the leaves, with kernels that are compiled at the first call: `tna.compile`."""
-        bound, known = list(self.bound.values()), dict[Any, Callable[[Sequence[Array]], Array]]()
-
-        def call(**arrays: Array) -> Array:
-            try:
-                run = known[tuple([(name, type(x), x.shape, x.dtype) for name, x in arrays.items()])]
-            except (AttributeError, KeyError):  # no array, or the first of its kind
-                return first(arrays)
-            return run([*bound, *arrays.values()])
-
-        def first(arrays: Mapping[str, Array]) -> Array:
-            given = self.given(arrays)
-            program = program_for(self.node, given, is_compiled=True)
-            if are_plain(arrays.values()):
-                if len(known) >= MOST:
-                    known.clear()
-                key = tuple([(name, np.ndarray, array.shape, array.dtype) for name, array in arrays.items()])
-                known[key] = program.settled(list(given.values()))
-            return program(list(given.values()))
-
-        return call
+        return _Compiled(self).evaluate
 
     def gradients(self, wrt: str | Sequence[str] | None = None, *, seed: str = "seed") -> dict[str, "Expression"]:
         """Σ seed · ∂e/∂leaf as an expression in the leaves and the seed, for each leaf of `wrt` (all free ones).
@@ -157,7 +137,7 @@ class Expression(Diagrammed):
         """Plan for leaves of these shapes; an array stands for its shape."""
         limit = as_bytes(memory_limit)
         return build_plan(
-            self.node, self.shapes(shapes), optimize=_hashable(optimize), memory_limit=limit, nonnegative=nonnegative
+            self.node, self.shapes(shapes), optimize=hashable(optimize), memory_limit=limit, nonnegative=nonnegative
         )
 
     def diagram(self) -> Diagram:
@@ -188,6 +168,38 @@ class Expression(Diagrammed):
             raise EquationError(
                 f"leaves do not fit: {'; '.join(parts)}; the expression has {', '.join(self.free) or 'no free leaf'}"
             )
+
+
+class _Compiled:
+    """A compiled expression, and what it runs on arrays like those that it had before."""
+
+    __slots__ = ("_bound", "_expression", "_known")
+
+    def __init__(self, expression: Expression) -> None:
+        self._expression, self._bound = expression, list(expression.bound.values())
+        self._known: dict[Any, Callable[[Sequence[Array]], Array]] = {}
+
+    def __reduce__(self) -> Any:
+        """Copies and pickles make their programs themselves."""
+        return _Compiled, (self._expression,)
+
+    def evaluate(self, /, **arrays: Array) -> Array:
+        """The value for these leaves; to call a method takes less time than an object with `__call__`."""
+        try:
+            run = self._known[tuple([(name, type(x), x.shape, x.dtype) for name, x in arrays.items()])]
+        except (AttributeError, KeyError):  # no array, or the first of its kind
+            return self._first(arrays)
+        return run([*self._bound, *arrays.values()])
+
+    def _first(self, arrays: Mapping[str, Array]) -> Array:
+        given = self._expression.given(arrays)
+        program = program_for(self._expression.node, given, is_compiled=True)
+        if are_plain(arrays.values()):
+            if len(self._known) >= MOST:
+                self._known.clear()
+            key = tuple([(name, np.ndarray, array.shape, array.dtype) for name, array in arrays.items()])
+            self._known[key] = program.settled(list(given.values()))
+        return program(list(given.values()))
 
 
 @lru_cache(maxsize=1024)
@@ -236,10 +248,6 @@ def unique(name: str, taken: Container[str]) -> str:
     return name
 
 
-def _hashable(optimize: Optimizer) -> Any:
-    return tuple(map(tuple, optimize)) if isinstance(optimize, list | tuple) else optimize
-
-
 def evaluate(
     node: Node,
     arrays: Mapping[str, Array],
@@ -257,38 +265,3 @@ def evaluate(
 def evaluate_scaled(node: Node, arrays: Mapping[str, Array], *, optimize: Optimizer = "auto") -> tuple[Array, int]:
     """The value of a graph of multiply over add as an array and an exponent of 2: nothing over- or underflows."""
     return program_for(node, arrays, optimize).scaled(list(arrays.values()))
-
-
-def program_for(
-    node: Node,
-    arrays: Mapping[str, Array],
-    optimize: Optimizer = "auto",
-    memory_limit: MemoryLimit = None,
-    *,
-    nonnegative: bool = False,
-    is_compiled: bool = False,
-) -> Program:
-    """Plan a graph for leaves of these shapes, or recall the program."""
-    values = list(arrays.values())
-    xp = namespace_of(values)
-    optimize = _hashable(optimize)
-    named = [(name, array.shape, array.dtype) for name, array in arrays.items()]
-    shapes = tuple(named if is_numpy_like(xp) else [(name, tuple(shape), str(dtype)) for name, shape, dtype in named])
-    key = (node, shapes, xp.__name__, optimize, memory_limit, nonnegative, is_compiled)
-
-    def build() -> Program:
-        limit = as_bytes(memory_limit, device_of(values[0]) if values else "cpu")
-        sizes = {name: shape for name, shape, _ in shapes}
-        plan = build_plan(
-            node,
-            sizes,
-            optimize=optimize,
-            memory_limit=limit,
-            itemsize=itemsize_of([array.dtype for array in values], xp, node),
-            nonnegative=nonnegative,
-            held=0 if memory_limit is None else cast_bytes(values, xp, node),
-        )
-        check_room(plan, values)
-        return Program(plan, xp, is_compiled=is_compiled)
-
-    return plan_cache.get(key, build)

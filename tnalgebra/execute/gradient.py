@@ -13,9 +13,10 @@ from ..graph.absorbing import absorbing
 from ..graph.vjp import leaves_of, paired, vjp_by_name
 from ..plan import Plan, build_plan
 from ..plan.nest import nested
-from .expression import Expression, evaluate, leaf_names, program_for, unique
+from .expression import Expression, evaluate, leaf_names, unique
 from .memory import MemoryLimit, as_bytes
 from .namespace import namespace_of
+from .recall import program_for
 from .run import Program
 
 __all__ = ["ValueAndGrad", "value_and_grad"]
@@ -28,10 +29,14 @@ class ValueAndGrad:
 
     __slots__ = ("_graphs", "_seed", "expression", "is_compiled", "wrt")
 
-    def __init__(self, expression: Expression, wrt: Sequence[str], *, is_compiled: bool = False) -> None:
+    def __init__(self, expression: Expression, wrt: Sequence[str], is_compiled: bool = False) -> None:
         self.expression, self.wrt, self.is_compiled = expression, tuple(wrt), is_compiled
         self._seed = unique("seed", leaf_names(expression.node))
         self._graphs: dict[frozenset[tuple[str, tuple[int, ...]]], Bundle] = {}
+
+    def __reduce__(self) -> Any:
+        """Copies and pickles make their graphs themselves."""
+        return ValueAndGrad, (self.expression, self.wrt, self.is_compiled)
 
     def __call__(self, /, *, memory_limit: MemoryLimit = None, **arrays: Array) -> tuple[Array, dict[str, Array]]:
         """The value and, by name, the gradient for these leaves."""

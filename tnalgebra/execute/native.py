@@ -4,6 +4,7 @@ It is for plans that run many times on arrays that stay cached, where the interp
 machine, would take longer than the numbers. Threads share out what is long, and go through the steps together.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import accumulate, repeat
@@ -28,7 +29,9 @@ Array = Any
 SMALL = 1 << 18
 """Operations of a step, on the average, from which its kernel counts, where that has blocks, and not the call."""
 ROOM = 1 << 26
-"""Bytes that the values between the steps may take where no limit was given."""
+"""Bytes that the values between the steps may take where no limit was given, and that are kept between calls."""
+KEPT = 8
+"""Calls at once whose memory is kept for the next ones."""
 MUCH = 1 << 20
 """Operations of a plan that are worth several threads."""
 WORDS = 8
@@ -101,7 +104,8 @@ class NativeProgram:
         else:
             with crew.busy:
                 is_done = self._run(*addresses, crew.lead(threads), threads)
-        _rooms().append((place, room))
+        if self._bytes <= ROOM:
+            _rooms().append((place, room))
         if not is_done:
             self._go(tuple([np.asarray(np.require(x, requirements=["C", "A"])) for x in given]))
 
@@ -127,21 +131,22 @@ class NativeProgram:
 
 
 @lru_cache(maxsize=1)
-def _rooms() -> list[tuple[int, Array]]:
+def _rooms() -> deque[tuple[int, Array]]:
     """Memory that no call uses at the moment: one call after the other has its values there, whatever its program."""
-    return []
+    return deque(maxlen=KEPT)
 
 
 def _room(size: int) -> tuple[int, Array]:
-    """So many bytes, and where they are."""
+    """So many bytes, and where they are; what is kept is used if that is enough, and no longer kept if it is not."""
     try:
-        found = _rooms().pop()
+        while size <= ROOM:
+            found = _rooms().pop()
+            if found[1].size >= size:
+                return found
     except IndexError:
-        found = 0, np.empty(0, np.uint8)
-    if found[1].size < size:
-        room = np.empty(size, np.uint8)
-        found = address(room), room
-    return found
+        pass
+    room = np.empty(size, np.uint8)
+    return address(room), room
 
 
 @lru_cache(maxsize=1)

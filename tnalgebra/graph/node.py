@@ -67,6 +67,14 @@ class Node:
         own = tuple([value for field, value in vars(self).items() if field not in ("child", "children", "like")])
         vars(self).update(_own=own, _hash=hash((type(self), own, self.operands)))
 
+    def __getstate__(self) -> dict[str, object]:
+        return {field: value for field, value in vars(self).items() if field not in ("_own", "_hash")}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        """Hash anew: strings have other hashes in another process."""
+        vars(self).update(state)
+        Node.__post_init__(self)
+
     def __hash__(self) -> int:
         return self._hash
 
