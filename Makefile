@@ -38,7 +38,7 @@ demo: $(VENV)/.installed-demo ## compare the CP, TT and HT ranks of the digits a
 	$(BIN)/tnalgebra compare digits --plot demo.png
 
 test: $(VENV)/.installed-test ## run the tests and the doctests
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-test ## check style and formatting
 	$(BIN)/ruff check .

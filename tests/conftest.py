@@ -1,5 +1,6 @@
 """What all tests share: the random generator, the Hypothesis profiles, and the reason why GPU tests are skipped."""
 
+import os
 import warnings
 
 import numpy as np
@@ -46,9 +47,12 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(autouse=True, scope="session")
 def kernels(tmp_path_factory):
-    """A folder for compiled kernels that goes with the tests."""
+    """A folder for compiled kernels that goes with the tests, one for all processes that share them out."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "kernels"
+    folder.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TNALGEBRA_CACHE_DIR", str(tmp_path_factory.mktemp("kernels")))
+        patch.setenv("TNALGEBRA_CACHE_DIR", str(folder))
         yield
 
 
