@@ -9,7 +9,7 @@ import pytest
 
 import tnalgebra as tna
 from tests.execute.test_gradients import EQUATIONS, ORDERS, SMOOTH, random, scalar
-from tnalgebra.execute.kernels import jit
+from tnalgebra.execute.kernels import compiled, jit
 
 pytest.importorskip("numba")
 pytestmark = pytest.mark.usefixtures("by_steps")
@@ -76,6 +76,18 @@ def test_terms_that_tie_are_computed_as_their_maximum_is(reduce, rng, own_regist
     tna.register_operator(tna.Operator(name="soft", value="logaddexp(x, y)", unit=-np.inf, partial=partial))
     expression, _, shapes = scalar("ij,jk->ik", EQUATIONS["ij,jk->ik"], "soft", reduce)
     arrays = {name: rng.uniform(0, 2, shape) for name, shape in shapes.items()}
+    compiled.told_of.cache_clear()
+    with pytest.warns(RuntimeWarning, match="no compiled kernel has tanh of operator 'soft': NumPy's functions"):
+        found = both_ways(expression, arrays)
+    assert_same(*found, rtol=1e-13)
+    assert_same(*both_ways(expression, arrays), rtol=1e-13)  # and it is told once
+
+
+def test_powers_compile(rng, own_registry):
+    value, partial = "(x**4 + y**4) ** 0.25", "x**3 / t**3"
+    tna.register_operator(tna.Operator(name="p4", value=value, partial=partial, unit=0.0, unit_is_strict=False))
+    expression, _, shapes = scalar("ij,jk->ik", EQUATIONS["ij,jk->ik"], "p4", "add")
+    arrays = {name: rng.standard_normal(shape) for name, shape in shapes.items()}
     assert_same(*both_ways(expression, arrays), rtol=1e-13)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..algebra import Operator
 from ..algebra.scalar import cast, is_integral
 from ..plan import Plan, Step
 from ..plan.cost import COMPILED, together
@@ -15,7 +16,7 @@ from .capture import CapturedProgram, captured_program, is_capturable
 from .fuse import fused, grouped
 from .kernels import lower
 from .kernels.blocked import blocks, lower_siblings
-from .kernels.compiled import are_alike, lower_compiled
+from .kernels.compiled import are_alike, lower_compiled, told_of
 from .kernels.cuda import lower_cuda_siblings
 from .kernels.fold import fold, lower_folded
 from .kernels.jit import numba_or_none
@@ -50,10 +51,14 @@ class Program:
     )
 
     def __init__(self, plan: Plan, xp: ModuleType, *, is_compiled: bool = False) -> None:
-        is_compiled = is_compiled and (xp is not np or are_alike(plan.steps))
-        plan = fused(plan) if is_compiled and xp is np and numba_or_none() else plan
-        self.plan, self._xp = plan, xp
         operators = plan.operators
+        if is_compiled and xp is np and numba_or_none():
+            for op in operators:
+                if isinstance(op, Operator):
+                    told_of(op)
+            is_compiled = are_alike(plan.steps)
+            plan = fused(plan) if is_compiled else plan
+        self.plan, self._xp = plan, xp
         self._is_floating = any(op.is_floating for op in operators)
         self._is_linear = {op.name for op in operators} <= {"multiply", "add"}
         self._is_bundle = isinstance(plan.output, tuple)

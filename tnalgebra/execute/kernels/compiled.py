@@ -1,12 +1,15 @@
 """Blocked steps as one compiled loop nest: values and their ⊕ in one pass, no array between."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from ...algebra import Operator
 from ...algebra.scalar import parse
 from ...algebra.schedule import Schedule, schedule
 from ...graph import Labels
@@ -17,9 +20,9 @@ from ...plan.step import Tree, union, volume
 from ..threads import in_threads, thread_count
 from .blocked import loop_order, lower_siblings
 from .evaluator import Block, Evaluator
-from .jit import FOLD, attempted, can_compile, jitted, numba_or_none, written
+from .jit import FOLD, attempted, can_compile, jitted, lacking, numba_or_none, written
 
-__all__ = ["CompiledEvaluator", "are_alike", "lower_compiled"]
+__all__ = ["CompiledEvaluator", "are_alike", "lower_compiled", "told_of"]
 
 Array = Any
 Kernel = Callable[..., Array]
@@ -54,6 +57,15 @@ def are_alike(steps: Sequence[Step]) -> bool:
     """
     found = [formulas([step.tree], len(step.terms), is_expanded=False) for step in steps if step.tree is not None]
     return all(can_compile(calls) or all(head != "equal" for head, _, _ in calls.calls) for calls in found)
+
+
+@lru_cache(maxsize=256)
+def told_of(op: Operator) -> None:
+    """Warn, once, of an operator that no kernel has."""
+    names = ("x", "y", "t")
+    if heads := lacking(*(schedule((parse(text, names),), names) for text in (op.value, op.partial) if text)):
+        what = f"no compiled kernel has {', '.join(sorted(heads))} of operator {op.name!r}"
+        warnings.warn(f"{what}: NumPy's functions compute the steps with it", RuntimeWarning, stacklevel=2)
 
 
 class Nests:

@@ -22,6 +22,7 @@ __all__ = [
     "by_dtype",
     "can_compile",
     "jitted",
+    "lacking",
     "native",
     "numba_or_none",
     "told",
@@ -39,7 +40,7 @@ TRUTH = {
 VALUE = {
     "add": "{0} + {1}", "subtract": "{0} - {1}", "multiply": "{0} * {1}", "divide": "{0} / {1}", "abs": "abs({0})",
     "maximum": "{0} if {0} > {1} or {0} != {0} else {1}", "minimum": "{0} if {0} < {1} or {0} != {0} else {1}",
-    "sign": "ONE if {0} > ZERO else (-ONE if {0} < ZERO else {0})", "sqrt": "sqrt({0})",
+    "sign": "ONE if {0} > ZERO else (-ONE if {0} < ZERO else {0})", "sqrt": "sqrt({0})", "power": "{0} ** {1}",
     "where": "{1} if {0} else {2}", "exp": "exp({0})", "log": "log({0})", "log1p": "log1p({0})",
     "logaddexp": "logaddexp({0}, {1})", "hypot": "hypot({0}, {1})",
 }  # fmt: skip
@@ -67,9 +68,14 @@ FILES = ("elementary.py", "intrinsics.py", "job.py", "tiles.py", "vectors.py")
 CONDITIONS = {"logical_and": (0, 1), "logical_or": (0, 1), "where": (0,)}
 
 
+def lacking(*lines: Schedule | None) -> set[str]:
+    """The functions of these expressions that no kernel has: NumPy computes many of their values at a time."""
+    return {head for line in lines if line for head, _, _ in line.calls if head not in TRUTH and head not in VALUE}
+
+
 def can_compile(*lines: Schedule | None) -> bool:
-    """Whether every function of these expressions is one that Numba computes many at a time."""
-    return all(head in TRUTH or head in VALUE for line in lines if line for head, _, _ in line.calls)
+    """Whether kernels have every function of these expressions."""
+    return not lacking(*lines)
 
 
 def written(

@@ -19,7 +19,7 @@ Array = Any
 ORDERS = frozenset(("maximum", "minimum"))
 EXACT = frozenset(("add", "multiply", "subtract"))
 """Functions that make no NaN of two finite numbers."""
-HEADS = ORDERS | EXACT | {"abs", "divide", "negative", "sqrt"}
+HEADS = ORDERS | EXACT | {"abs", "divide", "sqrt"}
 """Functions of which expressions may be made."""
 SUM = ("add", ("x0", "x1"))
 ROOT_OF_SUM = ("sqrt", (SUM,))
@@ -83,7 +83,7 @@ def trusting(value: Schedule, fold: Schedule) -> Callable[[Array, Array], bool] 
         return None
     if ORDERS.isdisjoint((*made, *folded)):
         return lambda x, y: True
-    steps = [head for head in made if head not in ORDERS | {"abs", "negative"}]
+    steps = [head for head in made if head not in ORDERS | {"abs"}]
     if len(steps) > 1 or not EXACT.issuperset(steps) or not (ORDERS.issuperset(folded) or ORDERS.isdisjoint(folded)):
         return None
     return partial(_makes_no_nan, may_differ=EXACT.isdisjoint(steps), may_be_infinite={"add"}.issuperset(steps))

@@ -9,7 +9,7 @@ from ...algebra.schedule import Tree
 
 __all__ = ["called", "expression"]
 
-ARITHMETIC = {"add": "fadd", "subtract": "fsub", "multiply": "fmul", "divide": "fdiv", "negative": "fneg"}
+ARITHMETIC = {"add": "fadd", "subtract": "fsub", "multiply": "fmul", "divide": "fdiv"}
 
 
 def expression(builder: Any, tree: Tree, given: dict[str, Any]) -> Any:
