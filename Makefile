@@ -37,8 +37,9 @@ $(VENV)/.installed-bench: $(REQUIREMENTS) | $(BIN)/python
 demo: $(VENV)/.installed-demo ## compare the CP, TT and HT ranks of the digits and draw demo.png
 	$(BIN)/tnalgebra compare digits --plot demo.png
 
+# One process a core, each with one thread of BLAS: more of them would wait for each other.
 test: $(VENV)/.installed-test ## run the tests and the doctests
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(PYTEST_ARGS)
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-test ## check style and formatting
 	$(BIN)/ruff check .
