@@ -38,6 +38,7 @@ def why_no_cuda_device():
 
 
 def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: "test_site" not in item.nodeid)  # pages take minutes, in which other processes go on
     marked = [item for item in items if item.get_closest_marker("gpu")]
     why = why_no_cuda_device() if marked else None  # CuPy is not imported for a run without GPU tests
     if why:
