@@ -2,12 +2,11 @@
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 
 import pytest
 
+from tests.processes import printed
 from tnalgebra.execute.cache import Cache
 
 
@@ -54,8 +53,7 @@ def test_a_handler_contracts_while_a_plan_is_searched():
         "tna.plan_cache.get(Key(lambda: signal.raise_signal(signal.SIGALRM)), lambda: 3)\n"
         "print(*seen)"
     )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout == "[3. 3.]\n"
+    assert printed(code) == "[3. 3.]\n"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
@@ -76,8 +74,7 @@ def test_a_child_does_not_wait_for_a_search_of_its_parent():
         "done.set()\n"
         "thread.join()"
     )
-    found = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout == "2\n"
+    assert printed(code) == "2\n"
 
 
 def test_threads_find_what_was_built_for_their_key():

@@ -1,8 +1,6 @@
 """Work that is shared out among threads: the same numbers, and no more threads than BLAS has."""
 
 import os
-import subprocess
-import sys
 import threading
 
 import numpy as np
@@ -11,6 +9,7 @@ from threadpoolctl import threadpool_limits
 
 import tnalgebra as tna
 from tests.corpus import relative_error
+from tests.processes import printed
 from tnalgebra.execute.kernels import pieces, weighted
 from tnalgebra.execute.threads import in_threads, one_thread, thread_count
 
@@ -53,8 +52,7 @@ def test_work_is_done_when_no_thread_can_be_started():
         "atexit.register(lambda: print(seen.sum()))\n"
         "atexit.register(lambda: in_threads(work, 10, 3))\n"
     )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout == "10.0\n"
+    assert printed(code) == "10.0\n"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
@@ -72,8 +70,7 @@ def test_a_forked_process_has_threads_of_its_own():
         "if child == 0: os._exit(7)\n"
         "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))"
     )
-    found = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout == "7\n"
+    assert printed(code) == "7\n"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
@@ -101,8 +98,7 @@ def test_a_child_has_the_contexts_of_its_own_thread_alone():
         "thread.join()\n"
         "print(len(threads._held), threads.thread_count() == before)"
     )
-    found = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout == "0 2 1\n0 True\n"
+    assert printed(code) == "0 2 1\n0 True\n"
 
 
 def test_shares_of_a_share_and_errors_in_one():

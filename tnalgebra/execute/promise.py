@@ -1,4 +1,4 @@
-"""Whether operands keep the promise on which ξ distributes over more: that no number is negative."""
+"""Whether operands keep the promise on which ξ distributes over more: that numbers are finite and none is negative."""
 
 from collections.abc import Collection
 from functools import reduce as folded
@@ -23,7 +23,7 @@ def is_kept(xi: Operator | Pointwise, reduce: Operator, arrays: Collection[Array
 
 
 def are_nonnegative(arrays: Collection[Array]) -> bool:
-    """Whether no entry is negative (nor NaN): one pass over operands, far less than the contraction."""
+    """Whether no entry is negative (nor infinite, nor NaN): one pass over operands, far less than the contraction."""
     return all(is_nonnegative(array) for array in arrays)
 
 
