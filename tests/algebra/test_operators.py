@@ -46,13 +46,17 @@ BROKEN = [
      "operator 'mine' is negative for numbers that are not: ξ(0.0, 0.0) = -1"),
     ({"value": "x + y", "distributes_over": frozenset({"maximun"})},
      "operator 'mine' says it distributes over 'maximun', which is not registered"),
-    ({"value": "x + y", "name": "ADD"}, "operator 'add' is already registered; known: add, hypot"),
+    ({"value": "x + y", "name": "ADD"}, "operator 'add' is already registered with another definition; known: add, hypot"),
     ({"value": "maximum(x, y)", "unit": -INF, "reduction": "min"},
      "operator 'mine' is not what 'min' folds: ξ(ξ(-2.5, -2.5), -1.0) = -1 but min of them = -2.5"),
     ({"value": "log(2**x + 2**y) / log(2.0)", "unit": -INF, "reduction": "logsumexp"},
      "operator 'mine' is not what 'logsumexp' folds: ξ(ξ(-2.5, -2.5), -2.5) = -0.915037 but logsumexp of them"),
     ({"value": "x + y", "reduction": "mean"},
      "operator 'mine' has the reduction 'mean'; known: sum, prod, max, min, any, all, logsumexp"),
+    ({"value": "x + y", "share": "2"},
+     "operator 'mine' has another slope than `share`: ∂ξ/∂x(-2.5, -2.4869) = 2 but a finite difference gives 1"),
+    ({"value": "maximum(x, y)", "unit": -INF, "share": "1", "tie": "x == t"},
+     "operator 'mine' has another slope than `share`: ∂ξ/∂x(-2.5, -2.4869) = 1 but a finite difference gives 0"),
     ({"value": "x + y", "samples": ()}, "operator 'mine' has no samples, on which its laws are checked"),
     ({"value": "__import__('os')"}, "`__import__('os')` in `__import__('os')` is not a scalar expression; use + - *"),
     ({"value": "(lambda: x)()"}, "is not a scalar expression"),
@@ -82,7 +86,8 @@ def test_a_law_that_is_broken_is_named(fields, message):
 def test_names_are_found_without_regard_to_case():
     mine = tna.register_operator(tna.Operator(name="P3", value="x + y", unit=0.0))
     assert tna.operator("p3") is tna.operator("P3") is tna.operator(mine) is mine
-    with pytest.raises(LawError, match="operator 'p3' is already registered"):
+    assert tna.register_operator(tna.Operator(name="P3", value="x + y", unit=0.0)) == mine
+    with pytest.raises(LawError, match="operator 'p3' is already registered with another definition"):
         tna.register_operator(tna.Operator(name="p3", value="x * y", unit=1.0))
     with pytest.raises(UnknownNameError, match="operator 'p3' is not registered; check its laws"):
         tna.operator(tna.Operator(name="p3", value="x * y", unit=1.0))
@@ -255,3 +260,21 @@ def test_what_a_text_is():
     assert as_ufunc("x", ("x", "y")) is None
     for text, count in (("x + y", 0), ("maximum(maximum(x, y), 0)", 0), ("x**4 + y**4", 1), ("where(x > y, x, y)", 2)):
         assert temporaries(text, ("x", "y")) == count
+
+
+@pytest.mark.parametrize("text", ["(abs(x)**3 + abs(y)**3)**(1/3)", "x + y - x*y*(1/1)", "log(2**x + 2**y) / log(2.0)"])
+@pytest.mark.usefixtures("own_registry")
+def test_numbers_that_a_text_computes_do_not_widen_float32(text, rng):
+    unit, is_strict = (-np.inf, True) if "log" in text else (0.0, "abs" not in text)
+    tna.register_operator(tna.Operator(name="mine", value=text, unit=unit, unit_is_strict=is_strict))
+    a = rng.uniform(0.1, 0.9, (3, 5)).astype(np.float32)
+    for given, dtype in ((a, np.float32), (a.astype(np.float64), np.float64)):
+        assert tna.operator("mine").apply(given, given).dtype == dtype
+        for equation in ("ij->", "ij->i"):
+            assert tna.contract(equation, given, reduce="mine").dtype == dtype
+
+
+def test_what_numbers_alone_make_is_one_number():
+    assert parse("x ** (1 / 4) + -(2 + 1)", ("x",)) == ("add", (("power", ("x", 0.25)), -3))
+    assert parse("9 ** 9 ** 9 ** 9", ()) == np.inf
+    assert parse("where(1 < 2, x, 3)", ("x",)) == ("where", (("less", (1, 2)), "x", 3))

@@ -90,3 +90,17 @@ def test_bad_input_is_named():
         tna.TTTensor.random((4, 6), 2, xi="hypot").reshape((24,))
     with pytest.raises(AlgebraError, match="quantize is defined for ξ = multiply, not hypot"):
         tna.TTTensor.random((4, 8), 2, xi="hypot").quantize()
+
+
+def test_shapes_as_numpy_takes_them():
+    train = tna.TTTensor.random((4, 3, 5), 2, seed=0)
+    dense = train.to_dense()
+    for shape in (60, -1, (-1, 5), (12, -1), (3, -1, 4)):
+        np.testing.assert_allclose(train.reshape(shape).to_dense(), dense.reshape(shape), atol=1e-13)
+    for shape, error, text in (
+        ((-1, -1), FormatError, "shape must be one positive size a mode"),
+        ((7, -1), AxisMismatchError, "has 60 entries, but shape .* has 56"),
+        ((0, -1), FormatError, "shape must be one positive size a mode"),
+    ):
+        with pytest.raises(error, match=text):
+            train.reshape(shape)

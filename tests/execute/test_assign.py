@@ -114,3 +114,13 @@ def test_where_nothing_compiles_a_device_tells_it_once_and_uses_array_functions(
     compiled_assigner(MOVED)(there, (0.75, 0.25))  # a second warning would be an error
     for found, expected in zip(there, truth, strict=True):
         np.testing.assert_allclose(found.get(), expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize("make", [assigner, compiled_assigner])
+@pytest.mark.parametrize("size", [1, 2053])
+def test_a_line_may_only_copy(make, size, monkeypatch):
+    monkeypatch.setattr(assign, "BLOCK", 37)
+    x, y = np.zeros(size), np.arange(float(size))
+    make(Assignments(("x", "y"), ("a",), (("x", "y"), ("y", "a"))))((x, y), (3.0,))
+    assert x.tolist() == [*range(size)]
+    assert set(y) == {3.0}

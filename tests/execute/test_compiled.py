@@ -1,6 +1,7 @@
 """Compiled kernels against NumPy's, on every pulled-back step that there is."""
 
 import itertools
+import string
 import sys
 import threading
 
@@ -10,6 +11,7 @@ import pytest
 import tnalgebra as tna
 from tests.execute.test_gradients import EQUATIONS, ORDERS, SMOOTH, random, scalar
 from tnalgebra.execute.kernels import compiled, jit
+from tnalgebra.execute.native import native_program
 
 pytest.importorskip("numba")
 pytestmark = pytest.mark.usefixtures("by_steps")
@@ -142,3 +144,17 @@ def test_without_numba_there_is_one_warning(monkeypatch):
     finally:
         jit.numba_or_none.cache_clear()
         tna.plan_cache.clear()
+
+
+@pytest.mark.parametrize("way", ["at once", "by steps"])
+def test_more_loops_than_python_nests_are_left_to_numpy(way, rng, monkeypatch):
+    """21 labels of which no two follow each other in both operands."""
+    if way == "at once":
+        monkeypatch.setattr("tnalgebra.execute.run.native_program", native_program)
+    labels = string.ascii_letters[:21]
+    equation = f"{labels},{labels[::-1]}->{labels[1:]}"
+    x = rng.standard_normal((2,) * 21)
+    call = tna.compile(tna.contract_expression(equation, x.shape, x.shape, xi="hypot"))
+    with pytest.warns(RuntimeWarning, match="a kernel does not compile, NumPy's is used: too many statically nested"):
+        found = call(x, x)
+    np.testing.assert_allclose(found, np.hypot(x, x.T).sum(0), rtol=1e-14)

@@ -53,7 +53,7 @@ def must_be_anew(op, operands):
         for number in x.flat:
             if number != op.unit and not least < G[op.name](number) < most:
                 return True
-    top = max(x.max() for x in operands)
+    top = max((-x if op.name == "softmin" else x).max() for x in operands)
     return bool(op.is_translative and x.dtype.type(LOW) < top < x.dtype.type(HIGH))
 
 

@@ -8,7 +8,7 @@ import pytest
 import tnalgebra as tna
 from tests.corpus import EQUATIONS, SIZES, operands, relative_error
 from tests.execute.test_contract import BUILTIN, truth
-from tnalgebra.errors import DTypeError
+from tnalgebra.errors import DTypeError, EquationError, MemoryLimitError
 
 REAL = tuple(name for name in BUILTIN if not name.startswith("logical"))
 PAIRS = (
@@ -207,3 +207,61 @@ def test_large_products_are_those_of_their_rows_and_columns(shape, dtype, rng):
         assert relative_error(tna.contract("ij,jk->ki", x, y), expected.T) < tolerance
         pair = tna.contract("ij,jabk->kbai", x, y.reshape(inner, 1, 1, columns))
         assert relative_error(pair[:, 0, 0, :], expected.T) < tolerance
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_a_result_shares_no_memory_with_an_operand():
+    tna.register_operator(tna.Operator(name="largest", value="maximum(x, y)", unit=-np.inf))
+    for shape, equation in (((2, 1), "ij->i"), ((2, 1, 3), "ijk->ki"), ((1,), "i->"), ((3, 2), "ij->ij")):
+        a = np.arange(1.0, 1 + np.prod(shape)).reshape(shape)
+        for found in (
+            tna.contract(equation, a, reduce="largest"),
+            tna.contract_expression(equation, shape, reduce="largest")(a),
+        ):
+            assert not np.may_share_memory(found, a)
+            assert found.sum() == a.sum()
+
+
+def test_a_masked_array_is_refused():
+    masked = np.ma.masked_equal([1.0, 2.0, 3.0], 2)
+    with pytest.raises(DTypeError, match="operands must be whole arrays; this one has a mask: fill it first"):
+        tna.contract("i->", masked)
+    assert tna.contract("i->", masked.filled(0)) == 4
+
+
+def test_what_an_array_cannot_hold_is_refused_before_the_work():
+    many = np.ones((1,) * 40)
+    labels = [*range(80)]
+    with pytest.raises(EquationError, match="this makes an array of 80 axes, but an array has at most 64"):
+        tna.contract(many, labels[:40], many, labels[40:], labels)
+    with pytest.raises(MemoryLimitError, match=r"more than the .* that there are: ask for entries"):
+        tna.contract("i,j->ij", *np.broadcast_to(1.0, (2, 3_000_000)))
+
+
+def test_limits_are_compared_as_bytes():
+    a = np.ones((5, 7))
+    tna.plan_cache.clear()
+    for limit in (2**20, "1MiB"):
+        assert tna.contract("ij->i", a, memory_limit=limit).tolist() == [7] * 5
+    assert tna.plan_cache.info().misses == 1
+    with pytest.raises(MemoryLimitError, match="memory_limit must be bytes"):
+        tna.contract("ij->i", a, memory_limit=2.0**20)
+
+
+def test_inner_products_with_more_labels_than_the_alphabet_has(rng):
+    labels = "".join(chr(192 + i) for i in range(30))
+    a, b = rng.standard_normal((2, *(2,) * 3, *(1,) * 27))
+    found = tna.contract(f"{labels},{labels}->{labels[1:]}", a, b)
+    np.testing.assert_allclose(found, (a * b).sum(0), rtol=1e-13)
+
+
+def test_leaves_have_labels_that_an_equation_could_have():
+    for labels, text in (
+        ("...i", "'.' cannot be a label of leaf 'A'"),
+        ("ij-i", "'-' cannot be a label"),
+        (("",), "''"),
+    ):
+        with pytest.raises(EquationError, match=text):
+            tna.leaf("A", labels)
+    with pytest.raises(EquationError, match=r"leaf 'A' has shape \(2, -2\): no size may be negative"):
+        tna.leaf("A", "ij").plan(A=(2, -2))

@@ -15,7 +15,7 @@ from tnalgebra.execute.fuse import fused, grouped
 from tnalgebra.execute.kernels import bilinear, crew, fold
 from tnalgebra.execute.kernels.evaluator import Evaluator
 from tnalgebra.execute.kernels.jit import native
-from tnalgebra.execute.kernels.native import HEAD
+from tnalgebra.execute.kernels.native import HEAD, Machine
 
 pytest.importorskip("numba")
 XIS = ("multiply", "rectifier", "logaddexp", "hypot")
@@ -339,3 +339,29 @@ def test_workers_of_a_child_are_its_own(monkeypatch):
     child.start()
     np.testing.assert_array_equal(queue.get(timeout=60), truth)
     child.join()
+
+
+def test_an_operand_that_is_a_number_of_numpys(rng):
+    """A product of numbers is no array, and a memory map is one of a subclass: the kernel takes copies of both."""
+    s = tna.contract("i,i,->", tna.leaf("u", "i"), tna.leaf("v", "i"), tna.leaf("s", ""))
+    e = tna.contract("ij,jk->ik", tna.contract(",ij->ij", s, tna.leaf("A", "ij"), xi="rectifier"), tna.leaf("W", "jk"))
+    arrays = {"u": np.ones(3), "v": np.ones(3), "s": np.array(0.5)}
+    arrays |= {"A": rng.standard_normal((131, 32)), "W": rng.standard_normal((32, 48))}
+    assert len(units_of(e, arrays)) == 1
+    assert relative_error(tna.compile(e)(**arrays), np.maximum(1.5, arrays["A"]) @ arrays["W"]) < 1e-14
+
+
+def test_bound_arrays_of_a_subclass(tmp_path, rng):
+    a, b = rng.standard_normal((131, 32)), rng.standard_normal((32, 48))
+    np.save(tmp_path / "a.npy", a)
+    node = tna.contract("ij,jk->ik", tna.leaf("A", "ij"), tna.leaf("B", "jk"), xi="rectifier").node
+    bound = tna.Expression(node, {"A": np.load(tmp_path / "a.npy", mmap_mode="r")})
+    truth = np.maximum(np.maximum(a[:, :, None], b), 0).sum(1)
+    for found in (bound.evaluate(B=b), tna.compile(bound)(B=b)):
+        assert relative_error(found, truth) < 1e-14
+
+
+def test_a_kernel_of_addresses_refuses_what_is_no_array():
+    machine = Machine(native(HEAD + "    b[0] = b[0]\n", "float64"))
+    with pytest.raises(TypeError, match=r"takes NumPy's own arrays; got .*float64"):
+        machine([((np.float64(1.0),), ())])

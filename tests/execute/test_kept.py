@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -197,3 +198,17 @@ def test_what_does_not_compile_is_told_as_before(folder):
     with pytest.raises(numba.errors.NumbaError, match="nothing"):
         jit.native(text.replace("(a)", "(a, b)"), "float64")
     assert not folder.exists()
+
+
+def test_other_modules_make_other_kernels(folder, tmp_path, monkeypatch):
+    """Kernels call functions of these modules, and the numbers of one are where those of another look for them."""
+    package = tmp_path / "kernels_of_another_release"
+    shutil.copytree(Path(jit.__file__).parent, package)
+    names = [jit._version()]
+    monkeypatch.setattr(jit, "__file__", str(package / "jit.py"))
+    for name in ("crew.py", "tiles.py"):
+        (package / name).write_text((package / name).read_text(encoding="utf-8") + "# changed", encoding="utf-8")
+        jit._version.cache_clear()
+        names.append(jit._version())
+    jit._version.cache_clear()
+    assert len({*names}) == 3

@@ -161,9 +161,8 @@ def test_any_size(rows, inner, columns, pair, seed):
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize(("shape", "equation"), [((67, 129), "ij,jk->ik"), ((5, 17, 129), "bij,bjk->bik")])
 def test_threads_share_the_rows(threads, shape, equation, rng, monkeypatch, only):
-    for module in (matrix, tiled):
-        monkeypatch.setattr(module, "thread_count", lambda: threads)
-        monkeypatch.setattr(module, "SHARE", 1)
+    monkeypatch.setattr(tiled, "thread_count", lambda: threads)
+    monkeypatch.setattr(tiled, "SHARE", 1)
     x, y = rng.standard_normal(shape), rng.standard_normal((*shape[:-2], shape[-1], 31))
     for xi in ("rectifier", "logaddexp", "hypot"):
         found, expected = both(equation, x, y, xi, "add")
@@ -172,7 +171,7 @@ def test_threads_share_the_rows(threads, shape, equation, rng, monkeypatch, only
 
 def test_limits_of_threads_hold(rng, monkeypatch):
     counts = []
-    monkeypatch.setattr(matrix, "SHARE", 1)
+    monkeypatch.setattr(tiled, "SHARE", 1)
     monkeypatch.setattr(
         matrix, "in_threads", lambda work, length, count: (counts.append(count), work(slice(0, length)))
     )
@@ -274,8 +273,8 @@ def test_what_takes_seconds_is_compiled_unasked(rng, monkeypatch, only):
 def test_logarithms_of_products(shape, dtype, tolerance, threads, rng, monkeypatch):
     """Blocks that are not whole, few columns, and numbers of which two alone may be multiplied."""
     batches, rows, inner, columns = shape
-    monkeypatch.setattr(factors, "thread_count", lambda: threads)
-    monkeypatch.setattr(factors, "SHARE", 1)
+    monkeypatch.setattr(tiled, "thread_count", lambda: threads)
+    monkeypatch.setattr(tiled, "SHARE", 1)
     spread, shapes = np.log(np.finfo(dtype).max), ((batches, rows, inner), (batches, inner, columns))
     for room in (0.1, 0.45):
         x, y = (np.exp(room * spread * rng.uniform(-1, 1, shape)).astype(dtype) for shape in shapes)

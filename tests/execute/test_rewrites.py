@@ -298,3 +298,53 @@ def test_laws_of_the_rewrites_are_checked():
         tna.register_operator(
             tna.Operator(name="still", value="hypot(x, y)", unit=0.0, unit_is_strict=False, is_translative=True)
         )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.usefixtures("own_registry")
+def test_a_bend_that_rounding_blurs_is_where_it_is(dtype, rng):
+    """minimum(x + y, 1) bends at x = 1 − y, which x + y may find or not; the tables take no slope from there."""
+    tna.register_operator(
+        tna.Operator(
+            name="capped", value="minimum(x + y, 1)", unit=0.0, breakpoint="1 - y", samples=(0.0, 0.25, 0.5, 1.0),
+            partial="where(x + y < 1, 1, where(x + y > 1, 0, 0.5))",
+        )
+    )  # fmt: skip
+    for scale in (1.0, 1e-6, 1e-12):
+        a, b, w = (scale * abs(x) / 3 for x in arrays(EQUATIONS[0], rng, dtype=dtype))
+        found, e = weighted(EQUATIONS[0], a, b, w, "capped")
+        assert [step.kind for step in e.plan(A=a, B=b, W=w).steps].count("pieces") == 1
+        assert relative_error(found, truth(EQUATIONS[0], a, b, w, "capped")) < 10 * np.finfo(dtype).eps
+
+
+def test_a_product_is_not_taken_apart():
+    """The parts of a product may be beyond the range of the numbers, or lose digits near its end."""
+    a = np.random.default_rng(0).random(1200)
+    assert abs(tna.contract("k,k->", a, 1 / a, reduce="multiply") - 1) < 1e-12
+    assert tna.contract("i,k->i", [1e-3], np.full(200, 1e3), reduce="multiply") == pytest.approx([1], rel=1e-12)
+    found = tna.contract("k,k->", np.full(161, 0.01), np.full(161, 60.0), reduce="multiply")
+    assert found == pytest.approx(0.6**161, rel=1e-12)
+
+
+def test_sums_are_taken_apart_only_where_that_saves_something(rng):
+    a, b = rng.standard_normal((2, 64)) + np.array([[1e6], [-1e6]])
+    assert tna.contract("k,k->", a, b, xi="add") == pytest.approx((a + b).sum(), rel=1e-13)
+    assert not tna.contract_path("k,k->", a.shape, b.shape, xi="add").is_reorderable
+    assert tna.contract_path("jk,k->j", (3, 64), (64,), xi="add").is_reorderable
+
+
+@pytest.mark.parametrize("scale", [1e-10, 1e-20])
+@pytest.mark.usefixtures("own_registry")
+def test_small_numbers_of_a_soft_minimum_keep_their_digits(scale):
+    tna.register_operator(
+        tna.Operator(
+            name="softmin", value="-logaddexp(-x, -y)", unit=np.inf, is_translative=True,
+            generator=("exp(-x)", "-log(x)"),
+        )
+    )  # fmt: skip
+    small, large = np.full(7, scale), np.full(11, 50.0)
+    mirrored = -tna.contract("i,j->i", -small, -large, xi="logaddexp")
+    np.testing.assert_allclose(tna.contract("i,j->i", small, large, xi="softmin"), mirrored, rtol=1e-14)
+    a, b, w = tna.leaf("A", "i"), tna.leaf("B", "j"), tna.leaf("W", "ij")
+    e = tna.contract("ij,ij->", tna.contract("i,j->ij", a, b, xi="softmin"), w)
+    assert e.evaluate(A=small, B=large, W=np.ones((7, 11))) == pytest.approx(mirrored.sum(), rel=1e-14)

@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 
 import tnalgebra as tna
-from tnalgebra.errors import FormatError, MemoryLimitError, NonFiniteError, ToleranceError, UnknownNameError
+from tnalgebra.errors import (
+    FormatError,
+    IndexRangeError,
+    MemoryLimitError,
+    NonFiniteError,
+    ToleranceError,
+    UnknownNameError,
+)
 from tnalgebra.expressivity import bounds, cp_bounds, predicted_widths
 from tnalgebra.formats.tree import modes_of
 
@@ -32,6 +39,7 @@ def test_matricization_rank_is_that_of_the_matrix(rng):
             assert estimate.rank == tna.matricization_rank(array, cols, rows).rank
             np.testing.assert_allclose(estimate.singular_values, np.linalg.svd(matrix)[1], atol=1e-13)
     assert [tna.matricization_rank(array, range(k)).rank for k in (1, 2, 3)] == [2, 3, 2]
+    assert tna.matricization_rank(array, [-1, -2]).rank == tna.matricization_rank(array, [2, 3]).rank
 
 
 def test_the_evidence_tells_how_sure_a_rank_is():
@@ -213,8 +221,8 @@ def test_reports_at_the_edges(array, tmp_path):
         ),
         (
             lambda: tna.matricization_rank(np.ones((2, 3)), [2]),
-            FormatError,
-            "rows [2] and cols [0, 1] must share out the modes",
+            IndexRangeError,
+            "mode 2 is outside the modes 0, …, 1",
         ),
         (
             lambda: tna.matricization_rank(np.array([[1.0, np.nan]]), [0]),

@@ -208,3 +208,13 @@ def test_distances_between_all_formats_keep_their_digits():
                 assert a.distance(b) / base.norm() == pytest.approx(size, rel=1e-3)
                 assert b.distance(a) / base.norm() == pytest.approx(size, rel=1e-3)
     assert base.distance(base.to_tt()) <= 1e-14 * base.norm()
+
+
+@pytest.mark.parametrize("tree", ["balanced", "linear"])
+def test_a_large_tree_loses_modes_without_its_entries(tree):
+    ht = tna.HTTensor.random((2,) * 300, 2, tree=getattr(tna.DimensionTree, tree)(300), seed=0)
+    some = ht[(0,) * 290]
+    assert some.shape == (2,) * 10
+    index = np.indices(some.shape).reshape(10, -1).T
+    entries = ht.gather(np.hstack([np.zeros((len(index), 290), int), index]))
+    assert relative_error(some.to_dense().reshape(-1), entries) < 1e-10

@@ -70,6 +70,8 @@ def test_what_tensorly_does_not_have():
         FormatError, match=re.escape("not the tree ((0, 1), (2, 3)); to_ht((0, 1, 2, 3)) is on one of depth one")
     ):
         interop.to_tensorly(tna.HTTensor.random(SHAPE, 2))
+    with pytest.raises(FormatError, match=r"has two modes or more; to_tt\(\) is a train, which may have one"):
+        interop.to_tensorly(tna.HTTensor.random((4,), 1))
     moved = interop.to_tensorly(tna.HTTensor.random(SHAPE, 2, seed=0).to_ht(tna.DimensionTree((0, 1, 2, 3))))
     assert relative_error(tl.tucker_to_tensor(moved), tna.HTTensor.random(SHAPE, 2, seed=0).to_dense()) < 1e-12
     with pytest.raises(FormatError, match="a CPTensor, TTTensor or TuckerTensor of TensorLy is needed; got ndarray"):
@@ -274,7 +276,7 @@ def test_only_trains_are_states():
     for export in (interop.to_quimb_mps, interop.to_finite_mps):
         with pytest.raises(FormatError, match=re.escape("an MPS needs a TTTensor; got CPTensor: to_tt() converts")):
             export(tensor)
-    with pytest.raises(FormatError, match="TensorLy has Tucker tensors, not the tree 0"):
+    with pytest.raises(FormatError, match="a Tucker tensor of TensorLy has two modes or more"):
         interop.to_tensorly(tna.HTTensor.random((3,), rank=(), seed=0))
     for wrong in (None, qtn.TensorNetwork([])):
         with pytest.raises(FormatError, match="a TensorNetwork or a Tensor of quimb is needed, and not an empty one"):

@@ -265,6 +265,8 @@ def test_singular_values_of_all_that_has_them():
     plot.singular_values(np.ones(3))
     with pytest.raises(PictureError, match=r"bonds are cut in a TTTensor or an HTTensor; a CPTensor has none"):
         plot.singular_values(HILBERT, truncated=CP.random((4, 5, 3), 2, seed=0))
+    with pytest.raises(PictureError, match=r"`truncated` has shape \(2, 2\), but x has \(.*\): it is made from x"):
+        plot.singular_values(HILBERT, truncated=TT.random((2, 2), 1, seed=0))
 
 
 def test_rank_reports_are_drawn_of_reports_and_of_arrays(tmp_path):

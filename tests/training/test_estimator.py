@@ -334,3 +334,15 @@ def test_one_step_is_a_step_and_a_fit_that_fails_changes_nothing():
     with pytest.raises(TrainingError, match="batch_size must be a positive integer"):
         (fresh := tna.TensorNetworkClassifier(batch_size=0)).fit(X, y)
     assert not hasattr(fresh, "network_")
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-200, 1e160, 1e300])
+def test_numbers_of_any_scale_are_learnt(scale, rng):
+    X = rng.standard_normal((120, 3))
+    y = X[:, 0] > 0
+    near = classifier("tt", epochs=20).fit(X, y)
+    far = classifier("tt", epochs=20).fit(X * scale, y)
+    np.testing.assert_allclose(far.predict_proba(X * scale), near.predict_proba(X), rtol=1e-6)
+    model = tna.TensorNetworkRegressor(epochs=20, random_state=0)
+    expected = model.fit(X, X[:, 0]).predict(X)
+    np.testing.assert_allclose(model.fit(X, X[:, 0] * scale).predict(X) / scale, expected, rtol=1e-6)

@@ -11,7 +11,7 @@ FALL = "exp(minimum(x, y) - maximum(x, y))"
 
 BUILTIN = (
     Operator(
-        name="multiply", value="x * y", partial="y", unit=1.0, repeat="x ** n", reduction="prod", is_complex=True,
+        name="multiply", value="x * y", partial="y", unit=1.0, reduction="prod", is_complex=True,
         tie="logical_or(x == 0, isinf(x))",
         share="where(n == 0, t / x, where(logical_and(n == 1, logical_or(x == 0, isinf(x))), p, t * sign(x)))",
         distributes_over=frozenset({"add"}), distributes_over_nonnegative=ORDER | {"hypot", "rectifier"},

@@ -9,12 +9,12 @@ from typing import Any
 
 from ..errors import LawError
 from .builtin import BUILTIN
-from .scalar import COMPARE, parse
+from .scalar import COMPARE, as_ufunc, parse
 from .schedule import Tree
 
 __all__ = ["derivative", "substituted", "times"]
 
-VALUES = {op.name: op for op in BUILTIN if op.partial is not None and op.ufunc == op.name}
+VALUES = {op.name: op for op in BUILTIN if op.partial is not None and as_ufunc(op.value, ("x", "y")) == op.name}
 """Operators that are functions of the language themselves: maximum, minimum, hypot, logaddexp."""
 FLAT = {"sign", "isfinite", "isinf", "isnan", "logical_and", "logical_or", *(name for name, _ in COMPARE.values())}
 CHAIN = {

@@ -1,6 +1,7 @@
 """Every law that an operator declares, checked on its samples before a planner may rely on it."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -45,7 +46,8 @@ def check_laws(op: Operator, known: Mapping[str, Operator]) -> None:
         if op.unit_is_strict:
             _check(op, f"does not have the strict {unit}", "ξ({0}, u)", f(x, u), "the value", x, (x,))
         _check_folds(op, x, y, z)
-        _check_partial(op)
+        if op.partial is not None:
+            _check_slope(op, "partial", lambda x, y: op.partials(x, y)[0])
         _check_pieces(op)
         if op.is_translative:
             sides = f(x + z, y + z), f(x, y) + z
@@ -103,14 +105,22 @@ def _check_folds(op: Operator, x: Any, y: Any, z: Any) -> None:
 
 def _check_share(op: Operator, x: Any, y: Any) -> None:
     """The share of one of two terms is ∂ξ/∂x: ⊕ over two terms is ξ of them."""
-    if op.share is None or op.partial is None:
+    if op.share is None:
         return
+    shares = partial(_share, op, op.share)
+    if op.partial is None:
+        _check_slope(op, "share", shares)
+        return
+    share, slope = np.broadcast_arrays(shares(x, y), op.partials(x, y)[0])
+    _check(op, "has another share than its partial", "share({0}) of {0}, {1}", share, "∂ξ/∂x", slope, (x, y))
+
+
+def _share(op: Operator, text: str, x: Any, y: Any) -> Any:
+    """The share of x in ⊕ of x and y."""
     terms, t = (x, y), op.function(np)(x, y)
     ties = [np.zeros_like(x) if op.tie is None else compile_arrays(op.tie, ("x", "t"), np)(term, t) for term in terms]
     rest = op.function(np)(*(np.where(tie, op.unit, term) for tie, term in zip(ties, terms, strict=True)))
-    share = compile_arrays(op.share, ("x", "t", "n", "p"), np)(x, t, sum(np.asarray(tie, float) for tie in ties), rest)
-    share, partial = np.broadcast_arrays(share, op.partials(x, y)[0])
-    _check(op, "has another share than its partial", "share({0}) of {0}, {1}", share, "∂ξ/∂x", partial, (x, y))
+    return compile_arrays(text, ("x", "t", "n", "p"), np)(x, t, sum(np.asarray(tie, float) for tie in ties), rest)
 
 
 def _check_pieces(op: Operator) -> None:
@@ -125,10 +135,8 @@ def _check_pieces(op: Operator) -> None:
         _check(op, law, "ξ(b ± h, {0})", middle, "the mean of ξ(b, {0}) and ξ(b ± 2 h, {0})", (near + far) / 2, (y,))
 
 
-def _check_partial(op: Operator) -> None:
-    """∂ξ/∂x against a central difference, where the one-sided differences agree (away from kinks)."""
-    if op.partial is None:
-        return
+def _check_slope(op: Operator, field: str, slope: Function) -> None:
+    """∂ξ/∂x as a field gives it against a central difference, where the one-sided ones agree (away from kinks)."""
     f = op.function(np)
     x, y = (
         np.array(column) + shift
@@ -136,12 +144,12 @@ def _check_partial(op: Operator) -> None:
     )
     forward, backward = (f(x + STEP, y) - f(x, y)) / STEP, (f(x, y) - f(x - STEP, y)) / STEP
     smooth = np.abs(forward - backward) < 1e-3 * (1 + np.abs(forward))
-    partial = np.where(smooth, op.partials(x, y)[0], 0.0)
+    found = np.where(smooth, slope(x, y), 0.0)
     central = np.where(smooth, np.round((forward + backward) / 2, 5), 0.0)
-    close = np.isclose(partial, central, rtol=1e-4, atol=2e-5)
+    close = np.isclose(found, central, rtol=1e-4, atol=2e-5)
     if not close.all():
         i = int(np.argmin(close))
         raise LawError(
-            f"operator {op.name!r} has another slope than `partial`: ∂ξ/∂x({x[i]:.6g}, {y[i]:.6g}) = {partial[i]:.6g} "
+            f"operator {op.name!r} has another slope than `{field}`: ∂ξ/∂x({x[i]:.6g}, {y[i]:.6g}) = {found[i]:.6g} "
             f"but a finite difference gives {central[i]:.6g}"
         )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import AlgebraError
-from .scalar import as_ufunc, cast, compiled, is_integral, number, temporaries
+from .scalar import cast, compiled, is_integral, number, temporaries
 
 __all__ = ["REDUCTIONS", "Operator"]
 
@@ -73,11 +73,6 @@ class Operator:
 
     def __str__(self) -> str:
         return self.name
-
-    @property
-    def ufunc(self) -> str | None:
-        """Name of the array function that ξ is, where it is one: it can then write in place."""
-        return as_ufunc(self.value, ("x", "y"))
 
     @property
     def is_floating(self) -> bool:

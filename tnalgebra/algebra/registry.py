@@ -39,9 +39,9 @@ def operator(name: str | Operator) -> Operator:
 
 
 def register_operator(op: Operator) -> Operator:
-    """Check every law that `op` declares on its samples, then make it known by its name.
+    """Check every law that `op` declares on its samples, then make it known by its name; the same again is no harm.
 
-    Raises `LawError` with the law and the sample that fail, or if the name is taken.
+    Raises `LawError` with the law and the sample that fail, or if another operator has the name.
 
     >>> import tnalgebra as tna
     >>> op = tna.Operator(name="p4norm", value="(x**4 + y**4) ** 0.25", unit=0.0, unit_is_strict=False)
@@ -49,8 +49,10 @@ def register_operator(op: Operator) -> Operator:
     'p4norm'
     """
     key = op.name.casefold()
-    if key in _OPERATORS:
-        raise LawError(f"operator {key!r} is already registered; known: {', '.join(sorted(_OPERATORS))}")
+    if key in _OPERATORS and _OPERATORS[key] != op:
+        raise LawError(
+            f"operator {key!r} is already registered with another definition; known: {', '.join(sorted(_OPERATORS))}"
+        )
     check_laws(op, _OPERATORS)
     _OPERATORS[key] = op
     return op

@@ -45,6 +45,7 @@ COMPARE = {ast.Lt: ("less", op.lt), ast.LtE: ("less_equal", op.le), ast.Gt: ("gr
            ast.GtE: ("greater_equal", op.ge), ast.Eq: ("equal", op.eq), ast.NotEq: ("not_equal", op.ne)}  # fmt: skip
 
 TRUTH = ("logical_and", "logical_or")
+PREDICATES = (*TRUTH, "isfinite", "isinf", "isnan", "where")
 
 
 @lru_cache(maxsize=512)
@@ -54,17 +55,17 @@ def parse(text: str, variables: tuple[str, ...]) -> Tree:
     def walk(node: ast.AST) -> Tree:
         match node:
             case ast.BinOp(left, kind, right) if type(kind) in BINARY:
-                return BINARY[type(kind)][0], (walk(left), walk(right))
+                return _folded(BINARY[type(kind)][0], (walk(left), walk(right)))
             case ast.UnaryOp(ast.USub(), ast.Constant(value)) if isinstance(value, int | float):
                 return -value
             case ast.UnaryOp(ast.USub(), ast.Name("inf")):
                 return -np.inf
             case ast.UnaryOp(ast.USub(), operand):
-                return "subtract", (0, walk(operand))
+                return _folded("subtract", (0, walk(operand)))
             case ast.Compare(left, [kind], [right]) if type(kind) in COMPARE:
                 return COMPARE[type(kind)][0], (walk(left), walk(right))
             case ast.Call(ast.Name(name), args, []) if FUNCTIONS.get(name) == len(args):
-                return name, tuple(map(walk, args))
+                return _folded(name, tuple(map(walk, args)))
             case ast.Name("inf"):
                 return np.inf
             case ast.Name(name) if name in variables:
@@ -81,6 +82,17 @@ def parse(text: str, variables: tuple[str, ...]) -> Tree:
     except SyntaxError as error:
         raise LawError(f"`{text}` is not a scalar expression: {error.msg}") from error
     return walk(body)
+
+
+def _folded(head: str, parts: tuple[Tree, ...]) -> Tree:
+    """The function of its arguments, or a number where these are numbers: NumPy's own would widen float32."""
+    numbers = [part for part in parts if isinstance(part, int | float)]
+    if head in PREDICATES or len(numbers) < len(parts):
+        return head, parts
+    with np.errstate(all="ignore"):
+        value = float(getattr(np, head)(*map(np.float64, numbers)))
+    is_whole = head != "divide" and all(isinstance(part, int) for part in numbers) and abs(value) < 2**53
+    return int(value) if is_whole and value.is_integer() else value
 
 
 @lru_cache(maxsize=512)

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ..experiments import EXPERIMENTS, run_experiment
 from ..formats.archive import write_whole
 from ..training import Adam, History, Steps, load_data, load_model, load_tensor, train_model
+from ..training.dataset import Kind
 from ..training.patches import ORDERS
 from ..training.steps import KINDS
 from .app import app, check_folder, err, escaped, out, table_of
@@ -26,6 +27,7 @@ def train(
     data: Annotated[str, typer.Argument(help=f"{DATA} with X_train, y_train, X_test and y_test.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Write the network, and what its samples are.")],
     kind: Annotated[str, typer.Option(help=f"Of the network: {', '.join(KINDS)}.")] = "tt",
+    samples: Annotated[Kind | None, typer.Option(help="What those of an .npz file are.")] = None,
     xi: Annotated[str, typer.Option(help="In place of the product.")] = "rectifier",
     rank: Annotated[int, typer.Option(help="Of the network.")] = 16,
     features: Annotated[int, typer.Option(help="M, of one step.")] = 16,
@@ -47,18 +49,18 @@ def train(
     """Train a network on a data set, and print the history and the test accuracy."""
     check_folder(output)
     check_folder(checkpoint)
-    samples = load_data(data, train=train_samples, test=test_samples, seed=seed)
+    loaded = load_data(data, train=train_samples, test=test_samples, kind=samples, seed=seed)
     model, history = train_model(
-        samples, kind, rank=rank, features=features, xi=xi, steps=Steps(patch, stride, order), seed=seed,
+        loaded, kind, rank=rank, features=features, xi=xi, steps=Steps(patch, stride, order), seed=seed,
         epochs=epochs, batch_size=batch_size, optimizer=Adam(learning_rate), dropout=dropout, clip=clip,
         validation=validation, patience=patience, checkpoint=checkpoint, progress=err.is_terminal,
     )  # fmt: skip
     model.save(output)
-    out.print(f"[bold]{escaped(repr(samples))}[/]", highlight=False, soft_wrap=True)
+    out.print(f"[bold]{escaped(repr(loaded))}[/]", highlight=False, soft_wrap=True)
     out.print(escaped(repr(model.network)), highlight=False, soft_wrap=True)
     out.print(_history(history))
-    accuracy = model.accuracy(samples.X_test, samples.y_test)
-    out.print(f"test accuracy {accuracy:.4f} ({len(samples.y_test)} samples)", highlight=False)
+    accuracy = model.accuracy(loaded.X_test, loaded.y_test)
+    out.print(f"test accuracy {accuracy:.4f} ({len(loaded.y_test)} samples)", highlight=False)
 
 
 @app.command()

@@ -5,6 +5,8 @@ from math import prod
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from ..errors import AxisMismatchError, FormatError
 from ..execute.namespace import namespace_of
 from ..execute.scaling import normalised
@@ -18,13 +20,13 @@ Array = Any
 
 
 @implements("reshape", TTTensor)
-def tt_reshape(tensor: TTTensor, shape: Sequence[int], eps: float | None) -> TTTensor:
+def tt_reshape(tensor: TTTensor, shape: int | Sequence[int], eps: float | None) -> TTTensor:
     """The train of the reshaped tensor, in C order.
 
     Modes are taken together up to the next place at which old and new modes end alike. The core of such a group is cut
     into the new modes without arithmetic; rounding then finds the ranks that eps asks for.
     """
-    sizes, eps = check_shape(shape), check_eps(eps)
+    sizes, eps = check_shape(_whole(shape, prod(tensor.shape))), check_eps(eps)
     if prod(sizes) != prod(tensor.shape):
         raise AxisMismatchError(
             f"shape {tensor.shape} has {prod(tensor.shape)} entries, but shape {sizes} has {prod(sizes)}"
@@ -39,6 +41,14 @@ def tt_reshape(tensor: TTTensor, shape: Sequence[int], eps: float | None) -> TTT
         start += olds
         cores += _split(core, news, xp)
     return TTTensor(sealed(cores))._evened(exponent + sum(shifts)).round(eps=eps)
+
+
+def _whole(shape: int | Sequence[int], entries: int) -> Sequence[int]:
+    """The shape with what is left of the entries in place of −1; one number is one mode."""
+    sizes = [shape] if isinstance(shape, int | np.integer) else list(shape)
+    if sizes.count(-1) == 1:
+        sizes[sizes.index(-1)] = max(1, entries // max(1, abs(prod(sizes))))
+    return sizes
 
 
 def _groups(old: Sequence[int], new: Sequence[int]) -> list[tuple[int, list[int]]]:

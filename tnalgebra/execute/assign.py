@@ -88,7 +88,7 @@ def assigner(assignments: Assignments) -> Run:
         lines, block = made(dtype, xp), BLOCK if xp is np else size
         if size <= block:
             for place, line in lines:
-                line.call(*arrays, *given, arrays[place])
+                _assign(line, arrays, given, place)
             return
 
         def share(blocks: slice) -> None:
@@ -96,11 +96,18 @@ def assigner(assignments: Assignments) -> Run:
             for number in range(blocks.start, blocks.stop):
                 parts = [array[number * block : (number + 1) * block] for array in arrays]
                 for (place, line), room in zip(lines, rooms, strict=True):
-                    line.call(*parts, *given, parts[place], *(register[: parts[0].size] for register in room))
+                    _assign(line, parts, given, place, *(register[: parts[0].size] for register in room))
 
         in_threads(share, -(-size // block), _threads(size))
 
     return run
+
+
+def _assign(line: Line, arrays: Sequence[Array], numbers: Sequence[Any], place: int, *registers: Array) -> None:
+    """Write the value over an array; a line that only names another computes nothing that could be written there."""
+    (value,) = line.call(*arrays, *numbers, arrays[place], *registers)
+    if value is not arrays[place]:
+        arrays[place][...] = value
 
 
 @lru_cache(maxsize=32)

@@ -15,10 +15,10 @@ from ..plan import Plan, build_plan
 from ..plan.paths import Optimizer
 from .cache import plan_cache
 from .expression import Expression, evaluate, merge
-from .memory import MemoryLimit, as_bytes, cast_bytes, itemsize_of
-from .namespace import are_plain, as_array, device_of, is_numpy_like, namespace_of
+from .memory import MemoryLimit, as_bytes, itemsize_of
+from .namespace import are_plain, as_array, is_numpy_like, namespace_of
 from .promise import are_nonnegative, is_kept
-from .recall import hashable
+from .recall import built, hashable, limit_for
 from .run import Program
 
 __all__ = ["contract", "contract_expression", "contract_path"]
@@ -268,22 +268,12 @@ def _contract_arrays(
         if is_numpy_like(xp)
         else [(array.shape, str(array.dtype)) for array in arrays]
     )
-    key = (equation, xi, reduce, optimize, memory_limit, nonnegative, xp, *shapes)
+    limit = limit_for(arrays, memory_limit)
+    key = (equation, xi, reduce, optimize, limit, nonnegative, xp, *shapes)
 
     def build() -> Program:
-        for array in arrays:
-            as_array(array)
         leaves = _leaves([len(array.shape) for array in arrays])
-        node = _node(equation, leaves, xi, reduce)
-        plan = build_plan(
-            node,
-            {leaf.name: tuple(array.shape) for leaf, array in zip(leaves, arrays, strict=True)},
-            optimize=optimize,
-            memory_limit=as_bytes(memory_limit, device_of(arrays[0])),
-            itemsize=itemsize_of([array.dtype for array in arrays], xp, node),
-            nonnegative=nonnegative,
-            held=0 if memory_limit is None else cast_bytes(arrays, xp, node),
-        )
-        return Program(plan, xp)
+        named = {leaf.name: as_array(array) for leaf, array in zip(leaves, arrays, strict=True)}
+        return built(_node(equation, leaves, xi, reduce), named, optimize, limit, nonnegative=nonnegative)
 
     return plan_cache.get(key, build)(arrays)

@@ -45,6 +45,11 @@ class Expression(Diagrammed):
     node: Node
     bound: Mapping[str, Array] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Take the arrays as those of a call."""
+        if self.bound and not are_plain(self.bound.values()):
+            object.__setattr__(self, "bound", {name: as_array(array) for name, array in self.bound.items()})
+
     @property
     def ndim(self) -> int:
         """Number of axes of the value."""
@@ -221,6 +226,8 @@ def leaf(name: str, labels: str | Sequence[str]) -> Expression:
         raise EquationError(f"leaf name {name!r} must be an identifier, and none of {', '.join(RESERVED)}")
     if not all(isinstance(label, str) for label in labels):
         raise EquationError(f"labels of leaf {name!r} must be strings, as in 'ij'; got {labels!r}")
+    if bad := [label for label in labels if not label or {*label} & {*" .,->"}]:
+        raise EquationError(f"{bad[0]!r} cannot be a label of leaf {name!r}: give a letter for each axis, as in 'ij'")
     return Expression(Leaf(name, tuple(labels)))
 
 

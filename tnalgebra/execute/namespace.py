@@ -28,6 +28,8 @@ def as_array(value: Any) -> Array:
     """Return an array as it is, and anything else as a NumPy array; refuse what is not numbers."""
     if type(value) is np.ndarray and value.dtype.char in "fdFD":
         return value  # what most arrays are
+    if isinstance(value, np.ma.MaskedArray):
+        raise DTypeError("operands must be whole arrays; this one has a mask: fill it first, as in `array.filled(0)`")
     if isinstance(value, np.ndarray | np.generic) or not hasattr(value, "dtype"):
         try:
             value = np.asarray(value)

@@ -12,7 +12,7 @@ from ..algebra.schedule import Schedule, Tree, schedule
 from ..graph import Labels
 from ..plan import Plan, Step
 from ..plan.cost import layout, tree_labels
-from ..plan.formula import formula, formulas
+from ..plan.formula import folding, formula, formulas
 from ..plan.generated import is_exponential
 from ..plan.step import union, volume
 from .call import SUMS, Span, span
@@ -71,7 +71,7 @@ class Writer(Loops):
         if step.kind == "blocked":
             trees = [member.tree for member in group if member.tree is not None]
             calls = formulas(trees, len(read), is_expanded=False)
-            found = self._nest(calls, read, step.terms, [(m.result, _fold(m), m.reduce) for m in group], step.sizes)
+            found = self._nest(calls, read, step.terms, [(m.result, folding(m), m.reduce) for m in group], step.sizes)
             self.values |= {member.output: value for member, value in zip(group, found, strict=True)}
             return
         writers = {
@@ -114,7 +114,8 @@ class Writer(Loops):
         def reduced(tree: Tree, op: Operator, *more: Value) -> Value:
             calls = schedule((tree,), tuple(f"x{i}" for i in range(count + len(more))))
             terms = [*step.terms, *[step.result] * len(more)]
-            return self._nest(calls, [*read, *more], terms, [(step.result, _folded(op), op)], step.sizes)[0]
+            wanted = [(step.result, folding(replace(step, reduce=op)), op)]
+            return self._nest(calls, [*read, *more], terms, wanted, step.sizes)[0]
 
         top = reduced(value, operator("maximum"))
         shift: Tree = ("where", (("isfinite", (f"x{count}",)), f"x{count}", 0))
@@ -139,7 +140,7 @@ class Writer(Loops):
         return self._entrywise(tree, step, read)
 
     def _reduce(self, step: Step, read: Sequence[Value]) -> Value:
-        wanted = [(step.result, _fold(step), step.reduce)]
+        wanted = [(step.result, folding(step), step.reduce)]
         return self._nest(SAME, read, step.terms, wanted, step.sizes)[0]
 
     def _shape(self, step: Step, read: Sequence[Value]) -> Value:
@@ -277,12 +278,3 @@ class Writer(Loops):
                 return value, batch, True
         order = tuple(str(term.index(label)) for group in groups for label in group)
         return self.copied(value, order), height * width, False
-
-
-def _fold(step: Step) -> Schedule | None:
-    """⊕ of what there is and a value."""
-    return _folded(step.reduce) if step.summed and step.reduce is not None else None
-
-
-def _folded(op: Operator) -> Schedule:
-    return schedule((parse(op.value, ("x", "y")),), ("x", "y"))

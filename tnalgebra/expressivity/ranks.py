@@ -15,6 +15,7 @@ from ..execute.memory import as_bytes
 from ..execute.namespace import as_array, to_device
 from ..execute.scaling import exponent_of, rescaled
 from ..formats import Format
+from ..formats.structure import as_sides
 from ..networks import GridTensor, Network
 from .picture import draw_spectra
 from .structured import NetworkMatrices, SmallMatrix
@@ -149,17 +150,9 @@ class Matricizations:
         m = prod(self.shape[mode] for mode in rows)
         return m, prod(self.shape) // m
 
-    def shared(self, rows: int | Sequence[int], cols: Sequence[int] | None = None) -> tuple[list[int], list[int]]:
-        """Rows and columns, which must share the modes out."""
-        rows = [rows] if isinstance(rows, int | np.integer) else list(rows)
-        cols = [mode for mode in range(self.ndim) if mode not in rows] if cols is None else list(cols)
-        if sorted([*rows, *cols]) != list(range(self.ndim)):
-            raise FormatError(f"rows {rows} and cols {cols} must share out the modes 0, …, {self.ndim - 1}, each once")
-        return rows, cols
-
     def rank(self, rows: int | Sequence[int], cols: Sequence[int] | None = None) -> RankEstimate:
         """Rank for these rows; a transposed matricization is the same."""
-        rows, cols = self.shared(rows, cols)
+        rows, cols = as_sides(rows, cols, self.ndim)
         key = frozenset(rows if 0 in rows else cols)
         if key not in self._found:
             self._found[key] = self._estimate(rows, self.matrix(rows, cols))
@@ -168,7 +161,7 @@ class Matricizations:
     def widest(self, candidates: Iterable[Sequence[int]]) -> tuple[tuple[int, ...], int]:
         """The first of these rows with the largest rank, and that rank; no singular values where none can be larger."""
         chosen, most = tuple[int, ...](), -1
-        for rows, cols in map(self.shared, candidates):
+        for rows, cols in (as_sides(rows, None, self.ndim) for rows in candidates):
             key = frozenset(rows if 0 in rows else cols)
             if key not in self._found:
                 small = self.matrix(rows, cols) if min(self.sides(rows)) > most else None

@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import FormatError, NonFiniteError, RankError, ToleranceError
 from ..execute.scaling import at_one
 from ..formats import Format
+from ..formats.structure import as_sides
 from .ranks import Matricizations, check_tol
 
 __all__ = ["PivotedRank", "SketchedRank", "rank_by_qr", "sketched_rank"]
@@ -88,7 +89,7 @@ def rank_by_qr(
     from scipy.linalg import qr
 
     cuts = Matricizations(x, tol)
-    rows, cols = cuts.shared(rows, cols)
+    rows, cols = as_sides(rows, cols, cuts.ndim)
     small = cuts.matrix(rows, cols)
     matrix = small.array if small.array.shape[0] >= small.array.shape[1] else small.array.T
     (triangle,) = qr(matrix, mode="r", pivoting=True, check_finite=False)[:1]
@@ -180,7 +181,7 @@ def _operator(x: Any, rows: Any, cols: Any) -> tuple[Any, tuple[int, int], float
     """Something that multiplies, the shape of the matrix, and its norm where that is known."""
     if isinstance(x, Format | list | tuple) or hasattr(x, "__array__"):
         cuts = Matricizations(x)
-        rows, cols = cuts.shared(rows, cols)
+        rows, cols = as_sides(rows, cols, cuts.ndim)
         matrix, _ = at_one(cuts.matrix(rows, cols).array)
         return matrix, cuts.sides(rows), float(np.linalg.norm(matrix))
     shape: tuple[int, ...] = tuple(getattr(x, "shape", ()))

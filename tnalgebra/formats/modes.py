@@ -12,7 +12,7 @@ from ..execute.scaling import normalised
 from .graphs import mode_labels, numbered
 from .indexing import Indexing
 from .parts import mode_product
-from .structure import as_mode, as_modes, require_multiply
+from .structure import as_mode, as_modes, as_sides, require_multiply
 
 __all__ = ["Modes"]
 
@@ -125,10 +125,7 @@ class Modes(Indexing):
         >>> tna.TTTensor.random((2, 3, 5), rank=2, seed=0).matricize([0, 2]).shape
         (10, 3)
         """
-        left = as_modes(rows, self.ndim)
-        right = [m for m in range(self.ndim) if m not in left] if cols is None else as_modes(cols, self.ndim)
-        if sorted([*left, *right]) != list(range(self.ndim)):
-            raise FormatError(f"rows {left} and cols {right} must share out the modes 0, …, {self.ndim - 1}, each once")
+        left, right = as_sides(rows, cols, self.ndim)
         names = numbered("i", self.ndim)
         node = self._graph(self._leaves(), mode_labels(self.ndim), tuple(names[mode] for mode in [*left, *right]))
         parts = (self._evened() if self.xi.name == "multiply" else self).parameters()

@@ -99,11 +99,6 @@ class Layout:
                 found[i, :i] = found[:i, i] = found[number[parent], :i] + 1
         return found
 
-    def nearest(self, costs: Array, weight: float, distances: Array) -> tuple[Array, Array]:
-        """For every place the least of costs + weight · distance over all, and where it is."""
-        through = costs + weight * distances
-        return through.min(axis=1), through.argmin(axis=1)
-
     def path(self, start: Place, stop: Place, number: Mapping[Place, int]) -> Iterator[Edge]:
         """The edges between two places: the one with the larger number is no ancestor of the other, and climbs."""
         up, down = [start], [stop]
@@ -115,32 +110,12 @@ class Layout:
         yield from map(frozenset, pairwise([*up, *down[-2::-1]]))
 
 
-class Chain(Layout):
-    """Places in a row, where what is least to the left and to the right of each is known after one pass."""
-
-    __slots__ = ()
-
-    def nearest(self, costs: Array, weight: float, distances: Array) -> tuple[Array, Array]:
-        """As for any tree."""
-        (least, place), (after, behind) = (_running(costs[::way], weight) for way in (1, -1))
-        after, behind = after[::-1], len(costs) - 1 - behind[::-1]
-        return np.minimum(least, after), np.where(least <= after, place, behind)
-
-
-def _running(costs: Array, weight: float) -> tuple[Array, Array]:
-    """For every place the least of costs + weight · distance over those up to it, and where it is."""
-    slope = weight * np.arange(len(costs))
-    least = np.minimum.accumulate(costs - slope)
-    is_new = np.concatenate([[True], least[1:] < least[:-1]])
-    return least + slope, np.maximum.accumulate(np.where(is_new, np.arange(len(costs)), 0))
-
-
 def chain(ndim: int) -> Layout:
     """The places of a train: one a mode, with the neighbours before and after it."""
     before: list[Place | None] = [None, *range(ndim - 1)]
     after: list[Place | None] = [*range(1, ndim), None]
     axes: dict[Place, Sequence[Place | None]] = dict(enumerate(zip(before, after, strict=True)))
-    return Chain(dict(enumerate(before)), axes, {mode: mode for mode in range(ndim)})
+    return Layout(dict(enumerate(before)), axes, {mode: mode for mode in range(ndim)})
 
 
 def on_tree(tree: DimensionTree) -> Layout:
@@ -242,6 +217,8 @@ def _places(
     names, distances = list(layout.parents), layout.distances()
     found = [next((layout.homes[label] for label in part.labels if isinstance(label, int)), None) for part in parts]
     number = layout.numbers()
+    down = [(number[place], number[parent]) for place, parent in layout.parents.items() if parent is not None]
+    steps = [*((parent, place) for place, parent in reversed(down)), *down]
     spots = {position: number[place] for position, place in enumerate(found) if place is not None}
     links: dict[int, list[tuple[int, float]]] = {position: [] for position in range(len(parts))}
     for label, (first, second) in ends.items():
@@ -257,16 +234,28 @@ def _places(
             above |= dict.fromkeys(further, position)
             order += further
         costs = {position: np.zeros(len(names)) for position in order}
-        best: dict[int, Array] = {}  # for every place of the part above, the best one of this
+        best: dict[int, list[int]] = {}  # for every place of the part above, the best one of this
         for position in reversed(order):
             for other, weight in links[position]:
                 if other in spots:
                     costs[position] += weight * distances[spots[other]]
             for other, weight in links[position]:
                 if other == above[position]:
-                    least, best[position] = layout.nearest(costs[position], weight, distances)
+                    least, best[position] = _nearest(costs[position], weight, steps)
                     costs[other] += least
         for position in order:
             start = above[position]
             spots[position] = int(costs[position].argmin() if start < 0 else best[position][spots[start]])
     return [names[spots[position]] for position in range(len(parts))]
+
+
+def _nearest(costs: Array, weight: float, steps: Sequence[tuple[int, int]]) -> tuple[Array, list[int]]:
+    """For every place the least of costs + weight · distance over all, and where it is.
+
+    steps: all edges from children to parents, then back; to where, and from where.
+    """
+    least, found = costs.tolist(), [*range(len(costs))]
+    for to, start in steps:
+        if least[start] + weight < least[to]:
+            least[to], found[to] = least[start] + weight, found[start]
+    return np.array(least), found

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..algebra import Operator
-from ..errors import AlgebraError, IndexRangeError, NonFiniteError
+from ..errors import AlgebraError, FormatError, IndexRangeError, NonFiniteError
 from ..execute import Expression
 from ..execute.namespace import namespace_of
 from ..execute.scaling import are_near_one, largest
@@ -16,7 +16,7 @@ from ..graph import Labels, Leaf, Node
 from .graphs import leaf, mode_labels, numbered
 from .orthogonal import evened
 
-__all__ = ["Structure", "as_index", "as_mode", "as_modes", "require_finite", "require_multiply"]
+__all__ = ["Structure", "as_index", "as_mode", "as_modes", "as_sides", "require_finite", "require_multiply"]
 
 Array = Any
 
@@ -59,6 +59,15 @@ def as_modes(modes: Any, ndim: int) -> list[int]:
     if as_index(modes) is not None or isinstance(modes, str) or not hasattr(modes, "__iter__"):
         modes = [modes]
     return [as_mode(mode, ndim) for mode in modes]
+
+
+def as_sides(rows: Any, cols: Any, ndim: int) -> tuple[list[int], list[int]]:
+    """Modes of the rows and of the columns of a matrix, which share all out; cols are the others, rising, if None."""
+    left = as_modes(rows, ndim)
+    right = [mode for mode in range(ndim) if mode not in left] if cols is None else as_modes(cols, ndim)
+    if sorted([*left, *right]) != list(range(ndim)):
+        raise FormatError(f"rows {left} and cols {right} must share out the modes 0, …, {ndim - 1}, each once")
+    return left, right
 
 
 class Structure(ABC):

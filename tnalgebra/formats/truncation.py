@@ -10,6 +10,7 @@ __all__ = ["FitReport", "TruncationReport"]
 class TruncationReport:
     """Relative Frobenius errors of a decomposition: what was asked, what is guaranteed, what each bond lost.
 
+    Rounding of the result to its dtype is not among them: 1e-7 or so in single precision.
     requested: the `eps` that was asked for, None if only ranks were.
     bound: no more than this was lost, relative to the norm of the whole (an estimate where the tensor's `fit` has one);
         it exceeds `requested` only if a maximal rank or a limit of a search forced it to.
@@ -35,8 +36,8 @@ class TruncationReport:
 class FitReport:
     """How an iterative fit went.
 
-    error: relative Frobenius error of the result, from the residual itself; `is_estimate` where it was measured on
-        some entries only that the fit had not seen. losses: that error after each sweep.
+    error: relative Frobenius error of the result in double precision, from the residual itself; `is_estimate` where it
+        was measured on some entries only that the fit had not seen. losses: that error after each sweep.
     is_converged: whether the error stopped falling, or reached its goal, before the sweeps ran out.
     restarts: how many starts were tried at this rank.
     is_degenerate: whether terms grow against one another, the sign of a border rank: then no best fit exists, and the

@@ -197,7 +197,7 @@ class TTTensor(Format):
         cores, exponent = tt_center(self.cores, center, namespace_of(self.cores))
         return type(self)(sealed(spread(cores, exponent, center)), self.xi)
 
-    def reshape(self, shape: Sequence[int], *, eps: float | None = None) -> Self:
+    def reshape(self, shape: int | Sequence[int], *, eps: float | None = None) -> Self:
         """The train of the reshaped tensor, as `np.reshape` does it, rounded to eps (to rounding errors if not given).
 
         For ξ = multiply. Raises `AxisMismatchError` for another number of entries.

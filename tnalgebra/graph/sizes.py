@@ -48,6 +48,8 @@ def shapes_of(root: Node, shapes: Mapping[str, Shape]) -> dict[Node, Shape]:
                         f"leaf {name}[{show_labels(labels)}] names {len(labels)} axes, "
                         f"but its array has {len(shapes[name])}"
                     )
+                if any(size < 0 for size in shapes[name]):
+                    raise EquationError(f"leaf {name!r} has shape {shapes[name]}: no size may be negative")
                 label_sizes([labels], [shapes[name]], f"{name}[{show_labels(labels)}]")
                 found[node] = tuple(shapes[name])
             case Contract():

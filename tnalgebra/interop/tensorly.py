@@ -50,6 +50,8 @@ def to_tensorly(tensor: CPTensor | TTTensor | HTTensor) -> Any:
         return library("tensorly.cp_tensor").CPTensor((parts["weights"], factors))
     if isinstance(tensor, TTTensor):
         return library("tensorly.tt_tensor").TTTensor(list(parts.values()))
+    if tensor.ndim == 1:
+        raise FormatError("a Tucker tensor of TensorLy has two modes or more; to_tt() is a train, which may have one")
     if len(tensor.tree.inner) != 1 or not all(isinstance(child, int) for child in tensor.tree.inner[0]):
         flat = tuple(range(tensor.ndim))
         raise FormatError(

@@ -8,9 +8,9 @@ from ..algebra.derivative import substituted
 from ..algebra.scalar import TRUTH, parse
 from ..algebra.schedule import Schedule, schedule
 from ..algebra.schedule import Tree as Scalar
-from .step import Tree
+from .step import Step, Tree, leaves
 
-__all__ = ["LIKE", "formula", "formulas", "temporaries"]
+__all__ = ["LIKE", "folding", "formula", "formulas", "temporaries"]
 
 TOP: Scalar = ("maximum", ("x", "y"))
 LOGADDEXP: Scalar = (
@@ -46,13 +46,14 @@ def formulas(trees: Sequence[Tree], count: int, *, is_expanded: bool = True) -> 
     return schedule(tuple(values), tuple(f"x{i}" for i in range(count)))
 
 
+def folding(step: Step) -> Schedule | None:
+    """The calls that compute ⊕ of x, which is there, and y; None where there is no ⊕."""
+    return schedule((parse(step.reduce.value, ("x", "y")),), ("x", "y")) if step.summed and step.reduce else None
+
+
 def temporaries(trees: Sequence[Tree]) -> int:
     """How many blocks are held at once."""
-    return formulas(trees, 1 + max(map(_last, trees), default=0)).temporaries
-
-
-def _last(tree: Tree) -> int:
-    return tree if isinstance(tree, int) else max(map(_last, tree[1]))
+    return formulas(trees, 1 + max((leaf for tree in trees for leaf in leaves(tree)), default=0)).temporaries
 
 
 def _expanded(tree: Scalar, done: dict[int, tuple[Scalar, Scalar]]) -> Scalar:

@@ -9,9 +9,9 @@ import numpy as np
 from ..algebra import Operator, Pointwise
 from ..algebra.derivative import substituted
 from ..algebra.scalar import compiled, parse
-from .step import Step, Tree, union, volume
+from .step import Step, Tree, leaves, union, volume
 
-__all__ = ["Share", "exponential", "generating", "is_exponential", "share"]
+__all__ = ["Share", "exponential", "generating", "is_exponential", "is_rising", "share"]
 
 FACTOR = 4
 """Generators pay where every operand is used that many times."""
@@ -73,7 +73,7 @@ def share(step: Step) -> Share | None:
     own, other = (x, y) if step.terms[x] == step.result else (y, x)
     left, right, whole = (step.terms[place] for place in (own, other, total))
     inner = {label for label in union(left, right) if label not in whole}
-    weights = tuple(_leaves(weight))
+    weights = tuple(leaves(weight))
     is_whole = {*union(*(step.terms[place] for place in weights))} == {*whole} <= {*left, *right}
     is_product = is_whole and left == step.result and inner == {*left} & {*right} - {*whole}
     largest = max(volume(term, step.sizes) for term in (left, right, whole))
@@ -92,12 +92,15 @@ def is_exponential(op: Operator) -> bool:
     """Whether the generator of a translative operator grows from g(0) = 1: g(x + y) = g(x) · g(y) then holds."""
     if op.generator is None or not op.is_translative:
         return False
-    one, more = (float(compiled(op.generator[0], ("x",), np)(np.array(x))) for x in (0.0, 1.0))
-    return one == 1.0 < more
+    return float(compiled(op.generator[0], ("x",), np)(np.array(0.0))) == 1.0 and is_rising(op)
 
 
-def _leaves(tree: Tree) -> list[int]:
-    return [tree] if isinstance(tree, int) else [leaf for child in tree[1] for leaf in _leaves(child)]
+@lru_cache(maxsize=64)
+def is_rising(op: Operator) -> bool:
+    """Whether the generator of a translative operator grows: ξ(x, y) is then max(x, y) or more, else min or less."""
+    assert op.generator is not None
+    at_zero, at_one = compiled(op.generator[0], ("x",), np)(np.array([0.0, 1.0]))
+    return bool(at_zero < at_one)
 
 
 def _only(tree: Tree | None) -> Operator | None:

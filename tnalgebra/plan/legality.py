@@ -17,9 +17,13 @@ class Verdict:
 
 
 def is_separable(node: Contract) -> bool:
-    """Whether ⊕ is ξ itself, so that ⊕ over ξ(a, b) is ξ of the separate reductions, each repeated."""
-    xi = node.xi
-    return isinstance(xi, Operator) and xi == node.reduce and xi.repeat is not None and len(node.operands) > 1
+    """Whether ⊕ is ξ itself, so that ⊕ over ξ(a, b) is ξ of the separate reductions, each repeated.
+
+    Operands that have all labels have as many entries as ξ of them: nothing would be gained, and digits lost.
+    """
+    xi, labels = node.xi, {label for term in node.inputs for label in term}
+    is_fold = isinstance(xi, Operator) and xi == node.reduce and xi.repeat is not None
+    return is_fold and any(labels - {*term} for term in node.inputs)
 
 
 def judge(node: Contract, nonnegative: bool = False) -> Verdict:

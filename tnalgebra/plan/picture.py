@@ -1,13 +1,12 @@
 """The contraction tree of a plan: what each step reads, and what it costs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from ..algebra import Operator, Pointwise
 from ..canvas import Diagram, Edge, Node, outline
 from ..canvas.diagram import legend_of, text_width
 from ..canvas.layered import layered
 from ..graph.sizes import Shape
-from .step import Step, Tree
+from .step import Step, operators
 
 __all__ = ["contraction_text", "contraction_tree"]
 
@@ -88,13 +87,6 @@ def _role(step: Step) -> str:
     if not (step.flops or step.body):
         return "map"
     inner = step.body or (step,)
-    names = {op.name for each in inner for op in _operators(each.tree)}
+    names = {op.name for each in inner for op in operators(each.tree)}
     names |= {each.reduce.name for each in inner if each.reduce is not None and each.reduce.name != "add"}
     return "map" if step.kind == "map" else "xi" if names - {"multiply"} else "linear"
-
-
-def _operators(tree: Tree | None) -> Iterator[Operator | Pointwise]:
-    if isinstance(tree, tuple):
-        yield tree[0]
-        for child in tree[1]:
-            yield from _operators(child)

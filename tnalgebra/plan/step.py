@@ -7,13 +7,23 @@ from ..algebra import Operator, Pointwise
 from ..graph import Labels
 from ..graph.show import show_equation
 
-__all__ = ["FEW", "Step", "Tree", "union", "volume"]
+__all__ = ["FEW", "Step", "Tree", "leaves", "operators", "union", "volume"]
 
 FEW = 32
 """So many labels every array library can broadcast; of more, those of size 1 are left out."""
 
 Tree = int | tuple[Operator | Pointwise, tuple["Tree", ...]]
 """Which operands ξ combines first: a leaf is the position of an input."""
+
+
+def leaves(tree: Tree) -> list[int]:
+    """The positions of the operands, as often as they stand in the tree."""
+    return [tree] if isinstance(tree, int) else [leaf for child in tree[1] for leaf in leaves(child)]
+
+
+def operators(tree: Tree | None) -> list[Operator | Pointwise]:
+    """What the tree is made of."""
+    return [tree[0], *(op for child in tree[1] for op in operators(child))] if isinstance(tree, tuple) else []
 
 
 def union(*terms: Labels) -> Labels:

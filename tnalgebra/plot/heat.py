@@ -11,7 +11,7 @@ from ..errors import FormatError, PictureError
 from ..execute.namespace import as_array, to_device
 from ..expressivity.ranks import listed
 from ..formats import Format
-from ..formats.structure import as_modes
+from ..formats.structure import as_sides
 
 __all__ = ["matricization"]
 
@@ -34,10 +34,7 @@ def matricization(
     """
     check_path(path)
     shape = tuple(x.shape) if hasattr(x, "shape") else np.shape(x)
-    left = as_modes(rows, len(shape))
-    right = [mode for mode in range(len(shape)) if mode not in left] if cols is None else as_modes(cols, len(shape))
-    if sorted([*left, *right]) != list(range(len(shape))):
-        raise FormatError(f"rows {left} and cols {right} must share out the modes 0, …, {len(shape) - 1}, each once")
+    left, right = as_sides(rows, cols, len(shape))
     if 0 in shape:
         raise FormatError(f"there is nothing to draw of an array of shape {shape}: no mode may have size 0")
     if prod(shape) > MOST:

@@ -24,7 +24,7 @@ def singular_values(
     truncated: a train or tree made from x by `from_dense` or `round`. Bonds, and cuts, are then its own, and the legend
         has what its `truncation` says that each lost.
     tol: of the ranks, as in `matricization_rank`. axes: where to draw, in a figure of its own if not given.
-    Raises `PictureError` for another format as `truncated`.
+    Raises `PictureError` for another format or shape of `truncated`.
 
     >>> import numpy as np, tnalgebra as tna
     >>> x = 1 / (1 + np.add.outer(np.arange(6), np.arange(5)))
@@ -37,6 +37,8 @@ def singular_values(
     if truncated is not None:
         bonds = _bonds(truncated)
         found = Matricizations(x, tol)
+        if found.shape != truncated.shape:
+            raise PictureError(f"`truncated` has shape {truncated.shape}, but x has {found.shape}: it is made from x")
         cuts = {name: found.rank(modes) for name, (modes, _) in bonds.items()}
         kept = {name: rank for name, (_, rank) in bonds.items()}
         lost = truncated.truncation.discarded if truncated.truncation else {}

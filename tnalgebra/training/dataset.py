@@ -115,7 +115,7 @@ def as_samples(samples: Any, kind: Kind, where: str) -> Array:
     if kind == "images" and (X.min() < 0 or X.max() > 1):
         raise DataError(
             f"{where} has {X.dtype} values from {X.min()} to {X.max()}; images are uint8 (0 … 255) or numbers from "
-            "0 to 1: scale them"
+            "0 to 1: scale them, or say that they are sequences"
         )
     return numbers
 

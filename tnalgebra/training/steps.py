@@ -46,15 +46,19 @@ def moments(x: Array, weight: Any, axes: tuple[int, ...], *, is_kept: bool = Fal
     if is_kept:
         return np.zeros(shape, x.dtype), np.ones(shape, x.dtype)
     rest = axes[1:]
+    exponent = np.frexp(abs(x).max(axes).astype(np.float64))[1] - 1
+    unit = np.ldexp(1.0, np.clip(exponent, -1022, 1023))  # squares of larger numbers than this would leave the range
+    scaled = x / unit
 
     def mean(array: Array) -> Array:
-        return np.average(array.mean(rest, dtype=np.float64) if rest else array.astype(np.float64), 0, weight)
+        return np.average(array.mean(rest) if rest else array, 0, weight)
 
-    center = mean(x)
-    scale = np.sqrt(mean((x - center) ** 2))
+    center = mean(scaled)
+    deviation = np.sqrt(mean((scaled - center) ** 2))
     # What rounding alone makes of equal numbers is no deviation.
-    noise = 10 * np.finfo(x.dtype).eps * np.maximum(abs(center), np.finfo(x.dtype).tiny)
-    return center.astype(x.dtype), np.where(scale > noise, scale, 1).astype(x.dtype)
+    is_noise = deviation <= 10 * np.finfo(x.dtype).eps * abs(center)
+    scale = (deviation * unit).astype(x.dtype)
+    return (center * unit).astype(x.dtype), np.where(is_noise | (scale == 0), 1, scale).astype(x.dtype)
 
 
 def drawn_network(given: Any, shape: tuple[int, int], outputs: int, seed: int, dtype: Any) -> Network:

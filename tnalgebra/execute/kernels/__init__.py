@@ -23,7 +23,7 @@ from .matrix import lower_matrix
 from .part import lower_stack, lower_take
 from .pieces import lower_pieces
 from .shares import lower_shares
-from .unary import lower_map, lower_reduce, lower_shape, lower_sum, lower_view
+from .unary import lower_reduce, lower_shape, lower_sum, lower_view, mapped
 from .weighted import lower_weighted
 
 __all__ = ["Kernel", "lower"]
@@ -37,7 +37,7 @@ LOWER: dict[str, Callable[[Step, ModuleType], Kernel]] = {
     "blocked": lower_blocked,
     "weighted": lower_weighted,
     "pieces": lower_pieces,
-    "map": lower_map,
+    "map": mapped,
     "sum": lower_sum,
     "shape": lower_shape,
     "take": lower_take,

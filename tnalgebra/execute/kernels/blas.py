@@ -1,6 +1,7 @@
 """Σ of products of two operands as one matrix product, with no transposition that BLAS does not need."""
 
 from collections.abc import Callable
+from string import ascii_letters
 from types import ModuleType
 from typing import Any
 
@@ -35,13 +36,8 @@ def product(left: Labels, right: Labels, result: Labels, sizes: dict[str, int], 
     groups = layout(left, right, result, sizes)
     if groups.batch and not groups.rows and not groups.columns:
         return _vectors(left, right, result, xp)
-    a, b = (
-        _grouped(left, groups.rows, groups.inner, groups.batch),
-        _grouped(right, groups.inner, groups.columns, groups.batch),
-    )
-    (perm_a, shape_a), (perm_b, shape_b) = (
-        _move(order, term, sizes, groups.batch) for order, term in ((a, left), (b, right))
-    )
+    perm_a, shape_a = _move(left, (groups.batch, groups.rows, groups.inner), sizes)
+    perm_b, shape_b = _move(right, (groups.batch, groups.inner, groups.columns), sizes)
     shape = tuple(sizes[label] for label in groups.result)
     back = None if groups.result == result else tuple(map(groups.result.index, result))
     if groups.batch:
@@ -88,18 +84,14 @@ def _matrices(turn_left: bool, turn_right: bool, turn_back: bool, dot: Kernel) -
     return matrix_product
 
 
-def _grouped(term: Labels, first: Labels, second: Labels, batch: Labels) -> tuple[Labels, Labels, Labels]:
-    assert set(term) == {*batch, *first, *second}
-    return batch, first, second
-
-
 def _move(
-    groups: tuple[Labels, ...], term: Labels, sizes: dict[str, int], batch: Labels
+    term: Labels, groups: tuple[Labels, Labels, Labels], sizes: dict[str, int]
 ) -> tuple[tuple[int, ...] | None, tuple[int, ...]]:
-    """The transposition (None if there is none) and the shape with each group merged, batch axes kept."""
+    """The transposition (None if there is none) and the shape with each group merged, but for the first, of batches."""
+    batch, *matrix = groups
     order = tuple(label for group in groups for label in group)
     perm = None if order == term else tuple(map(term.index, order))
-    return perm, (*(sizes[label] for label in batch), *(volume(group, sizes) for group in groups[1:]))
+    return perm, (*(sizes[label] for label in batch), *(volume(group, sizes) for group in matrix))
 
 
 def _entrywise(left: Labels, right: Labels, result: Labels, sizes: dict[str, int], xp: ModuleType) -> Kernel:
@@ -135,7 +127,7 @@ def aligner(term: Labels, order: Labels) -> Kernel:
 
 def _vectors(left: Labels, right: Labels, result: Labels, xp: ModuleType) -> Kernel:
     """Inner products of many vectors: einsum's loop has no overhead a vector."""
-    letters = {label: chr(97 + i) for i, label in enumerate(dict.fromkeys(left + right))}
+    letters = dict(zip(dict.fromkeys(left + right), ascii_letters, strict=False))
     equation = ",".join("".join(map(letters.__getitem__, term)) for term in (left, right))
     equation += "->" + "".join(map(letters.__getitem__, result))
     einsum = xp.einsum

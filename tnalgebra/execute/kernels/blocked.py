@@ -101,6 +101,7 @@ class _Result:
         self.kept = tuple(label for label in order if label not in step.summed)
         self.shape = tuple(step.sizes[label] for label in step.result)
         self.turn = None if self.kept == step.result else tuple(map(step.result.index, self.kept))
+        self.is_one = all(step.sizes[label] == 1 for label in step.summed)
         self.function = None if step.reduce is None else step.reduce.function(xp)
         self._dtypes: dict[Any, Any] = {}
 
@@ -127,20 +128,23 @@ class _Result:
         if self.axes:
             return None
         out = self.xp.empty(self.shape, value)
-        return out, out if self.turn is None else out.transpose(self.turn)
+        return out, self._view(out)
+
+    def _view(self, out: Array) -> Array:
+        """The result in the order of the blocks."""
+        return out if self.turn is None else out.transpose(self.turn)
 
     def spot(self, out: Array, block: Block) -> Array:
         """The part of the result that a block gives to."""
-        view = out if self.turn is None else out.transpose(self.turn)
-        return view[(*(block[label] for label in self.kept), ...)]
+        return self._view(out)[(*(block[label] for label in self.kept), ...)]
 
     def folded(self, value: Array) -> Array:
-        """⊕ of a block that is the whole."""
+        """⊕ of a block that is the whole; of one value each, which may be that of an operand, a copy."""
         part = self._part(value)
-        if self.turn is None:
+        if self.turn is None and not self.is_one:
             return part
         out = self.xp.empty(self.shape, part.dtype)
-        out.transpose(self.turn)[...] = part
+        self._view(out)[...] = part
         return out
 
     def add(self, spot: Array, value: Array, block: Block) -> None:

@@ -15,12 +15,12 @@ from ...algebra.schedule import Schedule, schedule
 from ...graph import Labels
 from ...plan import Step
 from ...plan.cost import MUCH
-from ...plan.formula import formulas
+from ...plan.formula import folding, formulas
 from ...plan.step import Tree, union, volume
 from ..threads import in_threads, thread_count
 from .blocked import loop_order, lower_siblings
 from .evaluator import Block, Evaluator
-from .jit import FOLD, attempted, can_compile, jitted, lacking, numba_or_none, written
+from .jit import FOLD, attempted, can_compile, jitted, lacking, numba_or_none, told, written
 
 __all__ = ["CompiledEvaluator", "are_alike", "lower_compiled", "told_of"]
 
@@ -72,7 +72,7 @@ class Nests:
     """Loops over all labels of steps on the same operands: one nest for every way that these may lie in memory."""
 
     def __init__(self, steps: Sequence[Step]) -> None:
-        self.steps, self.folds = steps, [_fold(step) for step in steps]
+        self.steps, self.folds = steps, [folding(step) for step in steps]
         trees = [step.tree for step in steps if step.tree is not None]
         self.calls = formulas(trees, len(steps[0].terms), is_expanded=False)
         self.is_compiled = can_compile(self.calls, *self.folds) and numba_or_none() is not None
@@ -109,7 +109,7 @@ class Nests:
             in_threads(lambda part: kernel(*given, part.start, part.stop), length, threads)
         return True
 
-    def _nest(self, dtype: Any, turns: Sequence[Any]) -> tuple[Kernel, tuple[int, int], bool]:
+    def _nest(self, dtype: Any, turns: Sequence[Any]) -> tuple[Kernel, tuple[int, int], bool] | None:
         """The kernel, the operand and axis that have its first label, and whether threads may share that."""
         terms = tuple(
             term if turn is None else tuple(map(term.__getitem__, turn))
@@ -119,7 +119,11 @@ class Nests:
         order = loop_order(steps)
         is_shared = self._is_much and all(order[0] in step.result for step in steps)
         first = next((i, term.index(order[0])) for i, term in enumerate(terms) if order[0] in term)
-        return jitted(_source(self.calls, self.folds, steps, order), dtype.name), first, is_shared
+        try:
+            return jitted(_source(self.calls, self.folds, steps, order), dtype.name), first, is_shared
+        except numba_or_none().errors.NumbaError as error:
+            told(error)
+            return None
 
 
 class CompiledEvaluator(Evaluator):
@@ -162,13 +166,6 @@ class CompiledEvaluator(Evaluator):
 def _turn(array: Array) -> tuple[int, ...]:
     """The axes from the one of the largest strides to that of the smallest."""
     return tuple(sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis])))
-
-
-def _fold(step: Step) -> Schedule | None:
-    """⊕ of what there is and a value, as calls on both."""
-    if not step.summed or step.reduce is None:
-        return None
-    return schedule((parse(step.reduce.value, ("x", "y")),), ("x", "y"))
 
 
 def _source(calls: Schedule, folds: Sequence[Schedule | None], steps: Sequence[Step], order: Labels) -> str:

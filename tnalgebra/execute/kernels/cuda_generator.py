@@ -13,6 +13,7 @@ import numpy as np
 from ...algebra import Operator, Pointwise
 from ...algebra.scalar import parse
 from ...plan.formula import formulas
+from ...plan.generated import is_rising
 from .cuda import TYPES, compiled_text
 from .cuda_scalar import head, number, written
 from .cuda_source import SIGNATURE, THREADS, named
@@ -116,7 +117,8 @@ def _generated(op: Operator, dtype: Any) -> list[str]:
     least, most = map(number, trusted(dtype))
     lines.append(f"if (!({g} > {least} && {g} < {most} || x == {number(op.unit)})) seen |= LOST;")
     if op.is_translative:
-        lines += [f"if (x > {number(LOW)}) seen |= ABOVE;", f"if (x >= {number(HIGH)}) seen |= BEYOND;"]
+        top = "x" if is_rising(op) else "-x"
+        lines += [f"if ({top} > {number(LOW)}) seen |= ABOVE;", f"if ({top} >= {number(HIGH)}) seen |= BEYOND;"]
     return [
         "inline __device__ T generated(T x, int& seen) {",
         *(f"    {line}" for line in lines),

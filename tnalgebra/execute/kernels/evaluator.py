@@ -12,7 +12,7 @@ from ...algebra import Operator, Pointwise
 from ...algebra.scalar import cast, number
 from ...graph import Labels
 from ...plan.formula import formulas
-from ...plan.step import Tree
+from ...plan.step import Tree, operators
 from .blas import aligner
 from .line import Line, straight
 from .unary import check_domain
@@ -39,7 +39,8 @@ class Evaluator:
         self._axes = [[label if label in term else "" for label in order] for term in terms]
         self._held = [frozenset(axis for axis, label in enumerate(order) if label in term) for term in terms]
         self._lines: dict[tuple[Any, ...], Line] = {}
-        self._is_quiet = any(head == "fmin" for head, _, _ in self._schedule.calls) or any(map(_has_pointwise, trees))
+        has_pointwise = any(isinstance(op, Pointwise) for tree in trees for op in operators(tree))
+        self._is_quiet = has_pointwise or any(head == "fmin" for head, _, _ in self._schedule.calls)
 
     def line(self, arrays: Sequence[Array]) -> Line:
         """The function of operands of these dtypes."""
@@ -111,10 +112,6 @@ class Evaluator:
                     value = self.xp.broadcast_to(value, shape)
             found.append(value)
         return found
-
-
-def _has_pointwise(tree: Tree) -> bool:
-    return isinstance(tree, tuple) and (isinstance(tree[0], Pointwise) or any(map(_has_pointwise, tree[1])))
 
 
 def _checked(tree: Tree, dtypes: Sequence[Any]) -> Any:

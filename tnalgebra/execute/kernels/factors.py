@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..threads import shares, thread_count
 from .fused import filled, lanes, tile_head
 from .native import machine_of
+from .tiled import parts
 
 __all__ = ["Factors", "log_of_product"]
 
@@ -22,8 +22,6 @@ ROWS = 4
 """Rows in registers: with two vectors of columns, their products and exponents take 16 of 32."""
 BLOCK = 256
 """Rows, columns and factors of a block: y, and what is known of the result, stay in the second cache."""
-SHARE = 1 << 20
-"""Factors that are worth threads."""
 NAMES = ("b_first", "b_last", "m_first", "m_last", "rows", "inner", "columns")
 
 
@@ -103,12 +101,9 @@ def log_of_product(x: Array, y: Array) -> Array | None:
     if machine is None:
         return None
     out = np.empty((batches, rows, columns), x.dtype)
-    threads = thread_count() if x.size * columns >= SHARE else 1
-    is_batch = batches >= threads > 1
     jobs = []
-    for part in shares(batches if is_batch else rows, threads):
-        batch, lines = ((part.start, part.stop), (0, rows)) if is_batch else ((0, batches), (part.start, part.stop))
+    for part in parts(x, y):
         own = [np.empty(BLOCK * size, x.dtype) for size in (BLOCK, ROWS, BLOCK, BLOCK)]
-        jobs.append(((x, y, out, *own), (*batch, *lines, rows, inner, columns)))
+        jobs.append(((x, y, out, *own), (*part, rows, inner, columns)))
     machine(jobs)
     return out

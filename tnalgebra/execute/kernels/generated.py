@@ -11,7 +11,7 @@ from ...algebra import Operator, Pointwise
 from ...algebra.derivative import substituted
 from ...algebra.scalar import compiled, parse
 from ...plan import Step
-from ...plan.generated import generating, is_exponential
+from ...plan.generated import generating, is_exponential, is_rising
 from ...plan.step import Tree, union
 from .blas import aligner, product
 
@@ -43,7 +43,7 @@ def lower_generated(step: Step, xp: ModuleType, lower: Lower) -> Kernel:
         if any(array.dtype.kind != "f" or array.dtype != arrays[0].dtype for array in arrays):
             return plain(*arrays)
         with np.errstate(all="ignore"):
-            if op.is_translative and _is_near_zero(operands, xp):
+            if op.is_translative and _is_near_zero(operands, is_rising(op), xp):
                 return plain(*arrays)
             values = [g(array) for array in operands]
             if all(_fits(x, value, op.unit, xp) for x, value in zip(operands, values, strict=True)):
@@ -115,10 +115,10 @@ def _shift_one(step: Step, position: int, op: Operator, xp: ModuleType, lower: L
     return shifted
 
 
-def _is_near_zero(operands: Sequence[Array], xp: ModuleType) -> bool:
-    """Whether ξ ≥ max(x, y) of these numbers may be small everywhere, which one number that is not would prevent."""
-    top = max((float(xp.max(x)) for x in operands if x.size), default=0.0)
-    return LOW < top < HIGH
+def _is_near_zero(operands: Sequence[Array], rises: bool, xp: ModuleType) -> bool:
+    """Whether ξ of these numbers may be small everywhere, which one number that is not would prevent."""
+    tops = (float(xp.max(x)) if rises else -float(xp.min(x)) for x in operands if x.size)
+    return LOW < max(tops, default=0.0) < HIGH
 
 
 def _fits(x: Array, g: Array, unit: float, xp: ModuleType) -> bool:
@@ -136,4 +136,4 @@ def trusted(dtype: Any) -> tuple[float, float]:
 
 
 LOW, HIGH = -2.0, 0.1
-"""Between these is the largest operand where a logarithm of a sum may give nothing but small numbers."""
+"""Between these is the largest operand, or less the smallest, where a logarithm of a sum may give small numbers."""

@@ -63,8 +63,6 @@ FOLD = {**VALUE, "add": "total({0}, {1})"}
 TOTAL = "from tnalgebra.execute.kernels.intrinsics import total\n"
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 FUNCTIONS = re.compile(r"\b(exp|log|log1p|logaddexp|hypot)\(")
-FILES = ("elementary.py", "intrinsics.py", "job.py", "tiles.py", "vectors.py")
-"""Modules whose functions kernels call."""
 CONDITIONS = {"logical_and": (0, 1), "logical_or": (0, 1), "where": (0,)}
 
 
@@ -143,7 +141,10 @@ def _function(text: str, dtype: str) -> tuple[Callable[..., Any], Kept]:
     text = f"{head.format(dtype=dtype, version=_version())}\n\n{text}"
     name = f"kernel_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     scope: dict[str, Any] = {"__name__": __name__}  # Numba imports the module of what it finds on the disk
-    exec(compile(text, f"<{name}>", "exec"), scope)
+    try:
+        exec(compile(text, f"<{name}>", "exec"), scope)
+    except SyntaxError as error:  # Python nests twenty loops, and no more
+        raise numba_or_none().errors.NumbaError(error.msg, highlighting=False) from error
     kernel = scope["kernel"]
     kernel.__qualname__ = name  # machine code of several processes meets in one: its symbols are named after this
     return kernel, Kept(f"{name} {OPTIONS}")
@@ -188,6 +189,6 @@ def told(error: Exception) -> None:
 
 @lru_cache(maxsize=1)
 def _version() -> str:
-    """A digest of the functions that kernels call: a name is made of a kernel's own text and of this."""
-    texts = (Path(__file__).with_name(name).read_bytes() for name in FILES)
+    """A digest of all modules here, whose functions and numbers kernels use: it is in the name of a kernel."""
+    texts = (path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
     return hashlib.sha256(b"".join(texts)).hexdigest()[:16]

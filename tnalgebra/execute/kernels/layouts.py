@@ -25,7 +25,7 @@ class Layouts:
 
     def __call__(self, arrays: Sequence[Array]) -> tuple[list[Array], list[int]]:
         """The arrays, copied where they must be, and the numbers of the kernel, which are not to be changed."""
-        whole = [array if array.flags.aligned else array.copy() for array in arrays]
+        whole = [x if type(x) is np.ndarray and x.flags.aligned else np.array(x) for x in arrays]  # a number is none
         strides = tuple([array.strides for array in whole])
         if strides not in self._known:
             size = whole[0].itemsize

@@ -10,17 +10,18 @@ from typing import Any
 
 import numpy as np
 
+from ...algebra.derivative import substituted
 from ...algebra.scalar import parse
 from ...algebra.schedule import Tree, schedule
 from ...plan import Step
 from ...plan.cost import layout
 from ...plan.formula import formula
 from ...plan.step import volume
-from ..threads import in_threads, thread_count
+from ..threads import in_threads
 from .factors import log_of_product
 from .jit import attempted, can_compile, jitted, numba_or_none
 from .panel import Panel
-from .tiled import tiled_product, trusting
+from .tiled import parts, tiled_product, trusting
 
 __all__ = ["is_matrix", "lower_matrix"]
 
@@ -28,8 +29,6 @@ Array = Any
 Kernel = Callable[..., Array]
 VECTOR = 16
 """Columns from which they make vectors."""
-SHARE = 1 << 20
-"""Evaluations of ξ that are worth threads."""
 LOG_OF_SUM = ("log", (("add", ("x0", "x1")),))
 
 
@@ -91,7 +90,7 @@ def _shaped(step: Step, is_turned: bool, make: Callable[[Array, Array], Array | 
             return plain(*arrays)
         pair = arrays[::-1] if is_turned else arrays
         ready = [
-            np.require(array.transpose(turn).reshape(size), requirements=["C", "W"])
+            np.require(array.transpose(turn).reshape(size), requirements=["C", "A", "W", "E"])
             for array, (turn, size) in zip(pair, moves, strict=True)
         ]
         out = make(*ready)
@@ -106,7 +105,7 @@ def _shaped(step: Step, is_turned: bool, make: Callable[[Array, Array], Array | 
 def _by_panels(value: Tree, fold: Tree, names: tuple[str, str], unit: float) -> Callable[[Array, Array], Array | None]:
     """By tiles where these give it, else by passes over columns."""
     lines = schedule((value,), names), schedule((fold,), ("x", "y"))
-    are_trusted, named = trusting(*lines), _renamed(value, dict(zip(names, ("x0", "x1"), strict=True)))
+    are_trusted, named = trusting(*lines), substituted(value, dict(zip(names, ("x0", "x1"), strict=True)))
 
     def panels(x: Array, y: Array) -> Array | None:
         if are_trusted is not None and are_trusted(x, y):
@@ -118,21 +117,10 @@ def _by_panels(value: Tree, fold: Tree, names: tuple[str, str], unit: float) -> 
     return panels
 
 
-def _renamed(tree: Tree, names: dict[str, str]) -> Tree:
-    """The expression in other variables."""
-    if isinstance(tree, tuple):
-        return tree[0], tuple(_renamed(child, names) for child in tree[1])
-    return names[tree] if isinstance(tree, str) else tree
-
-
-def _shared_out(kernel: Kernel, x: Array, y: Array, *outs: Array) -> bool:
+def _shared_out(kernel: Kernel, x: Array, y: Array, out: Array) -> bool:
     """Run on all rows, in threads where there is much to do; False where the kernel does not compile."""
-    arrays, (batches, rows) = (x, y, *outs), x.shape[:2]
+    arrays, own = (x, y, out), parts(x, y)
     if not attempted(kernel, *arrays, 0, 0, 0, 0):  # compiled before threads wait for it
         return False
-    threads = thread_count() if x.size * y.shape[2] >= SHARE else 1
-    if batches >= threads > 1:
-        in_threads(lambda part: kernel(*arrays, part.start, part.stop, 0, rows), batches, threads)
-    else:
-        in_threads(lambda part: kernel(*arrays, 0, batches, part.start, part.stop), rows, threads)
+    in_threads(lambda part: [kernel(*arrays, *one) for one in own[part]], len(own), len(own))
     return True

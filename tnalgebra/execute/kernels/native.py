@@ -85,7 +85,8 @@ class Machine:
             head = [id(np.ndarray), 0, 0, count, 0, 0]
             line = np.array([*range(count), *head, *range(count), *places, *numbers], np.int64)
             table = address(line)
-            self._fill(id(arrays), table, 0, table + 8 * count, 0, 1)
+            if not self._fill(id(arrays), table, 0, table + 8 * count, 0, 1):
+                raise TypeError(f"a kernel of addresses takes NumPy's own arrays; got {[*map(type, arrays)]}")
             tasks.append((self._kernel.address, table, table + 8 * (2 * count + HEADER)))
             lines.append(line)
         run_tasks(tasks)

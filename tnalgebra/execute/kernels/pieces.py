@@ -87,10 +87,11 @@ def _lines(op: Operator, y: Array) -> tuple[Array, ...]:
     assert op.breakpoint is not None
     with np.errstate(all="ignore"):
         bends = np.broadcast_to(compiled(op.breakpoint, ("y",), np)(y), y.shape).astype(y.dtype)
-        value = op.apply(bends, y)
-        slopes = [op.partials(np.nextafter(bends, np.asarray(side, y.dtype)), y)[0] for side in (-np.inf, np.inf)]
-    below, above = (slope.astype(y.dtype) for slope in slopes)
-    return bends, below, above, value - below * bends, value - above * bends
+        value, origin = op.apply(bends, y), op.apply(np.zeros_like(y), y)
+        away = 1 + abs(bends) + abs(y)  # near the point rounding may take a number for the point itself
+        below, above = (op.partials(bends + step, y)[0].astype(y.dtype) for step in (-away, away))
+    start, rise = np.where(bends < 0, value - below * bends, origin), np.where(bends > 0, value - above * bends, origin)
+    return bends, below, above, start, rise
 
 
 def _look_up(b: Array, points: Array, slopes: Array, intercepts: Array, out: Array) -> None:

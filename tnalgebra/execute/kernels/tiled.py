@@ -13,7 +13,7 @@ from .fused import BLOCK_COLUMNS, DEPTH, ROWS, filled, lanes, tile_head
 from .generated import trusted
 from .native import machine_of
 
-__all__ = ["tiled_product", "trusting"]
+__all__ = ["parts", "tiled_product", "trusting"]
 
 Array = Any
 ORDERS = frozenset(("maximum", "minimum"))
@@ -113,6 +113,15 @@ def _has_roots(x: Array, y: Array) -> bool:
     return True
 
 
+def parts(x: Array, y: Array) -> list[tuple[int, int, int, int]]:
+    """For each thread its first and last batch, and its first and last row."""
+    batches, rows = x.shape[:2]
+    threads = thread_count() if x.size * y.shape[2] >= SHARE else 1
+    if batches >= threads > 1:
+        return [(part.start, part.stop, 0, rows) for part in shares(batches, threads)]
+    return [(0, batches, part.start, part.stop) for part in shares(rows, threads)]
+
+
 def tiled_product(value: Tree, fold: Tree, x: Array, y: Array, unit: float) -> Array | None:
     """The result for arrays of three axes; None where the kernel does not compile."""
     is_rooted = value == ROOT_OF_SUM and _has_roots(x, y)
@@ -124,11 +133,9 @@ def tiled_product(value: Tree, fold: Tree, x: Array, y: Array, unit: float) -> A
     (batches, rows, inner), columns = x.shape, y.shape[2]
     padded = -(-columns // kernel.width) * kernel.width
     out = np.full((batches, rows, padded), unit, x.dtype)
-    threads = thread_count() if x.size * columns >= SHARE else 1
-    is_batch, jobs = batches >= threads > 1, []
-    for part in shares(batches if is_batch else rows, threads):
-        batch, lines = ((part.start, part.stop), (0, rows)) if is_batch else ((0, batches), (part.start, part.stop))
+    jobs = []
+    for part in parts(x, y):
         block = np.empty(DEPTH * BLOCK_COLUMNS, x.dtype)
-        jobs.append(((x, y, out, block), (*batch, *lines, rows, inner, columns, padded)))
+        jobs.append(((x, y, out, block), (*part, rows, inner, columns, padded)))
     machine(jobs)
     return out[..., :columns]

@@ -19,7 +19,6 @@ __all__ = [
     "empty_reduction",
     "fold",
     "halve",
-    "lower_map",
     "lower_reduce",
     "lower_shape",
     "lower_sum",
@@ -148,11 +147,6 @@ def mapped(step: Step, xp: ModuleType) -> Kernel:
         assert op is not None
         return lambda x: op.times(x, times, xp)
     return compile_arrays(step.text, ("x",), xp)
-
-
-def lower_map(step: Step, xp: ModuleType) -> Kernel:
-    """Apply a scalar expression to every entry."""
-    return mapped(step, xp)
 
 
 def lower_shape(step: Step, xp: ModuleType) -> Kernel:
