@@ -211,7 +211,8 @@ def test_a_model_keeps_what_its_samples_are(model_file, tmp_path):
     assert np.array_equal(model.scores(bytes_), model.scores(numbers))
     model.save(tmp_path / "again.tna")
     assert np.array_equal(load_model(tmp_path / "again.tna").scores(numbers), model.scores(numbers))
-    assert tnalgebra.load(model_file)(model.steps(numbers)).shape == (1, 10)
+    assert np.array_equal(tnalgebra.load(model_file)(model.inputs(numbers)), model.scores(numbers))
+    assert (model.mean.shape, model.scale.shape, model.mean.dtype) == ((16,), (16,), np.float32)
 
 
 def test_predict_says_what_does_not_fit(capsys, model_file, tmp_path):

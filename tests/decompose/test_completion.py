@@ -126,3 +126,16 @@ def test_half_of_a_photograph_is_completed_nearly_as_well_as_the_whole_is_compre
     best = tna.TTTensor.from_dense(x, max_rank=6)
     assert relative_error(found.to_dense(), x) < 1.1 * relative_error(best.to_dense(), x)
     assert found.max_rank == 6
+
+
+def test_a_train_that_rounding_improves_is_judged_afterwards(monkeypatch):
+    truth = tna.TTTensor.random((9, 8, 7), 2, seed=0)
+    points, values = entries(truth, 300)
+    monkeypatch.setattr(
+        "tnalgebra.decompose.completion._rounded", lambda train, fit: setattr(fit, "error", 1e-9) or train
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = tna.TTTensor.from_samples(points, values, truth.shape, max_rank=1, eps=1e-6, sweeps=10)
+    assert found.fit.is_converged
+    assert found.fit.error == 1e-9

@@ -11,7 +11,7 @@ import tnalgebra as tna
 from tests.corpus import relative_error
 from tnalgebra.decompose.als import als, residual
 from tnalgebra.decompose.mttkrp import khatri_rao, mttkrps
-from tnalgebra.errors import AlgebraError, AxisMismatchError, ConvergenceWarning, FormatError, RankError
+from tnalgebra.errors import AlgebraError, AxisMismatchError, BudgetError, ConvergenceWarning, FormatError, RankError
 
 KINDS = (tna.CPTensor, tna.TTTensor, tna.HTTensor)
 SHAPES = [(3, 5, 2, 7), (4, 3, 5), (3, 5), (5,), (2, 3, 1, 2, 3)]
@@ -197,3 +197,36 @@ def test_bad_input_is_named():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert tna.TTTensor([np.zeros((1, 3, 1))] * 3).fit_cp(eps=0.1).norm() == 0
+
+
+@pytest.mark.parametrize("make", [tna.CPTensor.round, tna.CPTensor.fit_cp])
+def test_errors_of_single_precision_are_those_of_double(make):
+    """The norm that a fit divides by must have the digits of the error that is reported."""
+    small = tna.CPTensor.random((3, 2, 3, 3), 2, seed=158, dtype="float32")
+    tensor = small + small
+    found = make(tensor, eps=4.67e-4)
+    wide = [tna.CPTensor([f.astype(float) for f in x.factors], x.weights.astype(float)) for x in (tensor, found)]
+    assert found.truncation.bound == pytest.approx(wide[0].distance(wide[1]) / wide[0].norm(), abs=2e-6)
+
+
+def test_a_tree_whose_train_is_too_large_is_fitted():
+
+    def halves(modes):
+        return modes[0] if len(modes) == 1 else (halves(modes[: len(modes) // 2]), halves(modes[len(modes) // 2 :]))
+
+    tree = halves([mode for i in range(20) for mode in (i, 20 + i)])
+    tensor = tna.CPTensor.random((4,) * 40, 3, seed=0).to_ht(tree)
+    found = tensor.fit_cp(eps=1e-6)
+    assert found.rank <= 4
+    assert found.distance(tensor) <= 1e-6 * tensor.norm()
+
+
+def test_fits_of_long_formats_take_a_time_that_grows_with_their_length():
+    ones = tna.TTTensor.ones((2,) * 800)
+    assert ones.fit_cp(max_rank=1).log_norm() == pytest.approx(400 * np.log(2))
+
+
+@pytest.mark.parametrize("options", [{"restarts": 0}, {"sweeps": 0}])
+def test_a_fit_takes_a_start_and_a_sweep(options):
+    with pytest.raises(BudgetError, match="a fit takes one start and one sweep or more; got"):
+        tna.CPTensor.from_dense(np.arange(24.0).reshape(2, 3, 4), max_rank=2, **options)

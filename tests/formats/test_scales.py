@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import tnalgebra as tna
+from tests.corpus import relative_error
 from tnalgebra.errors import DTypeError, FormatError, IndexRangeError, MemoryLimitError, NonFiniteError, TreeError
 from tnalgebra.execute.scaling import norm_exponent
 from tnalgebra.formats import network
@@ -465,3 +466,50 @@ def test_the_size_of_a_conversion_is_known_before(tree):
 def test_a_distance_of_entries_has_every_scale(scale):
     tree, terms = tna.HTTensor.random((2,) * 4, 6, seed=0), tna.CPTensor.random((2,) * 4, 8, seed=1)
     assert (tree * scale).distance(terms * scale) / scale == pytest.approx(tree.distance(terms), rel=1e-12)
+
+
+# --- scales within one part --------------------------------------------------------------------------------------
+
+
+FAR = [(1e160, "float64"), (1e200, "float64"), (1e300, "complex128"), (1e25, "float32")]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("scale", "dtype"), FAR)
+def test_numbers_that_meet_may_be_of_far_scales(kind, scale, dtype):
+    """One column of a part is huge and another tiny, and so are the rows that they meet, the other way round."""
+    a, b = np.random.default_rng(0).standard_normal((2, 4, 2)).astype(dtype)
+    far, near = np.array([scale, 1 / scale], dtype), np.array([1 / scale, scale], dtype)
+    tensor = {
+        tna.CPTensor: lambda: tna.CPTensor([a * far, b * near]),
+        tna.TTTensor: lambda: tna.TTTensor([(a * far)[None], (b * near).T[:, :, None]]),
+        tna.HTTensor: lambda: tna.HTTensor((0, 1), [a * far, b * near], [np.eye(2, dtype=dtype)[..., None]]),
+    }[kind]()
+    truth, tolerance = a @ b.T, 100 * float(np.finfo(dtype).eps)
+    norm = np.linalg.norm(truth)
+    others = [
+        tensor,
+        tensor * tensor.conj(),
+        tensor.mode_dot(np.eye(4), 0),
+        tensor.to_tt(),
+        tensor.to_ht(),
+        tensor + tensor,
+    ]
+    wanted = [truth, abs(truth) ** 2, truth, truth, truth, 2 * truth]
+    if kind is not tna.CPTensor:
+        others += [tensor.round(eps=tolerance), tensor.orthogonalize(0)]
+        wanted += [truth, truth]
+    for found, expected in zip(others, wanted, strict=True):
+        assert relative_error(found.to_dense(), expected) < tolerance
+        assert found.norm() == pytest.approx(np.linalg.norm(expected), rel=tolerance)
+    assert abs(tensor.inner(tensor)) == pytest.approx(norm**2, rel=tolerance)
+    assert tensor.distance(tensor + tensor) == pytest.approx(norm, rel=tolerance)
+    assert tensor.fit_cp(max_rank=2).distance(tensor) < tolerance * norm
+    space = tna.TangentSpace(tna.TTTensor.random((4, 4), 1, seed=0, dtype=dtype))
+    assert space.project(tensor).norm() == pytest.approx(space.project(truth).norm(), rel=tolerance)
+
+
+def test_a_tree_of_far_scales_is_a_cp_tensor():
+    h = tna.HTTensor.random((3,) * 4, rank=2, seed=0)
+    far = tna.HTTensor(h.tree, [leaf * 1e150 for leaf in h.leaves], [part * 1e150 ** (-4 / 3) for part in h.transfers])
+    assert far.to_cp().distance(h) < 1e-12 * h.norm()

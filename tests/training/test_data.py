@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tnalgebra.errors import DataError
-from tnalgebra.training import Dataset, load_data, read_idx, source, train_model
+from tnalgebra.training import Adam, Dataset, load_data, read_idx, source, train_model
 from tnalgebra.training.pickled import PickledArray, read_pickle
 from tnalgebra.training.reviews import embed
 
@@ -779,3 +779,32 @@ def test_a_data_set_of_arrays():
         Dataset("x", X, [0, 2, 1, 0], X[:1], [1], "sounds")
     with pytest.raises(DataError, match="x: y_test holds no label"):
         Dataset("x", X, [0, 2, 1, 0], X[:1], [], "sequences")
+
+
+def data_of(X, y, kind):
+    return Dataset("own", X[:200], y[:200], X[200:], y[200:], kind)
+
+
+def test_a_model_is_judged_on_inputs_as_it_was_trained_on(rng):
+    X = rng.standard_normal((300, 3, 2)) * 5 + 100
+    data, seen = data_of(X, (X[:, 0, 0] > 100).astype(int), "sequences"), []
+    model, history = train_model(
+        data, "tt", rank=4, features=8, epochs=20, optimizer=Adam(0.02), validation=(data.X_test, data.y_test),
+        callbacks=[lambda epoch, network: seen.append(network)],
+    )  # fmt: skip
+    accuracy = model.accuracy(data.X_test, data.y_test)
+    assert history.epochs[-1].validation_accuracy == accuracy > 0.9
+    np.testing.assert_array_equal(seen[-1](model.inputs(data.X_test)), model.scores(data.X_test))
+
+
+@pytest.mark.parametrize("kind", ["cp", "tt", "ht"])
+def test_columns_of_features_are_scaled_by_themselves(kind, rng):
+    X = rng.standard_normal((300, 2)) * [1, 1e5]
+    data = data_of(X, (X[:, 0] > 0).astype(int), "features")
+    model, _ = train_model(data, kind, rank=4, features=8, epochs=20, optimizer=Adam(0.02))
+    assert model.accuracy(data.X_test, data.y_test) > 0.95
+
+
+def test_classes_may_be_an_array():
+    data = Dataset("own", np.eye(3), np.arange(3), np.eye(3), np.arange(3), "features", np.array(["a", "b", "c"]))
+    assert data.classes == ("a", "b", "c")

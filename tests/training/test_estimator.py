@@ -103,14 +103,15 @@ def test_sequences_are_learnt(sequences, options):
 # --- the network -------------------------------------------------------------------------------------------------
 
 
-def test_the_network_works_on_raw_sequences(sequences, tmp_path):
+def test_the_network_works_on_standardised_sequences(sequences, tmp_path):
     X, y = sequences
     model = classifier().fit(X, y)
-    np.testing.assert_array_equal(model.inputs(X), X)
-    scores = model.network_(X)
+    inputs = model.inputs(X)
+    np.testing.assert_allclose([inputs.mean((0, 1)), inputs.std((0, 1))], [[0, 0], [1, 1]], atol=1e-12)
+    scores = model.network_(inputs)
     np.testing.assert_allclose(model.decision_function(X), scores[:, 1] - scores[:, 0])
     model.network_.save(tmp_path / "net.tna")
-    np.testing.assert_array_equal(tna.load(tmp_path / "net.tna")(X), scores)
+    np.testing.assert_array_equal(tna.load(tmp_path / "net.tna")(inputs), scores)
 
 
 def test_the_network_works_on_what_inputs_gives(iris, rng):
@@ -122,7 +123,8 @@ def test_the_network_works_on_what_inputs_gives(iris, rng):
     np.testing.assert_array_equal(model.network_(X).argmax(1), model.predict(iris[0]))
     images = rng.random((20, 6, 6, 3))
     model = classifier("tt", patch_size=3, order="hilbert").fit(images, np.arange(20) % 2)
-    np.testing.assert_array_equal(model.inputs(images), tna.training.patches(images, 3, order="hilbert"))
+    cut = tna.training.patches(images, 3, order="hilbert")
+    np.testing.assert_array_equal(model.inputs(images), (cut - model.mean_) / model.scale_)
 
 
 def test_scores_do_not_depend_on_the_scale_of_sequences(sequences):
@@ -346,3 +348,22 @@ def test_numbers_of_any_scale_are_learnt(scale, rng):
     model = tna.TensorNetworkRegressor(epochs=20, random_state=0)
     expected = model.fit(X, X[:, 0]).predict(X)
     np.testing.assert_allclose(model.fit(X, X[:, 0] * scale).predict(X) / scale, expected, rtol=1e-6)
+
+
+def test_a_column_that_never_changes_does_no_harm_in_single_precision(sequences):
+    X = sequences[0].astype(np.float32)
+    X[:, :, 1] = 1.7e9
+    y = X[:, 0, 0] > 0
+    model = classifier(epochs=60).fit(X, y)
+    assert model.score(X, y) == model.history_.epochs[-1].accuracy > 0.95
+
+
+def test_a_call_that_fails_draws_no_random_numbers(iris):
+    plain, other = (classifier().partial_fit(*iris, classes=[0, 1, 2]) for _ in range(2))
+    other.set_params(batch_size=0)
+    with pytest.raises(TrainingError, match="batch_size"):
+        other.partial_fit(*iris)
+    other.set_params(batch_size=plain.batch_size)
+    for model in (plain, other):
+        model.partial_fit(*iris)
+    np.testing.assert_array_equal(plain.predict_proba(iris[0]), other.predict_proba(iris[0]))

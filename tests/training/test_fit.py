@@ -458,7 +458,7 @@ def test_a_history_prints_draws_and_becomes_json(moons, tmp_path):
     assert text.splitlines()[0].split()[:3] == ["epoch", "loss", "accuracy"]
     assert len(text.splitlines()) == 3
     assert json.loads(json.dumps(result.history.to_dict()))["epoch"] == [1, 2]
-    assert result.history.rows()[1]["epoch"] == 2
+    assert result.history.epochs[1].epoch == 2
     result.history.draw(tmp_path / "history.png")
     assert (tmp_path / "history.png").stat().st_size > 5000
     History().draw()
@@ -696,3 +696,65 @@ def test_what_else_cannot_be_trained(moons, options, error, message):
     x, y = sequences(moons)
     with pytest.raises(error, match=message):
         tna.fit(network(), x, options.pop("y", y), **options)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_row_of_large_scores_takes_no_digits_from_the_others(dtype):
+    net = network(classes=3, dtype=dtype)
+    scores = np.array([[0.1, 0.2, -0.3], [1e9, 0, 0], [-1.0, 2.0, 0.5]], dtype)
+    y, wide = np.array([0, 0, 2]), scores.astype("longdouble")
+    data = prepared(net, np.ones((3, 2, 1), dtype), encoded(y, 3, "cross-entropy", net.dtype), None, None)
+    truth = slow_loss("cross-entropy", wide, y, np.ones(3))
+    assert Objective(net, "cross-entropy").value(scores, data) == pytest.approx(
+        float(truth), rel=10 * float(np.finfo(dtype).eps)
+    )
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1.0, 1e307])
+def test_only_the_ratios_of_weights_count(scale, moons):
+    X, y = sequences(moons)
+    weight = np.linspace(0.5, 2, len(y))
+    plain, scaled = (tna.fit(network(), X, y, sample_weight=w, epochs=2).history for w in (weight, weight * scale))
+    np.testing.assert_allclose(scaled.to_dict()["loss"], plain.to_dict()["loss"], rtol=1e-12)
+
+
+def test_weights_of_rows_that_are_held_back_do_not_count_for_the_others(moons):
+    X, y = sequences(moons)
+    order = np.random.default_rng((0, 2)).permutation(len(y))
+    weight = np.ones(len(y))
+    weight[order[:20]] = 1000
+    options = {"epochs": 3, "batch_size": 80, "optimizer": tna.SGD(0.1)}
+    shared = tna.fit(network(), X, y, sample_weight=weight, validation=0.2, **options).history
+    alone = tna.fit(network(), X[order[20:]], y[order[20:]], **options).history
+    np.testing.assert_allclose(shared.to_dict()["loss"], alone.to_dict()["loss"], rtol=1e-10)
+
+
+@pytest.mark.parametrize(("dtype", "size"), [("float32", 5e18), ("float64", 1e154)])
+def test_gradients_whose_squares_leave_the_range_are_clipped(dtype, size, rng):
+    net = network(dtype=dtype, classes=1, inputs=2)
+    X, y = rng.standard_normal((32, 2, 2)).astype(dtype), np.full(32, size)
+    history = tna.fit(net, X, y, loss="squared", epochs=1, clip=1.0, optimizer=tna.SGD(0.1)).history
+    assert np.isfinite(history.epochs[-1].gradient_norm)
+    assert history.epochs[-1].gradient_norm > 1e18
+    with pytest.raises(DivergenceError, match="the norm of the gradient inf"):
+        tna.fit(net, X, y, loss="squared", epochs=1, optimizer=tna.SGD(0.1))
+
+
+class Slots:
+    __slots__ = ("learning_rate",)
+
+    def __init__(self, learning_rate):
+        self.learning_rate = learning_rate
+
+    def init(self, parameters):
+        return OptimizerState(0, ())
+
+    def update(self, gradient, state, parameters):
+        return parameters - self.learning_rate * gradient, OptimizerState(state.step + 1, ())
+
+
+def test_a_checkpoint_knows_what_slots_hold(moons, tmp_path):
+    options = {"epochs": 1, "checkpoint": tmp_path / "run.tna"}
+    tna.fit(network(), *sequences(moons), optimizer=Slots(0.1), **options)
+    with pytest.raises(TrainingError, match="optimizer"):
+        tna.fit(network(), *sequences(moons), optimizer=Slots(0.5), **options)

@@ -67,7 +67,7 @@ class Fit:
                 f"completion reached a relative error of {self.error:.3g} on the entries held out, not eps = "
                 f"{self.eps:.3g}; give more entries, or raise max_rank, restarts or sweeps"
             )
-            warnings.warn(problem, ConvergenceWarning, stacklevel=5)
+            warnings.warn(problem, ConvergenceWarning, stacklevel=4)
         losses, calls = tuple(self.losses), len(self.samples.values) + len(self.samples.held_values)
         return FitReport(
             error=self.error, losses=losses, is_converged=is_converged, is_estimate=self.is_held, calls=calls
@@ -76,7 +76,7 @@ class Fit:
 
 def _fitted(
     samples: Samples, kind: Any, max_rank: int, eps: float | None, restarts: int, sweeps: int
-) -> tuple[Any, FitReport]:
+) -> tuple[Any, Fit]:
     """Ranks that grow together as long as that helps, then one by one; then random starts of the largest rank."""
     fit, model = Fit(samples, eps, sweeps), kind(samples)
     for rank in range(1, max_rank + 1):
@@ -105,7 +105,7 @@ def _fitted(
     if not fit.is_done:
         fit.run(model, STALL)
         model.parts = fit.parts
-    return model.tensor, fit.report()
+    return model.tensor, fit
 
 
 @implements("from_samples", TTTensor)
@@ -138,23 +138,26 @@ def tt_from_samples(
     """
     (rank,), samples = check_rank(max_rank, 1, "cap of all ranks"), Samples(indices, values, shape, seed)
     found, fit = _fitted(samples, Train, rank, check_eps(eps), restarts, sweeps)
-    found, fit = _rounded(found, fit, samples)
+    found = _rounded(found, fit)
     scaled = [core.astype(samples.dtype) for core in (*found.cores[:-1], found.cores[-1] * samples.scale)]
-    return TTTensor(sealed(scaled), fit=fit)
+    return TTTensor(sealed(scaled), fit=fit.report())
 
 
-def _rounded(train: TTTensor, fit: FitReport, samples: Samples) -> tuple[TTTensor, FitReport]:
+def _rounded(train: TTTensor, fit: Fit) -> TTTensor:
     """The train without the ranks that its error leaves open, fitted anew, if the entries held out do not miss them."""
+    samples = fit.samples
     rounded = train.round(eps=min(max(2 * fit.error, samples.floor), 0.5))
     if rounded.ranks == train.ranks:
-        return train, fit
+        return train
     model = Train(samples)
     model.parts = [np.array(core) for core in rounded.cores]
     for _ in range(MORE):
         model.sweep()
-    error = samples.error(model.tensor, is_held=fit.is_estimate)
-    is_as_good = error <= max(SAME * fit.error, samples.floor)
-    return (model.tensor, replace(fit, error=error)) if is_as_good else (train, fit)
+    error = samples.error(model.tensor, is_held=fit.is_held)
+    if error > max(SAME * fit.error, samples.floor):
+        return train
+    fit.error = error
+    return model.tensor
 
 
 @implements("from_samples", HTTensor)
@@ -200,4 +203,4 @@ def cp_from_samples(
     found, fit = _fitted(samples, Terms, rank, check_eps(eps), restarts, sweeps)
     weights = (found.weights * samples.scale).astype(samples.dtype)
     terms = CPTensor(sealed(factor.astype(samples.dtype) for factor in found.factors), weights).normalize().sort()
-    return replace(terms, fit=fit)
+    return replace(terms, fit=fit.report())

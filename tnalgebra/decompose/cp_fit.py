@@ -12,7 +12,7 @@ from ..execute.namespace import to_device
 from ..execute.scaling import rescaled
 from ..formats import CPTensor, Format, HTTensor, TruncationReport, TTTensor
 from ..formats.later import implements
-from ..formats.orthogonal import spread
+from ..formats.orthogonal import shares, spread
 from ..formats.parts import check_eps, check_rank, sealed
 from ..formats.truncation import FitReport
 from .basis import exact_basis
@@ -87,25 +87,30 @@ def cp_fit(
     3
     """
     eps, cap = _checked(eps, max_rank, "fit_cp")
-    mantissa, exponent = tensor._multiply_norm()
+    x, mantissa, exponent = at_norm_one(tensor.to_device("cpu"))
     if not isfinite(mantissa):
         raise NonFiniteError("a tensor with NaN or infinite parts has no fit")
     if not mantissa:
         return _zero(tensor.shape, tensor.dtype, eps, np)
-    x = at_norm_one(tensor.to_device("cpu"), mantissa, exponent)
     factors, fit = Search(x, eps or 0.0, seed, restarts, sweeps).run(cap)
     _warn(len(factors[0].T), fit, eps)
     return _assembled(factors, mantissa, exponent, fit, eps, next(iter(tensor.parameters().values())))
 
 
-def at_norm_one(tensor: Format, mantissa: float, exponent: int) -> Format:
-    """The tensor over its norm, in double precision; an exponent beyond one number is shared by all parts."""
+def at_norm_one(tensor: Format) -> tuple[Any, float, int]:
+    """The tensor over its norm, which is mantissa · 2^exponent, in double precision; as it is where that is no number.
+
+    An exponent beyond one number is shared by all parts.
+    """
     parts = tensor.parameters()
-    names = list(parts)
-    wide = [part.astype(np.result_type(part, np.float64)) for part in parts.values()]
-    shares = np.diff([exponent * count // len(names) for count in range(len(names) + 1)])
-    scaled = [rescaled(part, -int(share)) for part, share in zip(wide, shares, strict=True)]
-    return tensor._rebuild(dict(zip(names, scaled, strict=True)))._scaled(1 / mantissa)
+    wide = {name: part.astype(np.result_type(part, np.float64)) for name, part in parts.items()}
+    tensor = tensor._rebuild(wide)
+    mantissa, exponent = tensor._multiply_norm()
+    if not mantissa or not isfinite(mantissa):
+        return tensor, mantissa, exponent
+    parts, own = tensor._eased().parameters(), shares(exponent, len(wide))
+    scaled = [rescaled(part, -share) for part, share in zip(parts.values(), own, strict=True)]
+    return tensor._rebuild(dict(zip(parts, scaled, strict=True)))._scaled(1 / mantissa), mantissa, exponent
 
 
 @implements("round", CPTensor)

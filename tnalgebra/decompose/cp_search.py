@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import BudgetError, MemoryLimitError
 from ..execute.threads import one_thread
 from ..formats import Format
 from ..formats.convert import trivial_factors, without_ones
@@ -49,6 +50,8 @@ class Search:
     """
 
     def __init__(self, x: Any, goal: float, seed: Any, restarts: int, sweeps: int) -> None:
+        if restarts < 1 or sweeps < 1:
+            raise BudgetError(f"a fit takes one start and one sweep or more; got {restarts} restarts, {sweeps} sweeps")
         self.goal, self.rng, self.sweeps = goal, np.random.default_rng(seed), sweeps
         self.x, self.bases, self.kept = short_core(x)
         self.restarts = restarts * (MORE if prod(self.x.shape) <= SMALL_CORE else 1)
@@ -151,10 +154,11 @@ def _core_of_format(x: Format) -> tuple[Any, list[Array | None], list[int]]:
     parts = x.parameters()
     for mode, (name, axis) in enumerate(x._carriers()):
         moved = np.moveaxis(parts[name], axis, 0).reshape(x.shape[mode], -1)
-        bases.append(np.linalg.qr(moved)[0] if moved.shape[1] < moved.shape[0] else None)
-    for mode, basis in enumerate(bases):
-        x = x if basis is None else x.mode_dot(basis.T.conj(), mode)
-    x, kept = without_ones(x)
+        basis = np.linalg.qr(moved)[0] if moved.shape[1] < moved.shape[0] else None
+        if basis is not None:
+            parts[name] = np.moveaxis(np.tensordot(basis.T.conj(), parts[name], axes=(1, axis)), 0, axis)
+        bases.append(basis)
+    x, kept = without_ones(x._rebuild(parts))
     if prod(x.shape) > CORE:
         return x, bases, kept
     core, inner = core_of(x.to_dense())
@@ -182,7 +186,10 @@ def starts(x: Any, rank: int, rng: Any, restarts: int) -> Iterator[list[Array]]:
 def least_rank(x: Any, goal: float) -> int:
     """The largest rank that a matricization needs for the goal: no CP tensor of smaller rank can meet it."""
     if isinstance(x, Format):
-        return max(ranks_of_bonds(x.to_tt(), goal**2), default=1)
+        try:
+            return max(ranks_of_bonds(x.to_tt(), goal**2), default=1)
+        except MemoryLimitError:  # a train in this order of modes is too large, and a bound is all that is wanted
+            return 1
     ndim = x.ndim
     sides = [(mode,) for mode in range(ndim)] + [tuple(range(bond)) for bond in range(2, ndim - 1)]
     ranks = []

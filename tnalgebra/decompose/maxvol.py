@@ -25,7 +25,7 @@ def maxvol(matrix: Array, count: int) -> tuple[Array, Array]:
     order = np.arange(height)
     for i, j in enumerate(swaps[:rank]):
         order[[i, j]] = order[[j, i]]
-    lower, upper = np.tril(packed, -1)[:rank] + np.eye(rank), np.triu(packed[:rank])
+    lower, upper = np.tril(packed, -1)[:rank] + np.eye(rank, dtype=matrix.dtype), np.triu(packed[:rank])
     coefficients = solve_triangular(upper, matrix.T, trans="T", check_finite=False)
     coefficients = solve_triangular(lower, coefficients, trans="T", lower=True, check_finite=False).T
     picked = list(order[:rank])

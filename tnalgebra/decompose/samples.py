@@ -133,21 +133,21 @@ class Train:
 
     def sweep(self) -> None:
         """From the left to the right and back."""
-        points, last = self.samples.points, len(self.parts) - 1
-        rights = [np.ones((len(points), 1), self.parts[0].dtype)]
+        groups, last, ones = self.samples.groups, len(self.parts) - 1, np.ones((len(self.samples.points), 1))
+        rights = [ones]
         for mode in range(last, 0, -1):
             self._shift(mode, -1)
-            rights.append(_through(self.parts[mode].transpose(2, 1, 0), points[:, mode], rights[-1]))
-        lefts = [np.ones((len(points), 1), self.parts[0].dtype)]
+            rights.append(_through(self.parts[mode].transpose(2, 1, 0), groups[mode], rights[-1]))
+        lefts = [ones]
         for mode in range(last + 1):
             self._update(mode, lefts[-1], rights.pop())
             if mode < last:
                 self._shift(mode, 1)
-                lefts.append(_through(self.parts[mode], points[:, mode], lefts[-1]))
-        right = np.ones((len(points), 1), self.parts[0].dtype)
+                lefts.append(_through(self.parts[mode], groups[mode], lefts[-1]))
+        right = ones
         for mode in range(last, 0, -1):
             self._shift(mode, -1)
-            right = _through(self.parts[mode].transpose(2, 1, 0), points[:, mode], right)
+            right = _through(self.parts[mode].transpose(2, 1, 0), groups[mode], right)
             lefts.pop()
             self._update(mode - 1, lefts[-1], right)
 
@@ -211,11 +211,10 @@ def _products(others: Sequence[tuple[Array, Array]], ones: Array, rows: Array) -
     return found
 
 
-def _through(core: Array, index: Array, rows: Array) -> Array:
-    """Row b of `rows` times the slice of the core at index[b]."""
+def _through(core: Array, groups: Sequence[Array], rows: Array) -> Array:
+    """Rows times slices of the core: groups has the numbers of those that a slice is for."""
     found = np.empty((len(rows), core.shape[2]), np.result_type(rows, core))
-    for i in range(core.shape[1]):
-        chosen = index == i
+    for i, chosen in enumerate(groups):
         found[chosen] = rows[chosen] @ core[:, i, :]
     return found
 

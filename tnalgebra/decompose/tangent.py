@@ -11,6 +11,7 @@ from ..execute.namespace import concatenate, namespace_of
 from ..execute.scaling import as_float, is_moderate, largest, normalised, rescaled
 from ..formats import CPTensor, Format, TTTensor
 from ..formats.arithmetic import as_divisor
+from ..formats.levels import tt_moderate
 from ..formats.orthogonal import scaled_norm, tt_center
 from ..formats.parts import sealed
 from ..formats.structure import require_multiply
@@ -87,8 +88,8 @@ class TangentSpace:
     def _of_train(self, train: TTTensor) -> list[Array]:
         """A train between U¹ ⋯ U^{k−1} and V^{k+1} ⋯ V^d, for every k; exponents of 2 are kept apart on the way."""
         xp = namespace_of(self.lefts)
-        cores, shifts = zip(*map(normalised, train.cores), strict=True)
-        after = [(xp.ones((1, 1), dtype=self.point.dtype), sum(shifts))]
+        cores, total = tt_moderate(train.cores, xp)
+        after = [(xp.ones((1, 1), dtype=self.point.dtype), total)]
         for core, right in zip(reversed(cores[1:]), reversed(self.rights[1:]), strict=True):
             rest, exponent = after[-1]
             moved = xp.tensordot(core, rest, axes=1)  # (s, n, r)
@@ -105,7 +106,7 @@ class TangentSpace:
 
     def _of_terms(self, z: CPTensor) -> list[Array]:
         """The same for a sum of products of vectors: one row a term stands for what is before and behind a mode."""
-        xp = namespace_of(self.lefts)
+        xp, z = namespace_of(self.lefts), z._eased()
         factors, shifts = zip(*map(normalised, z.factors), strict=True)
         after = [(xp.ones((z.rank, 1), dtype=self.point.dtype), sum(shifts))]
         for factor, right in zip(reversed(factors[1:]), reversed(self.rights[1:]), strict=True):

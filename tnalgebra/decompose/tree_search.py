@@ -44,9 +44,8 @@ class _Sizes:
 
     def __init__(self, tensor: Any, eps: float | None) -> None:
         if isinstance(tensor, Format):
-            mantissa, exponent = tensor._multiply_norm()
-            self.shape, tensor = tensor.shape, tensor.to_device("cpu")
-            core, _, kept = short_core(at_norm_one(tensor, mantissa, exponent) if mantissa else tensor)
+            self.shape = tensor.shape
+            core, _, kept = short_core(at_norm_one(tensor.to_device("cpu"))[0])
         else:
             array = to_device(as_array(tensor), "cpu")
             self.shape = array.shape

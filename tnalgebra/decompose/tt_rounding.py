@@ -11,6 +11,7 @@ from ..execute.namespace import namespace_of
 from ..execute.scaling import normalised, rescaled, shifted
 from ..formats import TruncationReport, TTTensor
 from ..formats.later import implements
+from ..formats.levels import tt_leveled
 from ..formats.orthogonal import fitted, spread
 from ..formats.parts import check_eps, check_rank, sealed
 from .basis import OVERSAMPLED, exact_basis, normal_like
@@ -156,7 +157,10 @@ class _Right:
 def _rounded(cores: Sequence[Array], eps: float | None, caps: Caps, method: Any) -> TTTensor:
     """Both sweeps. Exponents of 2 are kept apart; the budget is in units of the exponent of the first bond."""
     xp, last = namespace_of(cores), len(cores) - 1
-    cores, exponents = zip(*(finite(core, "round") for core in cores), strict=True)
+    pairs = [finite(core, "round") for core in cores]
+    if any(exponent for _, exponent in pairs):
+        pairs = [finite(core, "round") for core in tt_leveled(cores, xp)]
+    cores, exponents = zip(*pairs, strict=True)
     one = xp.ones((1, 1), dtype=xp.result_type(*cores))
     rights, cores = [_Right(one, xp.zeros(1, dtype=one.real.dtype), 0)], list(cores)
     for mode in range(last, 0, -1):

@@ -5,6 +5,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+
 from ..canvas import new_figure
 from ..errors import DataError
 from .cell import Cell
@@ -12,7 +14,7 @@ from .config import Sweep
 from .paper import FORMULAS, NAMES
 from .result import Result, accuracy
 from .results import Progress, needs_pictures
-from .table1 import KINDS
+from .table1 import COLOUR_OF
 from .trainings import Outcomes, best, record, trained
 
 __all__ = ["Config", "run"]
@@ -93,9 +95,9 @@ def _figure(config: Config, chosen: Outcomes) -> Any:
     for (task, xi), axes in zip(product(config.data, config.xi), panels.flat, strict=True):
         for kind in config.kinds:
             cells = [cell for cell in chosen if (cell.task, cell.xi, cell.kind) == (task, xi, kind)]
-            sizes, colour = [chosen[cell].n_params for cell in cells], KINDS[kind]
+            sizes, colour = [chosen[cell].n_params for cell in cells], COLOUR_OF[kind]
             for name, style in (("test", "-"), ("train", ":")):
-                values = [getattr(chosen[cell], f"{name}_accuracy") or float("nan") for cell in cells]
+                values = np.array([getattr(chosen[cell], f"{name}_accuracy") for cell in cells], float)  # None is NaN
                 label = f"{NAMES[kind]}, {'test' if name == 'test' else 'training'}"
                 axes.plot(sizes, values, style, marker=".", color=colour, label=label)
             paper = _paper(cells[0])

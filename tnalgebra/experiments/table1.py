@@ -13,7 +13,7 @@ from .trainings import Outcomes, best, record, trained
 __all__ = ["Config", "run"]
 
 NAME = "table1"
-KINDS = {"cp": COLOURS["green"], "tt": COLOURS["blue"], "ht": COLOURS["red"]}
+COLOUR_OF = {"cp": COLOURS["green"], "tt": COLOURS["blue"], "ht": COLOURS["red"]}
 NOTES = (
     "Each number: test accuracy of the training, over learning rates and seeds, with the least training loss.",
     "GTM gives the best test accuracy over several runs, with all of MNIST; our sizes are in results.json.",
@@ -70,7 +70,7 @@ def _figure(config: Sweep, chosen: Outcomes) -> Any:
             places = [x + width * (i - (len(config.kinds) - 1) / 2) for x in range(len(config.xi))]
             own = {cell.xi: o.test_accuracy or 0.0 for cell, o in chosen.items() if cell.entry[:2] == (task.name, kind)}
             paper = [table1(kind, task.paper, xi) for xi in config.xi]
-            axes.bar(places, [own[xi] for xi in config.xi], width, color=KINDS[kind], label=NAMES[kind])
+            axes.bar(places, [own[xi] for xi in config.xi], width, color=COLOUR_OF[kind], label=NAMES[kind])
             shown = [(x, y) for x, y in zip(places, paper, strict=True) if y is not None]
             axes.hlines([y for _, y in shown], [x - width / 2 for x, _ in shown], [x + width / 2 for x, _ in shown],
                         color="black", label="GTM" if shown and kind == config.kinds[0] else None)  # fmt: skip

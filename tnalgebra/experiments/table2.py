@@ -12,7 +12,7 @@ from ..formats import CPTensor, DimensionTree, Format, HTTensor, TTTensor
 from .exact import odd_even_rank
 from .result import Result
 from .results import Progress, computed, needs_pictures
-from .table1 import KINDS
+from .table1 import COLOUR_OF
 
 __all__ = ["Config", "run"]
 
@@ -174,7 +174,7 @@ def _figure(found: dict[tuple[int, int, int], list[Outcome]]) -> Any:
         for needed, (marker, size) in MARKERS.items():
             seen = [found[order, *pair][0] for order in orders]
             predicted = [int(predicted_widths(given, pair[1], d, pair[0])[needed].split()[-1]) for d in orders]
-            style = {"color": KINDS[needed.lower()], "markersize": size}
+            style = {"color": COLOUR_OF[needed.lower()], "markersize": size}
             axes.plot(orders, predicted, "--", linewidth=1, **style)
             axes.plot(orders, [o.widths[given][needed] for o in seen], marker, label=f"{needed} needed", **style)
             for order, outcome in zip(orders, seen, strict=True):

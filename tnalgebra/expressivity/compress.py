@@ -59,9 +59,7 @@ def compress_format(
     x: Format, eps: float, trees: Mapping[str, DimensionTree], seed: Any, progress: Progress
 ) -> Iterator[Compressed]:
     """The same for a format that is too large for its entries: exact conversion, rounding, and the distance."""
-    x = x.to_device("cpu")
-    mantissa, exponent = x._multiply_norm()
-    unit: Any = at_norm_one(x, mantissa, exponent) if mantissa else x
+    unit, mantissa, exponent = at_norm_one(x.to_device("cpu"))
     network: Any = unit.to_tt() if isinstance(unit, CPTensor) else unit
     layouts = {"TT": chain(x.ndim), **{f"HT {name}": on_tree(tree) for name, tree in trees.items()}}
     for name, layout in layouts.items():

@@ -12,7 +12,7 @@ from ..decompose.cp_search import core_of
 from ..errors import FormatError, MemoryLimitError, RankError
 from ..execute.memory import as_bytes
 from .groups import Groups, check_groups, neighbours
-from .ranks import Matricizations, RankEstimate, check_tol, estimate
+from .ranks import Matricizations, RankEstimate, estimate
 
 __all__ = ["KoszulBound", "koszul_bound"]
 
@@ -67,7 +67,7 @@ def koszul_bound(
     >>> tna.expressivity.koszul_bound(x).bound, tna.matricization_rank(x, [0]).rank
     (5, 3)
     """
-    cuts = x if isinstance(x, Matricizations) else Matricizations(x, check_tol(tol))
+    cuts = x if isinstance(x, Matricizations) else Matricizations(x, tol)
     if cuts.ndim < 3:
         raise FormatError(f"a Koszul flattening needs three modes; got {cuts.ndim}: matricization_rank is the CP rank")
     candidates = list(_groupings(cuts.ndim)) if groups is None else [check_groups(groups, cuts.ndim)]

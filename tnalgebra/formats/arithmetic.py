@@ -161,7 +161,7 @@ class Arithmetic(Structure):
         require_multiply(self.xi, "the outer product", "contract with xi= gives the one of another ξ")
         self._check_same_kind(other, "outer")
         self._check_xi(other)
-        return self._by_terms()._outer(other._by_terms())
+        return self._eased()._outer(other._eased())
 
     def _check_same_kind(self, other: Any, name: str) -> None:
         if type(other) is not type(self):
@@ -220,15 +220,11 @@ class Arithmetic(Structure):
     def _scaled_inner(self, other: Any) -> tuple[Array, int]:
         """The inner product as a number and an exponent of 2."""
         if isinstance(other, Arithmetic):
-            right = other._by_terms().expression()
+            right = other._eased().expression()
         else:
             right = Expression(leaf("x", np.ndim(other)), {"x": as_array(other)})
-        (first, second), bound = merge([self.conj()._by_terms().expression(), right])
+        (first, second), bound = merge([self.conj()._eased().expression(), right])
         return evaluate_scaled(inner_graph(first, second), bound, optimize=self._inner_path(other))
-
-    def _by_terms(self) -> Self:
-        """The tensor without parts whose terms have far scales, which no power of two for a whole part would near."""
-        return self
 
     def _inner_path(self, other: Any) -> Any:
         return "auto"

@@ -70,7 +70,7 @@ class Format(Arithmetic, Modes, Diagrammed):
 
     @classmethod
     def ones(cls, shape: Sequence[int], *, dtype: Any = "float64", **options: Any) -> Self:
-        """The tensor whose entries are all 1, of rank one. Options: the tree of an HT tensor.
+        """The tensor whose entries are all 1, of rank one, for ξ = multiply. Options: the tree of an HT tensor.
 
         >>> import tnalgebra as tna
         >>> tna.TTTensor.ones((2, 3)).to_dense()
@@ -78,6 +78,7 @@ class Format(Arithmetic, Modes, Diagrammed):
                [1., 1., 1.]])
         """
         parts = cls.random(shape, 1, seed=0, dtype=dtype, **options)  # type: ignore[attr-defined]
+        require_multiply(parts.xi, "ones", "ξ of ones and their sums are other numbers")
         found: Self = parts._rebuild({name: np.ones_like(part) for name, part in parts.parameters().items()})
         return found
 
@@ -150,7 +151,8 @@ class Format(Arithmetic, Modes, Diagrammed):
     def round(self, *, eps: float | None = None, max_rank: Any = None, seed: Any = None) -> Self:
         """A tensor of smaller ranks with ‖X − X̃‖ ≤ eps·‖X‖, without densifying; for ξ = multiply.
 
-        eps: relative Frobenius error of the whole; None keeps all but rounding errors. max_rank: as in `from_dense`.
+        eps: relative Frobenius error of the whole; None keeps all but rounding errors (the root of them for CP, whose
+        fits compare squares). max_rank: as in `from_dense`.
         seed: random sketches, which pay for ranks far above those that are kept; eps is verified, and holds as well.
         The result's `truncation` says what was requested, what is guaranteed and what each bond lost.
         Raises `AlgebraError` for other ξ, `ToleranceError`, `RankError`.

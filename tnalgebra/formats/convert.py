@@ -34,7 +34,7 @@ Array = Any
 def cp_to_tt(tensor: CPTensor) -> TTTensor:
     """Diagonal cores: every inner rank is R. For ξ = multiply."""
     require_multiply(tensor.xi, "CP to TT", "to_ht() is exact for every ξ")
-    tensor = tensor._by_terms()
+    tensor = tensor._eased()
     xp, rank = namespace_of(tensor.factors), tensor.rank
     eye = xp.eye(rank, dtype=tensor.dtype)
     cores = [factor[None, :, :] * eye[:, None, :] for factor in tensor.factors]  # (R, n, R)
@@ -47,7 +47,7 @@ def cp_to_tt(tensor: CPTensor) -> TTTensor:
 def cp_to_ht(tensor: CPTensor, tree: DimensionTree) -> HTTensor:
     """Factors as frames, diagonal transfers, the weights at the root: every rank is R, for every ξ on finite parts."""
     require_finite("CP to HT", tensor)
-    tensor = tensor._by_terms() if tensor.xi.name == "multiply" else tensor
+    tensor = tensor._eased() if tensor.xi.name == "multiply" else tensor
     xp, rank = namespace_of(tensor.factors), tensor.rank
     if not tree.inner:
         return HTTensor(tree, (tensor.factors[0] @ tensor.weights[:, None],), (), tensor.xi)
@@ -82,6 +82,7 @@ def ht_to_cp(tensor: HTTensor) -> CPTensor:
     It is the trivial decomposition of the core that is left when the frames are taken off; `fit_cp` finds small ranks.
     """
     require_multiply(tensor.xi, "HT to CP", "to_dense() gives the entries for other ξ")
+    tensor = tensor._eased()
     xp, frames = namespace_of(tensor.leaves), tensor.leaves
     eyes = tuple(xp.eye(frame.shape[1], dtype=tensor.dtype) for frame in frames)
     if not tensor.tree.inner:

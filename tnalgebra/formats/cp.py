@@ -188,9 +188,6 @@ class CPTensor(Format):
     def _blocks(self) -> dict[str, Array]:
         return self.parameters()  # a block of columns keeps their scales
 
-    def _by_terms(self) -> Self:
-        return self._eased()
-
     @property
     def _scale(self) -> str:
         return "weights"

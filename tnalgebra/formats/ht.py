@@ -14,6 +14,7 @@ from .base import Array, Format
 from .characters import tree_text
 from .gather import ht_entries
 from .graphs import branch_graph, carried, ht_graph, numbered
+from .levels import ht_leveled
 from .network import Part, embed, met, on_tree, without
 from .orthogonal import ht_center, ht_inner, ht_sweep, scaled_norm, spread
 from .parts import check_rank, check_shape, frozen, normal, one_home, sealed, share
@@ -187,6 +188,11 @@ class HTTensor(Format):
     def _scaled(self, factor: Any) -> Self:
         return self._rebuild({**self.parameters(), self._scale: self.parameters()[self._scale] * factor})
 
+    def _leveled(self) -> Self:
+        nodes, parts = (*range(self.ndim), *self.tree.inner), (*self.leaves, *self.transfers)
+        found = ht_leveled(self.tree, dict(zip(nodes, parts, strict=True)), namespace_of(self.leaves))
+        return self.from_nodes(self.tree, found)
+
     def _scaled_norm(self) -> tuple[float, int]:
         xp = namespace_of(self.leaves)
         swept = ht_sweep(self.tree, self.leaves, self.transfers, xp)
@@ -196,8 +202,9 @@ class HTTensor(Format):
         """Node by node where both have one tree: a plan would name all modes on every branch."""
         if not isinstance(other, HTTensor) or other.tree != self.tree:
             return Format._scaled_inner(self, other)
-        xp = namespace_of([*self.leaves, *other.leaves])
-        pairs = zip((*self.leaves, *self.transfers), (*other.leaves, *other.transfers), strict=True)
+        left, right = self._eased(), other._eased()
+        xp = namespace_of([*left.leaves, *right.leaves])
+        pairs = zip((*left.leaves, *left.transfers), (*right.leaves, *right.transfers), strict=True)
         return ht_inner(self.tree, dict(zip((*range(self.ndim), *self.tree.inner), pairs, strict=True)), xp)
 
     def orthogonalize(self, center: Any = None) -> Self:

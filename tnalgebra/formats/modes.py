@@ -48,9 +48,10 @@ class Modes(Indexing):
             raise FormatError(f"mode_dot would leave mode {mode} empty: the factor has shape {tuple(factor.shape)}")
         if factor.ndim == 1:
             return self._contracted({mode: factor})
-        (name, _), parts = self._carriers()[mode], self.parameters()
+        base = self._eased()
+        (name, _), parts = base._carriers()[mode], base.parameters()
         parts[name], exponent = scaled_product(factor, parts[name])
-        found = self._rebuild(parts)
+        found = base._rebuild(parts)
         return found._evened(exponent) if exponent else found
 
     def sum(self, modes: int | Sequence[int] | None = None) -> Any:

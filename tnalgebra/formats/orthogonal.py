@@ -9,7 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from ..execute.scaling import at_one, columns_at_one, exponent_of, largest, norm_exponent, normalised, rescaled, shifted
+from ..execute.scaling import (
+    at_one,
+    columns_at_one,
+    exponent_of,
+    is_moderate,
+    largest,
+    norm_exponent,
+    normalised,
+    rescaled,
+    shifted,
+)
+from .levels import ht_leveled, tt_moderate
 from .qr import qr, triangle
 from .tree import DimensionTree, Nested
 
@@ -112,8 +123,7 @@ def scaled_norm(array: Array, exponent: int, xp: ModuleType) -> tuple[float, int
 
 def tt_center(cores: Sequence[Array], center: int, xp: ModuleType) -> tuple[list[Array], int]:
     """Cores that are isometries towards `center`, and the exponent that was taken out of the central one."""
-    pairs = [normalised(core) for core in cores]
-    cores, total = [core for core, _ in pairs], sum(exponent for _, exponent in pairs)
+    cores, total = tt_moderate(cores, xp)
     for mode in range(center):
         left, size, right = cores[mode].shape
         q, r = qr(cores[mode].reshape(left * size, right), xp)
@@ -136,12 +146,12 @@ def tt_center(cores: Sequence[Array], center: int, xp: ModuleType) -> tuple[list
 
 def tt_norm(cores: Sequence[Array], xp: ModuleType) -> tuple[float, int]:
     """Norm of a train as mantissa and exponent, by the triangular factors of a sweep alone."""
-    rest, total = normalised(cores[0][0])
+    cores, total = tt_moderate(cores, xp)
+    rest = cores[0][0]
     for core in cores[1:]:
         rest, shift = normalised(triangle(rest, xp) if rest.shape[0] > rest.shape[1] else rest)
-        core, own = normalised(core)
         rest = (rest @ core.reshape(core.shape[0], -1)).reshape(-1, core.shape[2])
-        total += shift + own
+        total += shift
     return scaled_norm(rest, total, xp)
 
 
@@ -191,8 +201,11 @@ def ht_sweep(tree: DimensionTree, leaves: Sequence[Array], transfers: Sequence[A
     Errors climb as matrices of their second moments: from the squares of columns alone their bound would grow by a
     factor at every level of a deep tree.
     """
-    pairs = [at_one(part) for part in (*leaves, *transfers)]
     nodes: list[Nested] = [*range(tree.ndim), *tree.inner]
+    whole = dict(zip(nodes, (*leaves, *transfers), strict=True))
+    if not all(map(is_moderate, whole.values())):
+        whole = ht_leveled(tree, whole, xp)
+    pairs = [at_one(part) for part in whole.values()]
     whole = {node: part for node, (part, _) in zip(nodes, pairs, strict=True)}
     unit = 2 * float(np.finfo(leaves[0].dtype).eps)
     parts: dict[Nested, Array] = {}

@@ -11,7 +11,7 @@ from ..algebra import Operator
 from ..errors import AlgebraError, FormatError, IndexRangeError, NonFiniteError
 from ..execute import Expression
 from ..execute.namespace import namespace_of
-from ..execute.scaling import are_near_one, largest
+from ..execute.scaling import are_near_one, is_moderate, largest
 from ..graph import Labels, Leaf, Node
 from .graphs import leaf, mode_labels, numbered
 from .orthogonal import evened
@@ -144,9 +144,14 @@ class Structure(ABC):
 
         All parts then have the same share of the scale of the whole. For ξ = multiply, where each enters linearly.
         """
-        parts = self.parameters()
+        base = self if all(map(is_moderate, self.parameters().values())) else self._leveled()
+        parts = base.parameters()
         found = evened(list(parts.values()), exponent)
-        return self if found is None else self._rebuild(dict(zip(parts, found, strict=True)))
+        return base if found is None else base._rebuild(dict(zip(parts, found, strict=True)))
+
+    def _leveled(self) -> Self:
+        """The same tensor with powers of two moved along its bonds, where it has any: what meets is of one scale."""
+        return self
 
     def _eased(self) -> Self:
         """`_evened`, where a quick look at the parts does not tell that it would change nothing."""

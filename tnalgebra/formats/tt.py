@@ -14,6 +14,7 @@ from .characters import chain_text
 from .gather import tt_entries
 from .graphs import carried, in_turn, numbered, tt_graph, tt_leaves
 from .later import later
+from .levels import tt_leveled
 from .network import Part, chain, embed, met, renamed, without
 from .orthogonal import spread, tt_center, tt_norm
 from .parts import check_rank, check_shape, frozen, normal, one_home, sealed, share
@@ -149,6 +150,9 @@ class TTTensor(Format):
     def _scaled(self, factor: Any) -> Self:
         require_multiply(self.xi, "the multiple of a train", "the weights of a CP and the root of an HT tensor scale")
         return type(self)((*self.cores[:-1], self.cores[-1] * factor), self.xi)
+
+    def _leveled(self) -> Self:
+        return type(self)(sealed(tt_leveled(self.cores, namespace_of(self.cores))), self.xi)
 
     def _scaled_norm(self) -> tuple[float, int]:
         return tt_norm(self.cores, namespace_of(self.cores))

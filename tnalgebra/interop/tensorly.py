@@ -21,7 +21,7 @@ def from_tensorly(x: Any) -> CPTensor | TTTensor | HTTensor:
     >>> interop.from_tensorly(CPTensor((None, [np.ones((2, 3)), np.ones((4, 3))])))
     CPTensor(shape=(2, 4), ranks=(3,), dtype=float64)
     """
-    kind = type(x).__name__
+    kind = type(x).__name__ if type(x).__module__.partition(".")[0] == "tensorly" else ""
     if kind == "CPTensor":
         weights = None if x.weights is None else as_array(x.weights)
         return CPTensor(tuple(map(as_array, x.factors)), weights)

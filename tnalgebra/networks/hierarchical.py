@@ -72,11 +72,7 @@ class HierarchicalNetwork(Network):
         self._check_ranks()
 
     def _check_ranks(self) -> None:
-        rank = dict(zip(range(self.steps), (int(leaf.shape[-1]) for leaf in self.leaves), strict=True))
-        ranks: dict[Any, int] = {
-            **rank,
-            **dict(zip(self.tree.inner, (int(b.shape[-1]) for b in self.transfers), strict=True)),
-        }
+        ranks = dict(zip(self.tree.nodes, self.ranks, strict=True))
         for name, part in self._parts().items():
             if 0 in part.shape or (self._y and part.shape[0] != self.leaves[0].shape[0]):
                 raise FormatError(f"{name} has shape {tuple(part.shape)}: no size may be 0, nor may the classes differ")
@@ -205,6 +201,5 @@ class HierarchicalNetwork(Network):
                 self.xi, operator("add"), terms, tuple(values[child] for child in branch), (*lead, *bonds)
             )
             output = lead if y and branch == root else (*lead, "k")
-            weight, children = (*y, *bonds, "k"), (joined, leaves[f"transfer{i}"])
-            values[branch] = Contract(operator("multiply"), operator("add"), (joined.output, weight), children, output)
+            values[branch] = product((joined.output, (*y, *bonds, "k")), output, joined, leaves[f"transfer{i}"])
         return values[root]

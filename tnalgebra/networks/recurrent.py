@@ -125,8 +125,7 @@ class RecurrentNetwork(Network):
     @property
     def steps(self) -> int | None:
         """T, the steps of an input; None with equal cores."""
-        count = len(self.cores)
-        return None if self._is_equal else count
+        return None if self._is_equal else len(self.cores)
 
     @property
     def classes(self) -> int:

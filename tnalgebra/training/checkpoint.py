@@ -145,8 +145,9 @@ def _row(epoch: Epoch) -> dict[str, Any]:
 
 
 def described(value: Any, above: tuple[int, ...] = ()) -> str:
-    """A setting as text that is the same in another process: an object by its fields, a function by what it does.
+    """A setting as text that is the same in another process: an object by its fields, a function by its code.
 
+    The numbers that a function has from around it count too, but not those of its module.
     above: ids of what the value is a part of; a function may hold itself.
     """
     if isinstance(value, bool | np.bool_ | str | bytes | complex) or value is None:
@@ -178,8 +179,9 @@ def _fields(value: Any) -> dict[str, Any]:
             return {"func": value.func, "args": value.args, "keywords": value.keywords}
         case MethodType():
             return {"self": value.__self__, "func": value.__func__}
-    names = getattr(value, "__dataclass_fields__", None) or getattr(value, "__dict__", {})
-    return {name: getattr(value, name) for name in names}
+    slots = [name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ())]
+    names = getattr(value, "__dataclass_fields__", None) or (*slots, *getattr(value, "__dict__", ()))
+    return {name: getattr(value, name) for name in names if hasattr(value, name)}
 
 
 def _content(function: FunctionType, above: tuple[int, ...]) -> str:

@@ -73,7 +73,7 @@ class Dataset:
                 f"{self.name}: a sample of X_train has shape {self.X_train.shape[1:]}, one of X_test has "
                 f"{self.X_test.shape[1:]}"
             )
-        names = self.classes or class_names(self.name, self.y_train, self.y_test)
+        names = self.classes if len(self.classes) else class_names(self.name, self.y_train, self.y_test)
         object.__setattr__(self, "classes", tuple(str(name) for name in names))
         for part, labels in (("y_train", self.y_train), ("y_test", self.y_test)):
             if labels.max() >= self.n_classes:

@@ -29,7 +29,7 @@ class TensorNetworkClassifier(ClassifierMixin, Learner):  # type: ignore[misc]
     number of a step over all steps. warm_start: `fit` goes on from the network that is there. Rows of weight 0 are left
     out. random_state: of the first parameters and the order of the rows.
 
-    Fitted: classes_, network_ (called with `inputs(X)`, which for sequences is X itself), history_, n_iter_, mean_,
+    Fitted: classes_, network_ (called with `inputs(X)`), history_, n_iter_, mean_,
     scale_, n_features_in_ (size of axis 1 of X).
 
     Raises `AxisMismatchError`, `DataError`, `TrainingError`, `UnknownNameError`; scikit-learn's ValueError for NaN.

@@ -73,8 +73,6 @@ def fit(
         optimizer=optimizer or Adam(), epochs=epochs, batch_size=batch_size, patience=patience, dropout=dropout,
         weight_decay=weight_decay, clip=clip, seed=as_seed(seed),
     )  # fmt: skip
-    if patience is not None and validation is None:
-        raise TrainingError("patience needs validation data: validation=0.1 takes a tenth of the rows")
     data, held = datasets(network, X, y, loss, sample_weight, validation, config.seed, lengths)
     if compiled is None:
         compiled = _pays(Objective(network, loss, masked=lengths is not None), data, batch_size)
@@ -148,4 +146,5 @@ def _split(data: Batch, share: float, seed: int) -> tuple[Batch, Batch]:
     first, second = ({name: array[rows] for name, array in data.items()} for rows in (rest, held))
     if not all(float(part["row_weight"].sum()) > 0 for part in (first, second)):
         raise TrainingError("sample_weight is 0 for every row that is trained on, or for every row that is held back")
-    return first, second
+    weights = first["row_weight"]
+    return {**first, "row_weight": weights * (len(rest) / weights.sum())}, second  # of mean 1, as without a share

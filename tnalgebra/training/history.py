@@ -1,6 +1,6 @@
 """What happened in training, epoch by epoch."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from ..canvas import COLOURS, Drawable, check_path, finish, new_figure
@@ -47,10 +47,6 @@ class History(Drawable):
     def to_dict(self) -> dict[str, list[Any]]:
         """A list a column, for JSON or a data frame."""
         return {field.name: [getattr(epoch, field.name) for epoch in self.epochs] for field in fields(Epoch)}
-
-    def rows(self) -> list[dict[str, Any]]:
-        """One dictionary an epoch."""
-        return [asdict(epoch) for epoch in self.epochs]
 
     def __str__(self) -> str:
         names = ("epoch", "loss", "accuracy", "validation_loss", "validation_accuracy", "gradient_norm", "seconds")

@@ -11,13 +11,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ..errors import AxisMismatchError, TrainingError
-from ..networks import Network
 from .fit import fit
 from .history import History
 from .optimizer import Adam, Optimizer, OptimizerState
 from .resumed import Resumed
 from .schedule import CosineDecay, Warmup
-from .steps import drawn_network, moments, on_raw_inputs, on_scaled_inputs, steps_of
+from .steps import drawn_network, moments, steps_of
 
 __all__ = ["Learner", "undone_on_error"]
 
@@ -82,13 +81,12 @@ class Learner(BaseEstimator):  # type: ignore[misc]
         return len(self.history_.epochs)
 
     def inputs(self, X: Any) -> Array:
-        """What `network_` is called with, (n, T, N): patches of images, standardised columns of feature vectors."""
+        """What `network_` is called with, (n, T, N): steps, of images their patches, with mean 0 and variance 1."""
         check_is_fitted(self)
         return self._inputs(self._checked(X))
 
     def _inputs(self, X: Array) -> Array:
-        steps = steps_of(X, self.patch_size, self.stride, self.order)
-        return (steps - self.mean_) / self.scale_ if X.ndim == 2 else steps
+        return (steps_of(X, self.patch_size, self.stride, self.order) - self.mean_) / self.scale_
 
     def _scores(self, X: Any) -> Array:
         check_is_fitted(self)
@@ -124,21 +122,17 @@ class Learner(BaseEstimator):  # type: ignore[misc]
         # The columns of feature vectors are different quantities; steps of a sequence are the same ones again.
         axes = (0,) if X.ndim == 2 else (0, 1)
         self.mean_, self.scale_ = moments(steps, weight, axes, is_kept=not self.standardize)
-        network = drawn_network(self, steps.shape[1:], outputs, int(self._random.randint(SEEDS)), steps.dtype)
-        self.network_ = network if X.ndim == 2 else on_raw_inputs(network, self.mean_, self.scale_)
+        self.network_ = drawn_network(self, steps.shape[1:], outputs, int(self._random.randint(SEEDS)), steps.dtype)
         self.history_, self._optimizer = History(), None
 
     def _train(self, X: Array, target: Array, weight: Any, optimizer: Optimizer, **options: Any) -> History:
         """Train on standardised inputs: steps of one size then suit all parameters."""
-        steps = (steps_of(X, self.patch_size, self.stride, self.order) - self.mean_) / self.scale_
-        is_folded = X.ndim != 2
-        start: Network = on_scaled_inputs(self.network_, self.mean_, self.scale_) if is_folded else self.network_
         result = fit(
-            start, steps, target, loss=self._loss, optimizer=optimizer, batch_size=self.batch_size,
+            self.network_, self._inputs(X), target, loss=self._loss, optimizer=optimizer, batch_size=self.batch_size,
             sample_weight=weight, dropout=self.dropout, weight_decay=self.weight_decay, clip=self.clip,
             seed=int(self._random.randint(SEEDS)), progress=bool(self.verbose), **options,
         )  # fmt: skip
-        self.network_ = on_raw_inputs(result.network, self.mean_, self.scale_) if is_folded else result.network
+        self.network_ = result.network
         return result.history
 
     def _train_whole(self, X: Array, target: Array, weight: Any) -> Self:
@@ -166,16 +160,19 @@ class Learner(BaseEstimator):  # type: ignore[misc]
 
 
 def undone_on_error(method: Callable[..., Any]) -> Callable[..., Any]:
-    """A method after which the object is as it was before, should it fail."""
+    """A method after which the object is as it was before, its random numbers too, should it fail."""
 
     @wraps(method)
     def call(self: Any, *args: Any, **options: Any) -> Any:
         before = dict(vars(self))
+        drawn = before["_random"].get_state() if "_random" in before else None
         try:
             return method(self, *args, **options)
         except BaseException:
             vars(self).clear()
             vars(self).update(before)
+            if drawn is not None:
+                self._random.set_state(drawn)
             raise
 
     return call

@@ -8,7 +8,7 @@ import numpy as np
 from ..algebra import Pointwise, operator
 from ..algebra.scalar import parse
 from ..errors import TrainingError, UnknownNameError
-from ..graph import Contract, Labels, Leaf, Node, Sum
+from ..graph import Contract, Labels, Leaf, Node
 
 __all__ = ["LOSSES", "encoded", "loss_graph"]
 
@@ -23,10 +23,13 @@ def _pointwise(text: str, inputs: tuple[Labels, ...], *children: Node) -> Contra
 
 
 def _cross_entropy(scores: Node, target: Node, weight: Node) -> Node:
-    """Σ_b w_b (ln Σ_y exp s[b, y] − Σ_y target[b, y] s[b, y]): ⊕ is logaddexp over the classes."""
+    """Σ_b w_b Σ_y target[b, y] (ln Σ_z exp s[b, z] − s[b, y]): ⊕ is logaddexp over the classes.
+
+    The difference is taken in every row: one of large scores takes no digits from the others.
+    """
     total = Contract(operator("multiply"), operator("logaddexp"), (BY,), (scores,), ("b",))
-    first = Contract(operator("multiply"), operator("add"), (("b",), ("b",)), (weight, total), ())
-    return Sum((first, _pointwise("where(x0 == 0, 0, -(x0 * x1 * x2))", (BY, BY, ("b",)), target, scores, weight)))
+    inputs = BY, BY, ("b",), ("b",)
+    return _pointwise("where(x0 == 0, 0, x0 * (x3 - x1) * x2)", inputs, target, scores, weight, total)
 
 
 def _squared(scores: Node, target: Node, weight: Node) -> Node:

@@ -1,7 +1,7 @@
 """A network together with what turns samples into its inputs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from .dataset import Dataset, Kind, as_samples
 from .fit import fit
 from .history import History
 from .source import load_data
-from .steps import KINDS, check_cut, moments, on_raw_inputs, steps_of
+from .steps import KINDS, check_cut, moments, steps_of
 
 __all__ = ["Model", "Steps", "load_model", "train_model"]
 
@@ -49,8 +49,9 @@ class Steps:
 class Model:
     """A trained network, and the samples that it is for; `load_model` reads what `save` wrote, `load` its network.
 
-    kind, sample_shape, classes: of the data set that it was trained on. steps: what makes inputs of samples.
-    source, options: from which `load_data` finds that data set again.
+    kind, sample_shape, classes: of the data set that it was trained on. steps: how its samples become steps, of which
+    mean and scale make inputs of mean 0 and variance 1. source, options: from which `load_data` finds that data set
+    again.
     """
 
     network: Network
@@ -58,6 +59,8 @@ class Model:
     sample_shape: tuple[int, ...]
     classes: tuple[str, ...]
     steps: Steps
+    mean: Array
+    scale: Array
     source: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -72,8 +75,8 @@ class Model:
         given = self.options if source == self.source else others
         return load_data(source, **{**given, **({} if seed is None else {"seed": seed})})
 
-    def scores(self, X: Any) -> Array:
-        """Scores (n, classes) of samples (n, …), which are checked as those of a `Dataset` are.
+    def inputs(self, X: Any) -> Array:
+        """What the network is called with, (n, T, N), of samples (n, …), which are checked as those of a `Dataset` are.
 
         Raises `AxisMismatchError` for samples of another shape, `DataError` for what is no sample.
         """
@@ -82,7 +85,11 @@ class Model:
             raise AxisMismatchError(
                 f"a sample has shape {X.shape[1:]}, but the model was trained on samples of shape {self.sample_shape}"
             )
-        return self.network(self.steps(as_samples(X, self.kind, "X")))
+        return (self.steps(as_samples(X, self.kind, "X")) - self.mean) / self.scale
+
+    def scores(self, X: Any) -> Array:
+        """Scores (n, classes) of samples (n, …)."""
+        return self.network(self.inputs(X))
 
     def predict(self, X: Any) -> Array:
         """Labels (n,) of samples (n, …)."""
@@ -97,7 +104,8 @@ class Model:
         samples = {"kind": self.kind, "shape": list(self.sample_shape), "classes": list(self.classes)}
         steps = {name: getattr(self.steps, name) for name in Steps.__dataclass_fields__}
         origin = {"source": self.source, "options": dict(self.options)}
-        save_network(self.network, path, {ENTRY: {**samples, **origin, "steps": steps}})
+        moments = {"mean": self.mean.tolist(), "scale": self.scale.tolist()}
+        save_network(self.network, path, {ENTRY: {**samples, **origin, "steps": steps, **moments}})
 
 
 def load_model(path: str | Path) -> Model:
@@ -112,8 +120,10 @@ def load_model(path: str | Path) -> Model:
             "write both; load reads what is there"
         )
     about: Mapping[str, Any] = header[ENTRY]
+    network = load(path)
+    mean, scale = (np.array(about[name], network.dtype) for name in ("mean", "scale"))
     return Model(
-        load(path), about["kind"], tuple(about["shape"]), tuple(about["classes"]), Steps(**about["steps"]),
+        network, about["kind"], tuple(about["shape"]), tuple(about["classes"]), Steps(**about["steps"]), mean, scale,
         about["source"], about["options"],
     )  # fmt: skip
 
@@ -130,9 +140,11 @@ def train_model(
     seed: int = 0,
     **options: Any,
 ) -> tuple[Model, History]:
-    """Draw a network for a data set and train it on inputs of mean 0 and variance 1; options: of `fit`.
+    """Draw a network for a data set and train it on inputs of mean 0 and variance 1.
 
-    kind: "cp", "tt" or "ht". Raises `UnknownNameError` for another kind, and what `fit` raises.
+    kind: "cp", "tt" or "ht". options: of `fit`; validation as a pair has samples, and callbacks get a network that is
+    called with `Model.inputs`. Every column of feature vectors is scaled by itself, and every number of a step over all
+    steps. Raises `UnknownNameError` for another kind, and what `fit` raises.
 
     >>> import tnalgebra as tna
     >>> model, history = train_model(tna.load_data("moons"), "tt", rank=4, features=8, epochs=2)
@@ -143,12 +155,14 @@ def train_model(
         raise UnknownNameError(f"unknown kind {kind!r}; known: {', '.join(KINDS)}")
     steps = steps or Steps()
     X = steps(data.X_train)
-    mean, scale = moments(X, None, (0, 1))
+    mean, scale = moments(X, None, (0,) if data.X_train.ndim == 2 else (0, 1))
     network = KINDS[kind].random(
         steps=X.shape[1], inputs=X.shape[2], features=features, rank=rank, classes=data.n_classes, xi=xi,
         activation=activation, seed=seed, dtype=X.dtype,
     )  # fmt: skip
-    result = fit(network, (X - mean) / scale, data.y_train, seed=seed, **options)
-    network = on_raw_inputs(result.network, mean, scale)
-    made = (data.kind, data.sample_shape, data.classes, steps, data.name, data.options)
-    return Model(network, *made), result.history
+    model = Model(network, data.kind, data.sample_shape, data.classes, steps, mean, scale, data.name, data.options)
+    held = options.get("validation")
+    if isinstance(held, tuple | list) and held:
+        options["validation"] = (model.inputs(held[0]), *held[1:])
+    result = fit(network, model.inputs(data.X_train), data.y_train, seed=seed, **options)
+    return replace(model, network=result.network), result.history

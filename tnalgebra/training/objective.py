@@ -152,7 +152,8 @@ def prepared(
     weights = np.ones(rows) if weight is None else np.asarray(weight, dtype=float)
     if weights.shape != (rows,):
         raise AxisMismatchError(f"sample_weight must have shape ({rows},); got {weights.shape}")
-    if not np.isfinite(weights).all() or (weights < 0).any() or not weights.sum() > 0:
+    if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
         raise NonFiniteError("sample_weight must be finite, not negative, and not all 0")
-    mean = weights / weights.mean()
-    return {**data, "target": xp.asarray(target), "row_weight": xp.asarray(mean.astype(target.dtype))}
+    weights = weights / weights.max()  # whose sum may be beyond the range
+    weights = weights / weights.mean()
+    return {**data, "target": xp.asarray(target), "row_weight": xp.asarray(weights.astype(target.dtype))}

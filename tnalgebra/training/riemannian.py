@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..decompose import TangentSpace, TangentVector
-from ..errors import FormatError, TrainingError
+from ..errors import FormatError
 from ..execute import Expression, value_and_grad
 from ..execute.namespace import namespace_of
 from ..formats import CPTensor, TTTensor
@@ -85,8 +85,6 @@ def fit_riemannian(
         optimizer=SGD(learning_rate, momentum), epochs=epochs, batch_size=batch_size, patience=patience, dropout=0.0,
         weight_decay=weight_decay, clip=None, seed=as_seed(seed),
     )  # fmt: skip
-    if patience is not None and validation is None:
-        raise TrainingError("patience needs validation data: validation=0.1 takes a tenth of the rows")
     data, held = datasets(network, X, y, loss, sample_weight, validation, config.seed)
     kept = as_checkpoint(checkpoint)
     return _Descent(_Weights(start, network, loss), config, data, held, kept, as_callbacks(callbacks)).run(progress)

@@ -1,15 +1,14 @@
 """Rows of data as sequences of steps, standardised, and networks of a kind for them."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..errors import DataError, TrainingError, UnknownNameError
-from ..networks import FeatureMap, HierarchicalNetwork, Network, RecurrentNetwork, ShallowNetwork
+from ..networks import HierarchicalNetwork, Network, RecurrentNetwork, ShallowNetwork
 from .patches import cut, patches
 
-__all__ = ["KINDS", "check_cut", "drawn_network", "moments", "on_raw_inputs", "on_scaled_inputs", "steps_of"]
+__all__ = ["KINDS", "check_cut", "drawn_network", "moments", "steps_of"]
 
 Array = Any
 KINDS: dict[str, Any] = {"cp": ShallowNetwork, "tt": RecurrentNetwork, "ht": HierarchicalNetwork}
@@ -78,14 +77,3 @@ def drawn_network(given: Any, shape: tuple[int, int], outputs: int, seed: int, d
         classes=outputs, xi=given.xi, activation=given.activation, shared=given.shared, seed=seed, dtype=dtype, **own,
     )  # fmt: skip
     return made
-
-
-def on_raw_inputs(network: Any, mean: Array, scale: Array) -> Any:
-    """The network on raw inputs that does what this one does on (x − mean) / scale."""
-    assert isinstance(network.feature_map, FeatureMap)
-    return replace(network, feature_map=network.feature_map.scaled_inputs(mean, scale))
-
-
-def on_scaled_inputs(network: Any, mean: Array, scale: Array) -> Any:
-    """The network on (x − mean) / scale that does what this one does on raw inputs."""
-    return on_raw_inputs(network, -mean / scale, 1 / scale)

@@ -8,6 +8,7 @@ from time import monotonic
 from typing import Any
 
 import numpy as np
+import scipy.linalg
 
 from ..errors import DivergenceError, TrainingError
 from ..execute.namespace import namespace_of
@@ -83,6 +84,8 @@ class Training:
         checkpoint: Checkpoint | None,
         callbacks: tuple[Callback, ...],
     ) -> None:
+        if config.patience is not None and held is None:
+            raise TrainingError("patience needs validation data: validation=0.1 takes a tenth of the rows")
         self.objective, self.config, self.data, self.held = objective, config, data, held
         self.checkpoint, self.callbacks = checkpoint, callbacks
         self._update = in_place(config.optimizer, is_compiled=objective.compiled)
@@ -178,6 +181,8 @@ class Training:
             batch["X"] = batch["X"] * self._dropped(batch["X"])
         loss, gradient = self.objective(state.parameters, batch, self._gradient)
         norm = xp.sqrt(xp.vdot(gradient, gradient))
+        if xp is np and config.clip is not None and np.isinf(norm):
+            norm = scipy.linalg.norm(gradient.astype(np.float64), check_finite=False)  # squares no number beyond it
         if xp is np and not np.isfinite(loss + norm):
             self._diverged(float(loss), float(norm))
         if config.clip is not None:
