@@ -509,7 +509,26 @@ def test_numbers_that_meet_may_be_of_far_scales(kind, scale, dtype):
     assert space.project(tensor).norm() == pytest.approx(space.project(truth).norm(), rel=tolerance)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_numbers_at_the_end_of_the_range_are_leveled_without_a_warning(kind):
+    most = np.finfo(float).max
+    tensor = in_format(kind, tna.TTTensor([np.array([[[most, most]]]), np.array([[[most]], [[1 / most]]])]))
+    assert tensor.norm() == np.inf
+    assert tensor.log_norm() == pytest.approx(2 * np.log(most))
+    assert (tensor * (1 / most) * (1 / most)).norm() == pytest.approx(1)
+
+
 def test_a_tree_of_far_scales_is_a_cp_tensor():
     h = tna.HTTensor.random((3,) * 4, rank=2, seed=0)
     far = tna.HTTensor(h.tree, [leaf * 1e150 for leaf in h.leaves], [part * 1e150 ** (-4 / 3) for part in h.transfers])
     assert far.to_cp().distance(h) < 1e-12 * h.norm()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_product_of_hundreds_of_parts_may_be_beyond_the_range(kind):
+    """Numbers of one half in a row are 0 long before the last one makes up for all of them."""
+    count, scale = 1500, 2.0**0.0715  # in [½, 1) with the exponent taken out
+    tensor = in_format(kind, train([scale] * (count - 1) + [scale ** -(count - 1)]))
+    for key in ((0,) * (count - 1), (slice(None),) + (0,) * (count - 1)):
+        np.testing.assert_allclose(tensor[key].to_dense(), [1, 1], rtol=1e-9)
+    assert tensor[(0,) * (count - 700)].sum(range(699)).log_norm() == pytest.approx(699.5 * np.log(2))

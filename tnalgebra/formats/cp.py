@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any, Self
 
 import numpy as np
@@ -11,6 +10,7 @@ from ..algebra import Operator, operator
 from ..canvas import Diagram
 from ..errors import FormatError
 from ..execute.namespace import namespace_of
+from ..execute.scaling import columns_at_one
 from ..graph import Labels, Node
 from .base import Array, Format
 from .characters import comb_text
@@ -125,9 +125,15 @@ class CPTensor(Format):
     def _scaled_norm(self) -> tuple[float, int]:
         return cp_norm(self.factors, self.weights, namespace_of(self.factors))
 
-    def _without(self, rows: Mapping[int, Array]) -> Self:
+    def _without(self, rows: Mapping[int, Array], exponent: int) -> Self:
+        xp, weights = namespace_of(self.factors), self.weights
+        exponents = xp.zeros(len(weights), int)
+        for row in rows.values():
+            (weights,), moved = columns_at_one((weights * row)[None], xp)
+            exponents = exponents + moved
+        weights, total = cp_weights(weights, exponents, xp)
         rest = tuple(factor for mode, factor in enumerate(self.factors) if mode not in rows)
-        return type(self)(rest, prod(rows.values(), start=self.weights), self.xi)
+        return type(self)(rest, weights, self.xi)._evened(exponent + total)
 
     def _permuted(self, order: Sequence[int]) -> Self:
         return type(self)(tuple(self.factors[mode] for mode in order), self.weights, self.xi)

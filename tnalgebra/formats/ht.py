@@ -242,14 +242,15 @@ class HTTensor(Format):
         return parts
 
     @classmethod
-    def from_network(cls, parts: Sequence[Part], tree: DimensionTree) -> Self:
+    def from_network(cls, parts: Sequence[Part], tree: DimensionTree, exponent: int = 0) -> Self:
         """The tensor on a tree that a tree-shaped network is, exactly: the rank of a node is what crosses its edge."""
-        arrays = embed(parts, on_tree(tree))
+        arrays, own = embed(parts, on_tree(tree))
         turned = {node: arrays[node].T if isinstance(node, int) else arrays[node] for node in tree.nodes}
-        return cls.from_nodes(tree, turned)
+        found = cls.from_nodes(tree, turned)
+        return found._evened(exponent + own) if exponent + own else found
 
-    def _without(self, rows: Mapping[int, Array]) -> Self:
-        return self.from_network(without(self.network(), rows), self.tree.without(tuple(rows)))
+    def _without(self, rows: Mapping[int, Array], exponent: int) -> Self:
+        return self.from_network(without(self.network(), rows), self.tree.without(tuple(rows)), exponent)
 
     def _permuted(self, order: Sequence[int]) -> Self:
         """The same parts: the tree's leaves change their numbers."""

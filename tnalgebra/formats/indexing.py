@@ -159,7 +159,7 @@ class Indexing(Structure):
                 rows[mode], exponent = at_one(parts[name][at])
                 total += exponent
         result = self._rebuild(parts)
-        return result._without(rows)._evened(total) if rows else result
+        return result._without(rows, total)._eased() if rows else result
 
     def __iter__(self) -> Any:
         raise FormatError("a format is not a sequence; use to_dense(), or index it")

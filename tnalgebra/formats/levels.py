@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from ..execute.scaling import normalised, shifted
 from .tree import DimensionTree, Nested
 
@@ -31,9 +33,10 @@ def ht_leveled(tree: DimensionTree, parts: Mapping[Nested, Array], xp: ModuleTyp
 def _leveled(left: Array, axis: int, right: Array, other: int, xp: ModuleType) -> tuple[Array, Array]:
     """Two parts of which the largest entries at each index of their bond, an axis of both, are of one scale."""
     ends = (left, axis % left.ndim), (right, other)
-    tops = [xp.max(abs(part), axis=tuple(i for i in range(part.ndim) if i != own)) for part, own in ends]
-    is_there = xp.isfinite(tops[0] + tops[1]) & (tops[0] > 0) & (tops[1] > 0)
-    low, high = (xp.frexp(xp.where(is_there, top, 1))[1] for top in tops)
+    with np.errstate(over="ignore"):  # the modulus of a complex number that is near the end of the range
+        tops = [xp.max(abs(part), axis=tuple(i for i in range(part.ndim) if i != own)) for part, own in ends]
+    is_there = [(top > 0) & (top < np.inf) for top in tops]
+    low, high = (xp.frexp(xp.where(is_there[0] & is_there[1], top, 1))[1] for top in tops)
     move = (high - low) // 2
     if not bool(xp.any(move)):
         return left, right

@@ -79,7 +79,7 @@ class Modes(Indexing):
         for mode, vector in vectors.items():
             rows[mode], exponent = scaled_product(vector, parts[carriers[mode][0]])
             total += exponent
-        return base._without(rows)._evened(total)
+        return base._without(rows, total)._eased()
 
     def permute(self, order: Sequence[int]) -> Self:
         """The tensor with mode `order[t]` as mode t, as `np.transpose` does it.

@@ -12,10 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from ..algebra import operator
 from ..errors import MemoryLimitError
 from ..execute import contract
+from ..execute.expression import evaluate_scaled
 from ..execute.memory import as_bytes
 from ..execute.namespace import namespace_of
+from ..graph import Contract, Leaf
 from .tree import DimensionTree
 
 __all__ = ["Layout", "Part", "chain", "embed", "embedded_size", "met", "on_tree", "renamed", "without"]
@@ -23,6 +26,8 @@ __all__ = ["Layout", "Part", "chain", "embed", "embedded_size", "met", "on_tree"
 Array = Any
 Place = Hashable
 Edge = frozenset[Place]
+FEW = 8
+"""Parts of which a product stays in the range of the numbers, as each is near one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,8 +132,8 @@ def on_tree(tree: DimensionTree) -> Layout:
     return Layout(parents, axes, {mode: mode for mode in range(tree.ndim)})
 
 
-def embed(parts: Sequence[Part], layout: Layout) -> dict[Place, Array]:
-    """One array a place: an axis for every neighbour, and the mode last where it has one."""
+def embed(parts: Sequence[Part], layout: Layout) -> tuple[dict[Place, Array], int]:
+    """One array a place: an axis for every neighbour, and the mode last where it has one; and an exponent of 2."""
     xp = namespace_of([part.array for part in parts])
     dtype = xp.result_type(*(part.array for part in parts))
     sizes, places, crossing = _laid(parts, layout)
@@ -141,7 +146,8 @@ def embed(parts: Sequence[Part], layout: Layout) -> dict[Place, Array]:
     held: dict[Place, list[Part]] = {place: [] for place in layout.parents}
     for part, place in zip(parts, places, strict=True):
         held[place].append(part)
-    return {place: _joined(place, held[place], layout, crossing, sizes, xp, dtype) for place in layout.parents}
+    found = {place: _joined(place, held[place], layout, crossing, sizes, xp, dtype) for place in layout.parents}
+    return {place: array for place, (array, _) in found.items()}, sum(exponent for _, exponent in found.values())
 
 
 def embedded_size(parts: Sequence[Part], layout: Layout) -> int:
@@ -183,8 +189,8 @@ def _joined(
     sizes: Mapping[Hashable, int],
     xp: Any,
     dtype: Any,
-) -> Array:
-    """Contract the parts of one place; a bond that only passes through is an identity."""
+) -> tuple[Array, int]:
+    """Contract the parts of one place, many with an exponent of 2; a bond that only passes through is an identity."""
     sides = [crossing.get(frozenset((place, axis)), []) if axis is not None else [] for axis in layout.axes[place]]
     own = {label for part in parts for label in part.labels}
     numbers: dict[Hashable, int] = {}
@@ -203,8 +209,21 @@ def _joined(
         operands += [xp.eye(sizes[label], dtype=dtype), there]
     shape = [prod(sizes[label] for label in labels) for labels in sides] + [sizes[mode] for mode in modes]
     if not operands:
-        return xp.ones(tuple(shape), dtype=dtype)
-    return contract(*operands, output + [numbers[mode] for mode in modes]).reshape(shape)
+        return xp.ones(tuple(shape), dtype=dtype), 0
+    output += [numbers[mode] for mode in modes]
+    if len(parts) <= FEW:
+        return contract(*operands, output).reshape(shape), 0
+    found, exponent = _scaled(operands[::2], operands[1::2], output)
+    return found.reshape(shape), exponent
+
+
+def _scaled(arrays: Sequence[Array], terms: Sequence[Sequence[int]], output: Sequence[int]) -> tuple[Array, int]:
+    """The contraction of arrays whose product, or a part of it, may leave the range of the numbers."""
+    bound = {f"p{i}": array for i, array in enumerate(arrays)}
+    leaves = [Leaf(name, tuple(f"{axis}" for axis in range(array.ndim))) for name, array in bound.items()]
+    inputs = tuple(tuple(map(str, term)) for term in terms)
+    node = Contract(operator("multiply"), operator("add"), inputs, tuple(leaves), tuple(map(str, output)))
+    return evaluate_scaled(node, bound)
 
 
 def _places(

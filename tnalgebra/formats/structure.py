@@ -171,8 +171,8 @@ class Structure(ABC):
         """The norm as mantissa · 2^exponent."""
 
     @abstractmethod
-    def _without(self, rows: Mapping[int, Array]) -> Self:
-        """The tensor in whose carriers these modes have been contracted away: `rows` is what is left of them."""
+    def _without(self, rows: Mapping[int, Array], exponent: int) -> Self:
+        """2^exponent times the tensor whose carriers have lost these modes: `rows` is what is left of them."""
 
     @abstractmethod
     def _permuted(self, order: Sequence[int]) -> Self:

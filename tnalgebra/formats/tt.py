@@ -167,13 +167,14 @@ class TTTensor(Format):
         return parts
 
     @classmethod
-    def from_network(cls, parts: Sequence[Part], ndim: int) -> Self:
+    def from_network(cls, parts: Sequence[Part], ndim: int, exponent: int = 0) -> Self:
         """The train that a tree-shaped network with the modes 0, …, d−1 is, exactly: a rank is what crosses a bond."""
-        arrays = embed(parts, chain(ndim))
-        return cls(sealed(arrays[mode].transpose(0, 2, 1) for mode in range(ndim)))
+        arrays, own = embed(parts, chain(ndim))
+        found = cls(sealed(arrays[mode].transpose(0, 2, 1) for mode in range(ndim)))
+        return found._evened(exponent + own) if exponent + own else found
 
-    def _without(self, rows: Mapping[int, Array]) -> Self:
-        return self.from_network(without(self.network(), rows), self.ndim - len(rows))
+    def _without(self, rows: Mapping[int, Array], exponent: int) -> Self:
+        return self.from_network(without(self.network(), rows), self.ndim - len(rows), exponent)
 
     def _permuted(self, order: Sequence[int]) -> Self:
         require_multiply(self.xi, "the permutation of a train", "CP and HT tensors permute for every ξ")
