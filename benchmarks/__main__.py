@@ -1,6 +1,6 @@
 """`python -m benchmarks [--device cuda] [WORD …]`: measure all suites, or those named like a word; keep the numbers.
 
-A row replaces the row of the same name in the results, so that a run that is cut short loses nothing.
+A row replaces the row of the same name in the results, so that a run that is cut short on one machine loses nothing.
 """
 
 import argparse
@@ -54,9 +54,11 @@ def measure(suites: Suites, missing: list[str], words: list[str], results: Path,
 
 
 def keep(suite: str, row: dict[str, Any], path: Path, where: dict[str, Any]) -> None:
-    """Write one row into the results, with the machine that it was measured on."""
+    """Write one row into the results, with the machine that it was measured on; rows of another are gone with it."""
     results = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    rows = results.get(suite, {"rows": []})["rows"]
+    known = results.get(suite, {"machine": where, "rows": []})
+    is_same = all(known["machine"].get(part) == where.get(part) for part in ("cpu", "device"))
+    rows = known["rows"] if is_same else []
     places = [i for i, old in enumerate(rows) if title(old) == title(row)]
     if places:
         rows[places[0]] = row

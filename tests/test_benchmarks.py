@@ -125,3 +125,13 @@ def test_a_peer_that_is_wrong_or_breaks_is_not_timed(monkeypatch):
     assert (row["failed"], [*row["seconds"]]) == ({"wrong": 0.5, "broken": "MemoryError"}, ["tnalgebra", "right"])
     with pytest.raises(AssertionError, match=r"tnalgebra: relative error 5\.0e-01, more than 1e-03"):
         device._compared({"tnalgebra": contestants["wrong"]}, np.ones(3))
+
+
+def test_rows_of_another_machine_are_not_kept_beside_new_ones(tmp_path):
+    path = tmp_path / "results.json"
+    for case, cpu in (("a", "old"), ("b", "old"), ("a", "old")):
+        benchmarks.keep("suite", {"case": case, "at": cpu}, path, {"cpu": cpu})
+    assert [row["case"] for row in json.loads(path.read_text())["suite"]["rows"]] == ["a", "b"]
+    benchmarks.keep("suite", {"case": "b", "at": "new"}, path, {"cpu": "new"})
+    found = json.loads(path.read_text())["suite"]
+    assert found == {"machine": {"cpu": "new"}, "rows": [{"case": "b", "at": "new"}]}

@@ -124,3 +124,11 @@ def test_a_line_may_only_copy(make, size, monkeypatch):
     make(Assignments(("x", "y"), ("a",), (("x", "y"), ("y", "a"))))((x, y), (3.0,))
     assert x.tolist() == [*range(size)]
     assert set(y) == {3.0}
+
+
+@pytest.mark.parametrize("make", [assigner, compiled_assigner])
+def test_vectors_of_other_sizes_are_not_gone_beyond(make):
+    room = np.zeros(2000)
+    with pytest.raises(ValueError, match="could not be broadcast together"):
+        make(MOVED)((np.ones(1020), room[:1000], room[:1000]), (0.75, 0.25))
+    assert not room[1000:].any()

@@ -9,6 +9,7 @@ import tnalgebra as tna
 from tests.corpus import EQUATIONS, SIZES, operands, relative_error
 from tests.execute.test_contract import BUILTIN, truth
 from tnalgebra.errors import DTypeError, EquationError, MemoryLimitError
+from tnalgebra.execute.promise import is_kept
 
 REAL = tuple(name for name in BUILTIN if not name.startswith("logical"))
 PAIRS = (
@@ -265,3 +266,14 @@ def test_leaves_have_labels_that_an_equation_could_have():
             tna.leaf("A", labels)
     with pytest.raises(EquationError, match=r"leaf 'A' has shape \(2, -2\): no size may be negative"):
         tna.leaf("A", "ij").plan(A=(2, -2))
+
+
+def test_a_promise_is_not_taken_where_numbers_leave_the_range():
+    """Of 1e-300, 1e200 and 1e200 the product is a number, but not of the last two."""
+    big, one = np.array([1e200]), np.ones(1)
+    assert not is_kept(tna.operator("multiply"), tna.operator("maximum"), [np.array([1e-300]), big, big])
+    assert is_kept(tna.operator("multiply"), tna.operator("maximum"), [one, big, one])
+    assert is_kept(tna.operator("add"), tna.operator("rectifier"), [one, big, big])
+    assert not is_kept(
+        tna.operator("add"), tna.operator("rectifier"), [np.array([100], "int8"), np.array([100], "int8")]
+    )

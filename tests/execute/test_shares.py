@@ -232,3 +232,15 @@ def test_ties_are_looked_for_only_where_a_sum_is_infinite(rng):
     total = tna.contract("ij,jk->ik", x, y, xi="add", reduce="logaddexp")
     np.testing.assert_array_equal(kernel(x, y, total), np.where(np.arange(31)[:, None] == 3, 2, 0) + np.zeros(23))
     assert seen == [1]
+
+
+@pytest.mark.parametrize("limit", ["120kB", "140kB", "200kB", "4MB"])
+def test_slices_do_not_take_a_part_of_a_sum_for_the_whole(limit, rng):
+    """A loop over a label that ⊕ has summed sees a part of it; the shares of every entry still add up to one."""
+    a, b = rng.random((6, 8, 20)), rng.random((20, 6, 68))
+    total = tna.contract("ijl,lik->jk", tna.leaf("A", "ijl"), tna.leaf("B", "lik"), xi="add", reduce="logaddexp")
+    gradient = tna.value_and_grad(tna.contract("jk->", total))
+    truth = gradient(A=a, B=b)[1]
+    for name, found in gradient(A=a, B=b, memory_limit=limit)[1].items():
+        np.testing.assert_allclose(found, truth[name], rtol=1e-12)
+        assert found.sum() == pytest.approx(8 * 68)

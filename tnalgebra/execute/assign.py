@@ -123,7 +123,8 @@ def compiled_assigner(assignments: Assignments) -> Run:
         if launch is not None:
             launch(arrays, numbers)
             return
-        kernel = made(dtype) if is_numpy else None
+        is_even = all(array.shape == arrays[0].shape for array in arrays)  # a kernel would go beyond the shorter ones
+        kernel = made(dtype) if is_numpy and is_even else None
         if kernel is None:
             plain(arrays, numbers)
             return

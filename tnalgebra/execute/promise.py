@@ -28,14 +28,17 @@ def are_nonnegative(arrays: Collection[Array]) -> bool:
 
 
 def _fit(xi: Operator, arrays: Collection[Array]) -> bool:
-    """Whether integers hold ξ of the largest entries: what wraps is in no order. ξ grows with each argument here."""
+    """Whether the dtypes hold ξ of the largest entries of any operands: what wraps or is infinite is in no order.
+
+    ξ grows with each argument here, and an operand that is left out counts as the unit.
+    """
     xp = namespace_of(list(arrays))
-    for array in arrays:
-        if not is_integral(array.dtype, xp) or 0 in array.shape:
-            return True
+    if any(0 in array.shape for array in arrays):
+        return True
     is_plain = is_numpy_like(xp)
     numbers = [x for x in arrays if (x.dtype.kind != "b" if is_plain else x.dtype != xp.bool)]
-    limit = max((xp.iinfo(array.dtype).max for array in numbers), default=1)
-    largest = [1.0] * (len(arrays) - len(numbers)) + [float(xp.max(array)) for array in numbers]
+    infos = [(xp.iinfo if is_integral(array.dtype, xp) else xp.finfo)(array.dtype) for array in numbers]
+    limit = max((float(info.max) for info in infos), default=1)
+    largest = [1.0] * (len(arrays) - len(numbers)) + [max(xi.unit, float(xp.max(array))) for array in numbers]
     with np.errstate(over="ignore"):
         return bool(folded(xi.apply, largest) <= limit)

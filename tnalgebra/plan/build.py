@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import count
 from math import prod
 
-from ..algebra import Operator
+from ..algebra import Operator, Pointwise
 from ..errors import MemoryLimitError
 from ..graph import Bundle, Contract, Labels, Leaf, Map, Node, Shaped, Stack, Sum, Take, label_sizes
 from ..graph.node import postorder
@@ -224,8 +224,10 @@ class _Builder:
         terms = [self._term(child, labels, sizes) for child, labels in zip(full.operands, full.inputs, strict=True)]
 
         def steps_for(chunks: dict[str, int], terms: Sequence[Term] = terms) -> Sequence[Step]:
-            region = Region(node, chunks, self.optimize, self.slots, self.nonnegative)
-            return [priced(step, self.itemsize) for step in region.plan(terms)]
+            cut = {label for label, size in chunks.items() if size < sizes[label]}
+            region = Region(_sliced(node, cut), chunks, self.optimize, self.slots, self.nonnegative)
+            strided = {part.slot for term in terms for part in term.parts if cut & {*part.labels[1:]}}
+            return [priced(step, self.itemsize, strided) for step in region.plan(terms)]
 
         steps = steps_for(sizes)
         if self.limit is not None and peak_bytes([*self.steps, *steps]) > self.limit:
@@ -270,6 +272,14 @@ class _Builder:
         text = "" if len(set(labels)) == len(labels) else "copy"  # BLAS would copy a strided diagonal at every use
         view = Step("view", (self.place[node],), next(self.slots), (labels,), clean, shape, text=text)
         return Term(clean, self._append([view]))
+
+
+def _sliced(node: Contract, cut: set[str]) -> Contract:
+    """The node for slices of labels: a share is no longer known as one where its ⊕ has summed such a label."""
+    xi = node.xi
+    if not isinstance(xi, Pointwise) or xi.share_of is None or (len(node.inputs) > 3 and cut <= {*node.inputs[3]}):
+        return node
+    return replace(node, xi=replace(xi, share_of=None))
 
 
 def _narrowed(node: Contract, sizes: dict[str, int]) -> Contract:

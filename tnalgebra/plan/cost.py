@@ -1,6 +1,6 @@
 """What a step costs: operations, bytes moved, and bytes held beside its operands."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -209,8 +209,8 @@ def _weighted_scratch(step: Step, tree: Tree, output: int) -> int:
     return scratch + volume(weight, {**step.sizes, **cut.chunks}) * (copies[1] or is_cut)
 
 
-def priced(step: Step, itemsize: int) -> Step:
-    """Return the step with its operations and bytes filled in."""
+def priced(step: Step, itemsize: int, strided: Container[int] = ()) -> Step:
+    """Return the step with its operations and bytes filled in; strided: slots of slices, which BLAS has copied."""
     sizes, terms = step.sizes, step.terms
     operands = [volume(union(term), sizes) for term in terms]
     everything, output = volume(union(*terms), sizes), volume(step.result, sizes)
@@ -222,7 +222,8 @@ def priced(step: Step, itemsize: int) -> Step:
         flops = everything * (2 if step.summed else 1)
         if step.summed:
             copies = layout(terms[0], terms[1], step.result, sizes).copies
-            scratch = copied = sum(size for size, is_copied in zip(operands, copies, strict=True) if is_copied)
+            each = zip(operands, copies, step.inputs, strict=True)
+            scratch = copied = sum(size for size, is_copied, slot in each if is_copied or slot in strided)
     elif step.kind in ("blocked", "weighted") and step.tree is not None:
         flops = _work(step.tree, terms, sizes) + everything * (1 if step.summed else 0)
         if step.kind == "weighted":
