@@ -277,4 +277,6 @@ def test_numbers_that_a_text_computes_do_not_widen_float32(text, rng):
 def test_what_numbers_alone_make_is_one_number():
     assert parse("x ** (1 / 4) + -(2 + 1)", ("x",)) == ("add", (("power", ("x", 0.25)), -3))
     assert parse("9 ** 9 ** 9 ** 9", ()) == np.inf
+    assert schedule((parse("where(x < 0, 0.0, -0.0)", ("x",)),), ("x",)).constants == (0, 0.0, -0.0)
+    assert np.signbit(compile_arrays("where(x < 0, 0.0, -0.0)", ("x",), np)(np.array([1.0])))
     assert parse("where(1 < 2, x, 3)", ("x",)) == ("where", (("less", (1, 2)), "x", 3))

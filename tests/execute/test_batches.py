@@ -355,3 +355,9 @@ def test_leaves_that_cannot_be_batched_are_named():
         tna.batched(train.expression())
     with pytest.raises(EquationError, match=r"cannot batch TTTensor: give an expression or what value_and_grad"):
         tna.batched(train)
+
+
+@pytest.mark.parametrize("label", ["a,b", "", 3])
+def test_members_have_a_label_that_an_equation_could_have(label):
+    with pytest.raises(EquationError, match="of the members"):
+        tna.batched(tna.leaf("A", "ij"), label=label)

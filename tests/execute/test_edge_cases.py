@@ -242,11 +242,12 @@ def test_what_an_array_cannot_hold_is_refused_before_the_work():
 def test_limits_are_compared_as_bytes():
     a = np.ones((5, 7))
     tna.plan_cache.clear()
-    for limit in (2**20, "1MiB"):
+    for limit in (2**20, "1MiB", np.int64(2**20)):
         assert tna.contract("ij->i", a, memory_limit=limit).tolist() == [7] * 5
     assert tna.plan_cache.info().misses == 1
-    with pytest.raises(MemoryLimitError, match="memory_limit must be bytes"):
-        tna.contract("ij->i", a, memory_limit=2.0**20)
+    for limit in (2.0**20, "0.5", "0%", True):
+        with pytest.raises(MemoryLimitError, match="memory_limit must be bytes"):
+            tna.contract("ij->i", a, memory_limit=limit)
 
 
 def test_inner_products_with_more_labels_than_the_alphabet_has(rng):

@@ -37,17 +37,17 @@ class Schedule:
 
 def schedule(trees: tuple[Tree, ...], variables: tuple[str, ...]) -> Schedule:
     """The calls that compute these expressions."""
-    constants: dict[tuple[type, int | float], int] = {}
+    constants: dict[tuple[str, int | float], int] = {}
     known: dict[tuple[str, tuple[Any, ...]], int] = {}
     seen: dict[int, Any] = {}
 
     def visit(node: Tree) -> Any:
-        """The number of a call, the name of a variable, or a constant with its type."""
+        """The number of a call, the name of a variable, or a constant as it is written, which tells 0 from −0."""
         if isinstance(node, str):
             return node
         if not isinstance(node, tuple):
-            constants.setdefault((type(node), node), len(constants))
-            return type(node), node
+            constants.setdefault((repr(node), node), len(constants))
+            return repr(node), node
         if id(node) not in seen:
             children = map(visit, node[1])
             key = node[0], tuple(sorted(children, key=repr) if node[0] in SYMMETRIC else children)

@@ -9,7 +9,7 @@ from ..graph.batch import batched as labelled
 from ..graph.batch import labels_of
 from ..graph.node import postorder
 from .contract import _as_expression
-from .expression import Expression, unique
+from .expression import Expression, check_labels, unique
 from .gradient import ValueAndGrad
 from .namespace import namespace_of
 
@@ -39,6 +39,7 @@ def batched(planned: P, leaves: str | Collection[str] | None = None, *, label: s
     >>> many.evaluate(A=np.ones((1000, 2, 3)), x=np.ones(3)).shape
     (1000, 2)
     """
+    check_labels((label,), "the members")
     if isinstance(planned, ValueAndGrad):
         inner = batched(planned.expression, leaves, label=label)
         return ValueAndGrad(inner, planned.wrt, is_compiled=planned.is_compiled)

@@ -21,7 +21,7 @@ from .memory import MemoryLimit, as_bytes
 from .namespace import are_plain, as_array
 from .recall import hashable, program_for
 
-__all__ = ["Expression", "evaluate", "evaluate_scaled", "leaf", "leaf_names", "merge", "unique"]
+__all__ = ["Expression", "check_labels", "evaluate", "evaluate_scaled", "leaf", "leaf_names", "merge", "unique"]
 
 Array = Any
 MOST = 64
@@ -224,11 +224,16 @@ def leaf(name: str, labels: str | Sequence[str]) -> Expression:
     """
     if not name.isidentifier() or name in RESERVED:
         raise EquationError(f"leaf name {name!r} must be an identifier, and none of {', '.join(RESERVED)}")
-    if not all(isinstance(label, str) for label in labels):
-        raise EquationError(f"labels of leaf {name!r} must be strings, as in 'ij'; got {labels!r}")
-    if bad := [label for label in labels if not label or {*label} & {*" .,->"}]:
-        raise EquationError(f"{bad[0]!r} cannot be a label of leaf {name!r}: give a letter for each axis, as in 'ij'")
+    check_labels(labels, f"leaf {name!r}")
     return Expression(Leaf(name, tuple(labels)))
+
+
+def check_labels(labels: Sequence[str], what: str) -> None:
+    """Raise `EquationError` for labels that no equation could have."""
+    if not all(isinstance(label, str) for label in labels):
+        raise EquationError(f"labels of {what} must be strings, as in 'ij'; got {labels!r}")
+    if bad := [label for label in labels if not label or {*label} & {*" .,->"}]:
+        raise EquationError(f"{bad[0]!r} cannot be a label of {what}: give a letter for each axis, as in 'ij'")
 
 
 def merge(expressions: Sequence[Expression]) -> tuple[list[Node], dict[str, Array]]:

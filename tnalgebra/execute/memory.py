@@ -40,15 +40,14 @@ def as_bytes(limit: MemoryLimit, device: str = "cpu") -> int | None:
     """
     if limit is None:
         return None
-    if isinstance(limit, int) and not isinstance(limit, bool) and limit > 0:
-        return limit
+    if isinstance(limit, int | np.integer) and not isinstance(limit, bool) and limit > 0:
+        return int(limit)
     match = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([a-z%]*)\s*", str(limit).lower())
-    if isinstance(limit, str) and match and float(match[1]) > 0:
+    if isinstance(limit, str) and match:
         number, unit = float(match[1]), match[2]
-        if unit == "%" and number <= 100:
-            return int(_total(device) * number / 100)
-        if unit in UNITS:
-            return int(number * UNITS[unit])
+        part = _total(device) / 100 if unit == "%" and number <= 100 else UNITS.get(unit, 0)
+        if number * part >= 1:
+            return int(number * part)
     raise MemoryLimitError(f"memory_limit must be bytes, or text such as '2GiB', '500MB' or '50%'; got {limit!r}")
 
 

@@ -88,21 +88,17 @@ def vjp(root: Node, wrt: Sequence[Node], seed: Node) -> list[Node]:
     nodes = list(postorder(root))
     reached: set[Node] = set(wrt)
     for node in nodes:
-        if any(child in reached for child in _differentiable(node)):
+        if any(child in reached for child in node.sources):
             reached.add(node)
     cotangents: dict[Node, list[Node]] = {root: [seed]}
     for node in reversed(nodes):
         if node not in reached or node not in cotangents:
             continue
         total = _total(cotangents[node])
-        for position, child in enumerate(_differentiable(node)):
+        for position, child in enumerate(node.sources):
             if child in reached and (part := _pulled(node, position, total)) is not None:
                 cotangents.setdefault(child, []).append(part)
     return [_total(cotangents[node]) if node in cotangents else _zero(node) for node in wrt]
-
-
-def _differentiable(node: Node) -> tuple[Node, ...]:
-    return node.sources
 
 
 def _total(parts: list[Node]) -> Node:

@@ -276,10 +276,9 @@ class _Builder:
 
 def _sliced(node: Contract, cut: set[str]) -> Contract:
     """The node for slices of labels: a share is no longer known as one where its ⊕ has summed such a label."""
-    xi = node.xi
-    if not isinstance(xi, Pointwise) or xi.share_of is None or (len(node.inputs) > 3 and cut <= {*node.inputs[3]}):
+    if not isinstance(node.xi, Pointwise) or (len(node.inputs) > 3 and cut <= {*node.inputs[3]}):
         return node
-    return replace(node, xi=replace(xi, share_of=None))
+    return replace(node, xi=replace(node.xi, share_of=None))
 
 
 def _narrowed(node: Contract, sizes: dict[str, int]) -> Contract:

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from ..canvas import Diagram, render
-from ..canvas.render import Diagrammed
+from ..canvas import Diagram, Diagrammed, render
 from ..errors import PictureError
 from ..execute import Expression
 from ..graph.picture import diagram_of
