@@ -35,9 +35,9 @@ def _fit(xi: Operator, arrays: Collection[Array]) -> bool:
     xp = namespace_of(list(arrays))
     if any(0 in array.shape for array in arrays):
         return True
-    is_plain = is_numpy_like(xp)
-    numbers = [x for x in arrays if (x.dtype.kind != "b" if is_plain else x.dtype != xp.bool)]
-    infos = [(xp.iinfo if is_integral(array.dtype, xp) else xp.finfo)(array.dtype) for array in numbers]
+    lib = np if is_numpy_like(xp) else xp
+    numbers = [x for x in arrays if x.dtype != lib.bool]
+    infos = [(lib.iinfo if is_integral(array.dtype, xp) else lib.finfo)(array.dtype) for array in numbers]
     limit = max((float(info.max) for info in infos), default=1)
     largest = [1.0] * (len(arrays) - len(numbers)) + [max(xi.unit, float(xp.max(array))) for array in numbers]
     with np.errstate(over="ignore"):
