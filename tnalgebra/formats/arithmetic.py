@@ -219,11 +219,17 @@ class Arithmetic(Structure):
 
     def _scaled_inner(self, other: Any) -> tuple[Array, int]:
         """The inner product as a number and an exponent of 2."""
+        value, exponent = self._inner(other)
+        if exponent:  # a part that is far from one may have far scales in it, too
+            value, exponent = self._eased()._inner(other._eased() if isinstance(other, Arithmetic) else other)
+        return value, exponent
+
+    def _inner(self, other: Any) -> tuple[Array, int]:
         if isinstance(other, Arithmetic):
-            right = other._eased().expression()
+            right = other.expression()
         else:
             right = Expression(leaf("x", np.ndim(other)), {"x": as_array(other)})
-        (first, second), bound = merge([self.conj()._eased().expression(), right])
+        (first, second), bound = merge([self.conj().expression(), right])
         return evaluate_scaled(inner_graph(first, second), bound, optimize=self._inner_path(other))
 
     def _inner_path(self, other: Any) -> Any:

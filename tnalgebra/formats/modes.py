@@ -48,11 +48,16 @@ class Modes(Indexing):
             raise FormatError(f"mode_dot would leave mode {mode} empty: the factor has shape {tuple(factor.shape)}")
         if factor.ndim == 1:
             return self._contracted({mode: factor})
-        base = self._eased()
-        (name, _), parts = base._carriers()[mode], base.parameters()
-        parts[name], exponent = scaled_product(factor, parts[name])
-        found = base._rebuild(parts)
+        found, exponent = self._dotted(factor, mode)
+        if exponent:  # a part that is far from one may have far scales in it, too
+            found, exponent = self._eased()._dotted(factor, mode)
         return found._evened(exponent) if exponent else found
+
+    def _dotted(self, factor: Array, mode: int) -> tuple[Self, int]:
+        """The tensor with its part for a mode times a matrix, at a moderate scale, and an exponent of 2."""
+        (name, _), parts = self._carriers()[mode], self.parameters()
+        parts[name], exponent = scaled_product(factor, parts[name])
+        return self._rebuild(parts), exponent
 
     def sum(self, modes: int | Sequence[int] | None = None) -> Any:
         """Σ over some modes, or over all: a number. For ξ = multiply; no ranks change.

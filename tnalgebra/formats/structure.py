@@ -144,7 +144,10 @@ class Structure(ABC):
 
         All parts then have the same share of the scale of the whole. For ξ = multiply, where each enters linearly.
         """
-        base = self if all(map(is_moderate, self.parameters().values())) else self._leveled()
+        parts = self.parameters()
+        if not exponent and are_near_one(list(parts.values())):
+            return self
+        base = self if all(map(is_moderate, parts.values())) else self._leveled()
         parts = base.parameters()
         found = evened(list(parts.values()), exponent)
         return base if found is None else base._rebuild(dict(zip(parts, found, strict=True)))
