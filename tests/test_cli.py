@@ -11,6 +11,7 @@ import tnalgebra
 from tnalgebra.cli import main
 from tnalgebra.errors import DataError
 from tnalgebra.experiments import EXPERIMENTS
+from tnalgebra.networks import save_network
 from tnalgebra.training import Steps, load_model
 from tnalgebra.training.data import load_tensor
 
@@ -213,6 +214,14 @@ def test_a_model_keeps_what_its_samples_are(model_file, tmp_path):
     assert np.array_equal(load_model(tmp_path / "again.tna").scores(numbers), model.scores(numbers))
     assert np.array_equal(tnalgebra.load(model_file)(model.inputs(numbers)), model.scores(numbers))
     assert (model.mean.shape, model.scale.shape, model.mean.dtype) == ((16,), (16,), np.float32)
+
+
+def test_a_model_without_the_scale_of_its_inputs_is_refused(model_file, tmp_path):
+    model = load_model(model_file)
+    about = {"kind": model.kind, "shape": [8, 8], "classes": list(model.classes), "steps": {}, "scale": [1.0]}
+    save_network(model.network, tmp_path / "old.tna", {"samples": about})
+    with pytest.raises(DataError, match="has no mean of its inputs: train the model again"):
+        load_model(tmp_path / "old.tna")
 
 
 def test_predict_says_what_does_not_fit(capsys, model_file, tmp_path):

@@ -120,6 +120,8 @@ def load_model(path: str | Path) -> Model:
             "write both; load reads what is there"
         )
     about: Mapping[str, Any] = header[ENTRY]
+    if lacking := {"mean", "scale"} - about.keys():
+        raise DataError(f"{str(path)!r} has no {' and '.join(sorted(lacking))} of its inputs: train the model again")
     network = load(path)
     mean, scale = (np.array(about[name], network.dtype) for name in ("mean", "scale"))
     return Model(
@@ -164,5 +166,5 @@ def train_model(
     held = options.get("validation")
     if isinstance(held, tuple | list) and held:
         options["validation"] = (model.inputs(held[0]), *held[1:])
-    result = fit(network, model.inputs(data.X_train), data.y_train, seed=seed, **options)
+    result = fit(network, (X - mean) / scale, data.y_train, seed=seed, **options)
     return replace(model, network=result.network), result.history
